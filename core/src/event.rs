@@ -1,0 +1,92 @@
+//! What happened, as the trail records it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    file::{FileName, Seq, Sha256},
+    id::{FileId, UserId},
+    time::Timestamp,
+    user::{Role, Status},
+};
+
+/// Something that happened, recorded in the transaction that made it happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Author,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// Who made something happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Author {
+    /// Someone who had not signed in.
+    Anonymous,
+    /// A signed-in user.
+    User(UserId),
+    /// Whoever has a shell on the machine.
+    Administrator,
+}
+
+/// What happened. Secrets, and hashes of secrets, have no place in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A user registered.
+    UserRegistered {
+        /// The new user.
+        user: UserId,
+        /// Their role.
+        role: Role,
+    },
+    /// A user was disabled or enabled.
+    StatusChanged {
+        /// The user.
+        user: UserId,
+        /// What they are now.
+        status: Status,
+    },
+    /// A user was given another role.
+    RoleChanged {
+        /// The user.
+        user: UserId,
+        /// What they are now.
+        role: Role,
+    },
+    /// A user's password was changed.
+    PasswordChanged {
+        /// The user.
+        user: UserId,
+    },
+    /// A user was logged out everywhere.
+    SessionsEnded {
+        /// The user.
+        user: UserId,
+    },
+    /// A file was added.
+    FileAdded {
+        /// The file.
+        file: FileId,
+        /// Its name.
+        name: FileName,
+        /// Its digest.
+        sha256: Sha256,
+    },
+    /// A file was removed.
+    FileRemoved {
+        /// The file.
+        file: FileId,
+    },
+}
+
+/// An event with its place in the trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Later events have larger ones.
+    pub seq: Seq,
+    /// The event.
+    pub event: Event,
+}

@@ -1,0 +1,115 @@
+//! Stores in memory: the reference that other stores are held against, and good for tests.
+
+mod blobs;
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use self::state::State;
+pub use blobs::MemoryBlobs;
+
+use crate::{
+    event::{Event, Recorded},
+    file::{File, FileName, Seq},
+    id::{BlobKey, FileId, UserId},
+    store::{Change, FileStore, Insert, InsertGuard, Outcome, Page, StoreError, Update, UserStore},
+    user::{User, UserChange, Username},
+};
+
+/// Users and the catalogue in memory. Clones share what they hold.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore(Arc<Mutex<State>>);
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The state is whole between any two calls, so a panic elsewhere does not spoil it.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl UserStore for MemoryStore {
+    async fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(self.state().user(id).cloned())
+    }
+
+    async fn by_username(&self, username: &Username) -> Result<Option<User>, StoreError> {
+        Ok(self.state().user_named(username).cloned())
+    }
+
+    async fn list(
+        &self,
+        after: Option<&Username>,
+        limit: usize,
+    ) -> Result<Page<User, Username>, StoreError> {
+        Ok(self.state().users_after(after, limit))
+    }
+
+    async fn has_operations_user(&self) -> Result<bool, StoreError> {
+        Ok(self.state().operations_users() > 0)
+    }
+
+    async fn insert(
+        &self,
+        user: User,
+        guard: InsertGuard,
+        events: Vec<Event>,
+    ) -> Result<Insert, StoreError> {
+        self.state().insert_user(user, guard, events)
+    }
+
+    async fn update(
+        &self,
+        id: UserId,
+        change: UserChange,
+        events: Vec<Event>,
+    ) -> Result<Update, StoreError> {
+        Ok(self.state().update_user(id, &change, events))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl FileStore for MemoryStore {
+    async fn by_id(&self, id: FileId) -> Result<Option<File>, StoreError> {
+        Ok(self.state().file(id).cloned())
+    }
+
+    async fn newest(&self, name: &FileName) -> Result<Option<File>, StoreError> {
+        Ok(self.state().newest(name).cloned())
+    }
+
+    async fn list(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, StoreError> {
+        Ok(self.state().files_before(before, limit))
+    }
+
+    async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
+        Ok(self.state().references(key))
+    }
+
+    async fn events(
+        &self,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Recorded, Seq>, StoreError> {
+        Ok(self.state().events_after(after, limit))
+    }
+
+    async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
+        Ok(self.state().apply(change))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,358 @@
+use crate::{
+    error::{Error, ErrorKind},
+    event::{Author, Event, EventKind},
+    id::UserId,
+    password::{HashError, Password, PasswordHash, Verdict},
+    policy::{self, Action},
+    service::{ClientRegistration, Consign, OperationsRegistration},
+    store::{Insert, InsertGuard, Update},
+    time::Timestamp,
+    token::{Claims, Purpose, TokenId},
+    user::{Email, Role, Status, User, UserChange, Username},
+};
+
+/// Someone who has proved who they are, as they were a moment ago.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    user: User,
+}
+
+impl Actor {
+    /// Who it is.
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// One that proved nothing.
+    #[cfg(test)]
+    pub(super) fn unproved(user: User) -> Self {
+        Self { user }
+    }
+
+    pub(super) fn demand(&self, action: Action) -> Result<(), Error> {
+        if policy::allows(&self.user, action) {
+            Ok(())
+        } else {
+            Err(ErrorKind::Forbidden(action).into())
+        }
+    }
+}
+
+/// What a new user tells of themselves, unchecked.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The name to sign in with.
+    pub username: String,
+    /// Where they are reached.
+    pub email: String,
+    /// Their password.
+    pub password: Password,
+    /// What they want to be.
+    pub role: Role,
+}
+
+/// A login.
+#[derive(Clone)]
+pub struct Session {
+    /// The access token: a secret.
+    pub token: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Consign {
+    /// Asks whether `by`, or someone who has not signed in, may register a user of this role.
+    /// [`register`](Consign::register) asks again; here a front end asks before it looks at the rest.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden) or [`RegistrationClosed`](ErrorKind::RegistrationClosed).
+    pub async fn check_registration(&self, role: Role, by: Option<&Actor>) -> Result<(), Error> {
+        self.registration_guard(role, by).await.map(drop)
+    }
+
+    /// Registers a user, at the wish of `by` or of someone who has not signed in.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden) or
+    /// [`RegistrationClosed`](ErrorKind::RegistrationClosed) first, then what is wrong with the
+    /// registration, then what is taken.
+    pub async fn register(
+        &self,
+        registration: Registration,
+        by: Option<&Actor>,
+    ) -> Result<User, Error> {
+        let guard = self.registration_guard(registration.role, by).await?;
+        let author = by.map_or(Author::Anonymous, |actor| Author::User(actor.user.id));
+        self.add_user(registration, guard, author).await
+    }
+
+    /// Signs a user in.
+    ///
+    /// # Errors
+    /// [`InvalidCredentials`](ErrorKind::InvalidCredentials) after the same time for an unknown
+    /// user, a wrong password and a disabled user.
+    pub async fn login(&self, username: &str, password: Password) -> Result<Session, Error> {
+        let parts = self.parts();
+        let user = match username.parse::<Username>() {
+            Ok(username) => parts.users.by_username(&username).await?,
+            Err(_) => None,
+        };
+        let stored = user.as_ref().map(|user| user.password.clone());
+        let verdict = match parts.hasher.verify(password.clone(), stored).await {
+            Err(HashError::Unusable(why)) => {
+                tracing::error!(
+                    why,
+                    "a user cannot sign in: their password hash is not usable"
+                );
+                Verdict::Wrong
+            }
+            verdict => verdict?,
+        };
+        let user = user.filter(|user| user.status == Status::Active && verdict != Verdict::Wrong);
+        let user = user.ok_or(ErrorKind::InvalidCredentials)?;
+        if verdict == Verdict::RightButOld {
+            self.upgrade_hash(&user, password).await;
+        }
+        let (expires_at, claims) = self.claims(&user, None, self.settings().access_lifetime);
+        let token = parts.signer.sign(Purpose::Access, &claims)?;
+        Ok(Session { token, expires_at })
+    }
+
+    /// Who holds an access token. Role and status are read now, never believed from the token.
+    ///
+    /// # Errors
+    /// [`InvalidToken`](ErrorKind::InvalidToken) when it is forged, expired or revoked, or its user
+    /// is disabled or gone.
+    pub async fn authenticate(&self, token: &str) -> Result<Actor, Error> {
+        let claims = self.verify(Purpose::Access, token)?;
+        let user = self.present(claims.subject, claims.epoch).await?;
+        Ok(Actor { user })
+    }
+
+    /// Replaces the actor's own password, and logs them out everywhere.
+    ///
+    /// # Errors
+    /// [`InvalidCredentials`](ErrorKind::InvalidCredentials) when `current` is not their password;
+    /// [`InvalidToken`](ErrorKind::InvalidToken) when they were logged out or disabled since.
+    pub async fn change_password(
+        &self,
+        actor: &Actor,
+        current: Password,
+        new: Password,
+    ) -> Result<(), Error> {
+        let hasher = &self.parts().hasher;
+        let stored = Some(actor.user.password.clone());
+        if hasher.verify(current, stored).await? == Verdict::Wrong {
+            return Err(ErrorKind::InvalidCredentials.into());
+        }
+        let change = UserChange::Password(self.hash(new).await?);
+        // Hashing takes its time: whoever was logged out or disabled meanwhile decides nothing more.
+        let user = self
+            .present(actor.user.id, actor.user.session_epoch)
+            .await?;
+        self.change_user(user.id, change, Author::User(user.id))
+            .await?;
+        Ok(())
+    }
+
+    /// Ends every session and every link of the actor's.
+    pub async fn log_out_everywhere(&self, actor: &Actor) -> Result<(), Error> {
+        let author = Author::User(actor.user.id);
+        self.change_user(actor.user.id, UserChange::EndSessions, author)
+            .await?;
+        Ok(())
+    }
+
+    /// The user now, unless they are disabled, gone, or were logged out since `epoch`.
+    pub(super) async fn present(&self, id: UserId, epoch: u32) -> Result<User, Error> {
+        let user = self.parts().users.by_id(id).await?;
+        user.filter(|user| user.status == Status::Active && user.session_epoch == epoch)
+            .ok_or_else(|| ErrorKind::InvalidToken.into())
+    }
+
+    pub(super) fn verify(&self, purpose: Purpose, token: &str) -> Result<Claims, Error> {
+        let parts = self.parts();
+        Ok(parts.signer.verify(purpose, token, parts.clock.now())?)
+    }
+
+    pub(super) fn claims(
+        &self,
+        user: &User,
+        file: Option<crate::id::FileId>,
+        lifetime: std::time::Duration,
+    ) -> (Timestamp, Claims) {
+        let parts = self.parts();
+        let now = parts.clock.now();
+        // Whole seconds on the wire, so the promise made to the caller is in whole seconds too.
+        let expires_at = Timestamp::from_secs((now + lifetime).as_secs());
+        let claims = Claims {
+            subject: user.id,
+            epoch: user.session_epoch,
+            file,
+            issued_at: now.as_secs(),
+            not_before: now.as_secs(),
+            expires_at: expires_at.as_secs(),
+            id: TokenId::random(&*parts.entropy),
+        };
+        (expires_at, claims)
+    }
+
+    pub(super) async fn add_user(
+        &self,
+        registration: Registration,
+        guard: InsertGuard,
+        by: Author,
+    ) -> Result<User, Error> {
+        let parts = self.parts();
+        let username = Username::try_from(registration.username)
+            .map_err(|cause| Error::new(ErrorKind::InvalidUsername, cause))?;
+        let email = Email::try_from(registration.email)
+            .map_err(|cause| Error::new(ErrorKind::InvalidEmail, cause))?;
+        self.check_length(&registration.password)?;
+        // Told again by the insertion; asked here so that a refusal costs no hash.
+        if parts.users.by_username(&username).await?.is_some() {
+            return Err(ErrorKind::UsernameTaken.into());
+        }
+        let user = User {
+            id: UserId::random(&*parts.entropy),
+            username,
+            email,
+            role: registration.role,
+            status: Status::Active,
+            password: parts.hasher.hash(registration.password).await?,
+            session_epoch: 0,
+            created_at: parts.clock.now(),
+        };
+        let kind = EventKind::UserRegistered {
+            user: user.id,
+            role: user.role,
+        };
+        let event = Event {
+            at: user.created_at,
+            by,
+            kind,
+        };
+        match parts.users.insert(user.clone(), guard, vec![event]).await? {
+            Insert::Done => Ok(user),
+            Insert::GuardFailed => Err(ErrorKind::Forbidden(Action::RegisterOperations).into()),
+            Insert::UsernameTaken => Err(ErrorKind::UsernameTaken.into()),
+            Insert::EmailTaken => Err(ErrorKind::EmailTaken.into()),
+        }
+    }
+
+    pub(super) async fn set_password(
+        &self,
+        id: UserId,
+        password: Password,
+        by: Author,
+    ) -> Result<User, Error> {
+        let change = UserChange::Password(self.hash(password).await?);
+        self.change_user(id, change, by).await
+    }
+
+    pub(super) async fn change_user(
+        &self,
+        user: UserId,
+        change: UserChange,
+        by: Author,
+    ) -> Result<User, Error> {
+        let parts = self.parts();
+        let at = parts.clock.now();
+        let kind = match &change {
+            UserChange::Status(status) => Some(EventKind::StatusChanged {
+                user,
+                status: *status,
+            }),
+            UserChange::Role(role) => Some(EventKind::RoleChanged { user, role: *role }),
+            UserChange::Password(_) => Some(EventKind::PasswordChanged { user }),
+            UserChange::EndSessions => Some(EventKind::SessionsEnded { user }),
+            UserChange::UpgradeHash { .. } => None,
+        };
+        let events = kind
+            .map(|kind| Event { at, by, kind })
+            .into_iter()
+            .collect();
+        match parts.users.update(user, change, events).await? {
+            Update::Done(user) => Ok(user),
+            Update::Missing => Err(ErrorKind::UserNotFound.into()),
+            Update::LastOperationsUser => Err(ErrorKind::LastOperationsUser.into()),
+            Update::Stale => Err(Error::new(
+                ErrorKind::Internal,
+                "the user has changed since",
+            )),
+        }
+    }
+
+    /// Under what condition someone of `role` may be registered; told before anything else is
+    /// looked at, and held in the transaction.
+    async fn registration_guard(
+        &self,
+        role: Role,
+        by: Option<&Actor>,
+    ) -> Result<InsertGuard, Error> {
+        let by_operations =
+            by.is_some_and(|actor| policy::allows(&actor.user, Action::RegisterOperations));
+        let settings = self.settings();
+        match role {
+            _ if by_operations => Ok(InsertGuard::None),
+            Role::Client => match settings.client_registration {
+                ClientRegistration::Open => Ok(InsertGuard::None),
+                ClientRegistration::Closed => Err(ErrorKind::RegistrationClosed.into()),
+            },
+            Role::Operations => match settings.operations_registration {
+                OperationsRegistration::Open => Ok(InsertGuard::None),
+                OperationsRegistration::First
+                    if !self.parts().users.has_operations_user().await? =>
+                {
+                    Ok(InsertGuard::NoOperationsUser)
+                }
+                OperationsRegistration::First | OperationsRegistration::Closed => {
+                    Err(ErrorKind::Forbidden(Action::RegisterOperations).into())
+                }
+            },
+        }
+    }
+
+    async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
+        self.check_length(&password)?;
+        Ok(self.parts().hasher.hash(password).await?)
+    }
+
+    fn check_length(&self, password: &Password) -> Result<(), Error> {
+        let (chars, min, max) = (
+            password.chars(),
+            self.settings().min_password,
+            Self::MAX_PASSWORD,
+        );
+        if chars < min {
+            return Err(ErrorKind::PasswordTooShort { min }.into());
+        }
+        if chars > max {
+            return Err(ErrorKind::PasswordTooLong { max }.into());
+        }
+        Ok(())
+    }
+
+    /// Better parameters are worth having, but nobody is kept out for the lack of them.
+    async fn upgrade_hash(&self, user: &User, password: Password) {
+        let upgraded: Result<(), Error> = async {
+            let from: PasswordHash = user.password.clone();
+            let to = self.parts().hasher.hash(password).await?;
+            let change = UserChange::UpgradeHash { from, to };
+            self.parts().users.update(user.id, change, vec![]).await?;
+            Ok(())
+        }
+        .await;
+        if let Err(error) = upgraded {
+            tracing::warn!(user = %user.id, %error, "a password hash could not be upgraded");
+        }
+    }
+}

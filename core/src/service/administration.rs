@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+use crate::{
+    error::{Error, ErrorKind},
+    event::{Author, Recorded},
+    file::{File, Seq},
+    id::FileId,
+    password::Password,
+    service::{Consign, Registration},
+    store::{InsertGuard, Page},
+    user::{Role, Status, User, UserChange, Username},
+};
+
+/// How many stages or blobs the sweeper looks at between two reports of its progress.
+const SWEEP_PAGE: usize = 1000;
+
+/// What the machine's operator may do.
+///
+/// No permission is checked: whoever holds this value has the machine. Give it to nothing that a
+/// caller from outside reaches.
+#[derive(Clone, Debug)]
+pub struct Administration {
+    consign: Consign,
+}
+
+impl Administration {
+    pub(super) fn of(consign: Consign) -> Self {
+        Self { consign }
+    }
+
+    /// Adds a user, whatever the settings say about registration.
+    pub async fn add_user(&self, registration: Registration) -> Result<User, Error> {
+        let consign = &self.consign;
+        consign
+            .add_user(registration, InsertGuard::None, Author::Administrator)
+            .await
+    }
+
+    /// At most `limit` users, ordered by username, after the one named `after`.
+    pub async fn users(
+        &self,
+        after: Option<&Username>,
+        limit: usize,
+    ) -> Result<Page<User, Username>, Error> {
+        let users = &self.consign.parts().users;
+        Ok(users.list(after, limit.max(1)).await?)
+    }
+
+    /// Disables or enables a user. Their sessions and links die.
+    pub async fn set_status(&self, username: &Username, status: Status) -> Result<User, Error> {
+        self.change(username, UserChange::Status(status)).await
+    }
+
+    /// Gives a user another role. Their sessions and links die.
+    pub async fn set_role(&self, username: &Username, role: Role) -> Result<User, Error> {
+        self.change(username, UserChange::Role(role)).await
+    }
+
+    /// Gives a user another password. Their sessions and links die.
+    pub async fn set_password(
+        &self,
+        username: &Username,
+        password: Password,
+    ) -> Result<User, Error> {
+        let id = self.user(username).await?.id;
+        let consign = &self.consign;
+        consign
+            .set_password(id, password, Author::Administrator)
+            .await
+    }
+
+    /// Logs a user out everywhere.
+    pub async fn end_sessions(&self, username: &Username) -> Result<User, Error> {
+        self.change(username, UserChange::EndSessions).await
+    }
+
+    /// At most `limit` files, newest first, older than position `before`.
+    pub async fn files(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, Error> {
+        let files = &self.consign.parts().files;
+        Ok(files.list(before, limit.max(1)).await?)
+    }
+
+    /// Removes a file. Every link to it dies.
+    pub async fn remove_file(&self, id: FileId) -> Result<File, Error> {
+        self.consign.remove(id, Author::Administrator).await
+    }
+
+    /// At most `limit` events of the trail, oldest first, after position `after`.
+    pub async fn events(
+        &self,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Recorded, Seq>, Error> {
+        let files = &self.consign.parts().files;
+        Ok(files.events(after, limit.max(1)).await?)
+    }
+
+    /// Removes stages that nobody has appended to, and blobs that no file references, for at least
+    /// `grace`. Safe beside uploads on any number of nodes as long as no upload takes longer than
+    /// `grace` between two of its chunks, or from publishing to its answer. `progress` is called now
+    /// and then.
+    pub async fn sweep(
+        &self,
+        grace: Duration,
+        mut progress: impl FnMut(&SweepReport) + Send,
+    ) -> Result<SweepReport, Error> {
+        let parts = self.consign.parts();
+        let before = parts.clock.now() - grace;
+        let mut report = SweepReport::default();
+        let mut after = None;
+        loop {
+            let page = parts.blobs.stages(after, SWEEP_PAGE).await?;
+            for stage in &page.items {
+                report.stages_seen += 1;
+                if stage.modified < before {
+                    parts.blobs.abort(stage.id).await?;
+                    report.stages_removed += 1;
+                }
+            }
+            progress(&report);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let mut after = None;
+        loop {
+            let page = parts.blobs.keys(after, SWEEP_PAGE).await?;
+            for blob in &page.items {
+                report.blobs_seen += 1;
+                if blob.modified < before && !parts.files.references(blob.key).await? {
+                    parts.blobs.delete(blob.key).await?;
+                    report.blobs_removed += 1;
+                    report.bytes_removed += blob.size;
+                }
+            }
+            progress(&report);
+            after = page.next;
+            if after.is_none() {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn change(&self, username: &Username, change: UserChange) -> Result<User, Error> {
+        let id = self.user(username).await?.id;
+        let consign = &self.consign;
+        consign.change_user(id, change, Author::Administrator).await
+    }
+
+    async fn user(&self, username: &Username) -> Result<User, Error> {
+        let user = self.consign.parts().users.by_username(username).await?;
+        user.ok_or_else(|| ErrorKind::UserNotFound.into())
+    }
+}
+
+/// What a sweep has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Stages looked at.
+    pub stages_seen: u64,
+    /// Stages removed.
+    pub stages_removed: u64,
+    /// Blobs looked at.
+    pub blobs_seen: u64,
+    /// Blobs removed.
+    pub blobs_removed: u64,
+    /// Bytes of the blobs removed.
+    pub bytes_removed: u64,
+}

@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::{
+    error::{Error, ErrorKind},
+    event::Author,
+    file::{File, FileEntry, FileName, MediaType, Seq},
+    id::{BlobKey, FileId},
+    intake::{self, IntakeError},
+    policy::{self, Action},
+    service::{Actor, Consign},
+    store::{BodyError, Change, Outcome, Page, Received, StagedContent, StoreError, receive},
+    user::User,
+};
+
+/// Leave to upload a file: the proof that the permission check ran.
+#[derive(Debug)]
+pub struct UploadPermit {
+    uploader: User,
+}
+
+impl Consign {
+    /// Asks whether the actor may upload, before a byte of the file is taken.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden).
+    pub fn permit_upload(&self, actor: &Actor) -> Result<UploadPermit, Error> {
+        actor.demand(Action::Upload)?;
+        Ok(UploadPermit {
+            uploader: actor.user().clone(),
+        })
+    }
+
+    /// What may be uploaded, in words: see [`Intake::accepts`](crate::intake::Intake::accepts).
+    pub fn accepted_types(&self) -> String {
+        self.parts().intake.accepts().into_owned()
+    }
+
+    /// Stores a file. When it returns, the file survives a power cut; when it fails, nothing of it
+    /// is kept. Dropped before the body has ended, nothing of it is kept either.
+    ///
+    /// # Errors
+    /// [`UnsupportedType`](ErrorKind::UnsupportedType), [`TooLarge`](ErrorKind::TooLarge),
+    /// [`Incomplete`](ErrorKind::Incomplete), [`Full`](ErrorKind::Full);
+    /// [`InvalidToken`](ErrorKind::InvalidToken) or [`Forbidden`](ErrorKind::Forbidden) when
+    /// the uploader was logged out, disabled or demoted while the file came in.
+    pub async fn upload<S>(
+        &self,
+        permit: UploadPermit,
+        name: FileName,
+        body: S,
+    ) -> Result<File, Error>
+    where
+        S: Stream<Item = Result<Bytes, BodyError>>,
+    {
+        let parts = self.parts();
+        parts.intake.check_name(&name)?;
+        let check_head = |head: &[u8]| Ok(parts.intake.check_head(&name, head)?);
+        let limit = self.settings().max_upload;
+        let received = receive(&parts.blobs, body, limit, intake::HEAD_LEN, check_head).await?;
+        let (received, media_type) = self.inspect(received, name.clone()).await?;
+        self.recheck(&permit).await?;
+        let entry = FileEntry {
+            id: FileId::random(&*parts.entropy),
+            blob: BlobKey::random(&*parts.entropy),
+            name,
+            size: received.size(),
+            media_type,
+            sha256: received.sha256(),
+            uploaded_at: parts.clock.now(),
+            uploaded_by: permit.uploader.id,
+            uploader: permit.uploader.username.to_string(),
+        };
+        // From here on it is finished whether or not anybody still waits for the answer: half-way,
+        // nobody could say whether the file is there.
+        let consign = self.clone();
+        tokio::spawn(async move { consign.finish(received, entry).await })
+            .await
+            .map_err(|failure| Error::new(ErrorKind::Internal, failure))?
+    }
+
+    /// At most `limit` files, newest first, older than position `before`.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden).
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<File, Seq>, Error> {
+        actor.demand(Action::List)?;
+        Ok(self.parts().files.list(before, limit.max(1)).await?)
+    }
+
+    /// Removes a file. Every link to it dies with it.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`FileNotFound`](ErrorKind::FileNotFound).
+    pub async fn delete(&self, actor: &Actor, id: FileId) -> Result<File, Error> {
+        actor.demand(Action::Delete)?;
+        self.remove(id, Author::User(actor.user().id)).await
+    }
+
+    /// First the catalogue lets go of the file, then its bytes are removed: the other way round a
+    /// crash would leave a file without bytes.
+    pub(super) async fn remove(&self, id: FileId, by: Author) -> Result<File, Error> {
+        let parts = self.parts();
+        let at = parts.clock.now();
+        let change = Change::RemoveFile { id, by, at };
+        let Outcome::Removed(file) = parts.files.apply(change).await? else {
+            return Err(ErrorKind::FileNotFound.into());
+        };
+        if let Err(error) = parts.blobs.delete(file.entry.blob).await {
+            tracing::warn!(file = %id, %error, "a file's bytes remain; the sweeper will remove them");
+        }
+        Ok(file)
+    }
+
+    async fn inspect(
+        &self,
+        received: Received,
+        name: FileName,
+    ) -> Result<(Received, MediaType), Error> {
+        let turn = Arc::clone(&self.0.inspecting).acquire_owned().await;
+        let turn = turn.expect("the semaphore is never closed");
+        let intake = Arc::clone(&self.parts().intake);
+        // The turn ends when the work does, even if nobody waits for it any more.
+        let look = move |content: &mut StagedContent| {
+            let _turn = turn;
+            intake.inspect(&name, content)
+        };
+        let (received, verdict) = received.inspect(look).await?;
+        match verdict {
+            Ok(media_type) => Ok((received, media_type)),
+            Err(IntakeError::Refused(refusal)) => Err(refusal.into()),
+            Err(IntakeError::Io(error)) => Err(StoreError::from_io(error).into()),
+        }
+    }
+
+    /// A body can take hours to come in. Whoever may no longer upload when it ends has not uploaded.
+    async fn recheck(&self, permit: &UploadPermit) -> Result<(), Error> {
+        let before = &permit.uploader;
+        let user = self.present(before.id, before.session_epoch).await?;
+        if !policy::allows(&user, Action::Upload) {
+            return Err(ErrorKind::Forbidden(Action::Upload).into());
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, received: Received, entry: FileEntry) -> Result<File, Error> {
+        let parts = self.parts();
+        let blob = entry.blob;
+        received.publish(blob).await?;
+        // An error leaves the bytes to the sweeper: whether the catalogue took the file is not known.
+        match parts.files.apply(Change::AddFile(entry)).await? {
+            Outcome::Added(file) => Ok(file),
+            outcome => {
+                let taken = format!("the catalogue did not add a file: {outcome:?}");
+                Err(Error::new(ErrorKind::Internal, taken))
+            }
+        }
+    }
+}

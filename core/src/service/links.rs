@@ -1,0 +1,108 @@
+use std::{fmt, ops::Range, sync::Arc};
+
+use crate::{
+    error::{Error, ErrorKind},
+    file::{File, FileName},
+    id::FileId,
+    policy::{self, Action},
+    service::{Actor, Consign},
+    store::{BlobStore, ByteStream, ReadGrant},
+    time::Timestamp,
+    token::Purpose,
+};
+
+/// A download link: whoever holds its token has the file until it expires.
+#[derive(Clone)]
+pub struct Link {
+    /// The token: a secret.
+    pub token: String,
+    /// The file that it opens: this version of it, whatever is uploaded later under its name.
+    pub file: File,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("file", &self.file.entry.id)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Consign {
+    /// A link to the file of this id, or else to the newest file of this name. Nothing is stored.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), then [`FileNotFound`](ErrorKind::FileNotFound).
+    pub async fn link(&self, actor: &Actor, file: &str) -> Result<Link, Error> {
+        actor.demand(Action::Link)?;
+        let file = self.find(file).await?.ok_or(ErrorKind::FileNotFound)?;
+        let lifetime = self.settings().link_lifetime;
+        let (expires_at, claims) = self.claims(actor.user(), Some(file.entry.id), lifetime);
+        let token = self.parts().signer.sign(Purpose::Download, &claims)?;
+        Ok(Link {
+            token,
+            file,
+            expires_at,
+        })
+    }
+
+    /// Opens a download link. This is the only way to a stored file's bytes.
+    ///
+    /// # Errors
+    /// [`InvalidToken`](ErrorKind::InvalidToken) when it is forged or expired, when its maker was
+    /// logged out, disabled or may no longer have the file, or when the file is gone.
+    pub async fn open(&self, token: &str) -> Result<AuthorizedFile, Error> {
+        let claims = self.verify(Purpose::Download, token)?;
+        let maker = self.present(claims.subject, claims.epoch).await?;
+        if !policy::allows(&maker, Action::Open) {
+            return Err(ErrorKind::InvalidToken.into());
+        }
+        let id = claims.file.ok_or(ErrorKind::InvalidToken)?;
+        let file = self.parts().files.by_id(id).await?;
+        let file = file.ok_or(ErrorKind::InvalidToken)?;
+        Ok(AuthorizedFile {
+            grant: ReadGrant::new(file.entry.blob),
+            blobs: Arc::clone(&self.parts().blobs),
+            file,
+        })
+    }
+
+    /// An id names one version for ever, so it goes before a name that looks like one.
+    async fn find(&self, target: &str) -> Result<Option<File>, Error> {
+        let files = &self.parts().files;
+        if let Ok(id) = target.parse::<FileId>()
+            && let Some(file) = files.by_id(id).await?
+        {
+            return Ok(Some(file));
+        }
+        match FileName::parse(target) {
+            Ok(name) => Ok(files.newest(&name).await?),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// A file that its holder may read: the proof that the permission check ran.
+#[derive(Debug)]
+pub struct AuthorizedFile {
+    file: File,
+    grant: ReadGrant,
+    blobs: Arc<dyn BlobStore>,
+}
+
+impl AuthorizedFile {
+    /// What is known of the file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its bytes from `range.start` up to, and without, `range.end`; cut to the file's size.
+    pub async fn read(&self, range: Range<u64>) -> Result<ByteStream, Error> {
+        let end = range.end.min(self.file.entry.size);
+        let range = range.start.min(end)..end;
+        Ok(self.blobs.open(&self.grant, range).await?)
+    }
+}

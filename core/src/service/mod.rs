@@ -1,0 +1,189 @@
+//! The service: everything Consign does, over the stores it is given.
+
+mod accounts;
+mod administration;
+mod files;
+mod links;
+#[cfg(test)]
+#[cfg(all(feature = "jwt", feature = "scrypt"))]
+mod tests;
+
+use std::{sync::Arc, thread, time::Duration};
+
+use tokio::sync::Semaphore;
+
+pub use self::{
+    accounts::{Actor, Registration, Session},
+    administration::{Administration, SweepReport},
+    files::UploadPermit,
+    links::{AuthorizedFile, Link},
+};
+use crate::{
+    error::Error,
+    intake::Intake,
+    password::PasswordHasher,
+    random::Entropy,
+    store::{BlobStore, FileStore, UserStore},
+    time::Clock,
+    token::TokenSigner,
+};
+
+/// Hands files to people safely.
+///
+/// Cheap to clone; clones are one service. Its methods ask for the value that proves the caller may
+/// use them: [`Actor`] from [`authenticate`](Consign::authenticate), [`UploadPermit`] from
+/// [`permit_upload`](Consign::permit_upload), [`AuthorizedFile`] from [`open`](Consign::open).
+/// Their futures need a tokio runtime.
+#[derive(Clone, Debug)]
+pub struct Consign(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    settings: Settings,
+    inspecting: Arc<Semaphore>,
+}
+
+impl Consign {
+    /// The longest life of a download link: nothing about a link is stored, so none can be taken
+    /// back one by one.
+    pub const MAX_LINK_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+    /// Characters that a password has at most. Hashing takes any number; reading them costs.
+    pub const MAX_PASSWORD: usize = 1024;
+
+    /// A service made of these parts. A link's life of more than
+    /// [`MAX_LINK_LIFETIME`](Consign::MAX_LINK_LIFETIME) is cut to it.
+    pub fn new(parts: Parts, mut settings: Settings) -> Self {
+        settings.link_lifetime = settings.link_lifetime.min(Self::MAX_LINK_LIFETIME);
+        let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+        Self(Arc::new(Inner {
+            parts,
+            settings,
+            inspecting: Arc::new(Semaphore::new(cores)),
+        }))
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// What the machine's operator may do, without any permission check.
+    pub fn administration(&self) -> Administration {
+        Administration::of(self.clone())
+    }
+
+    /// Whether all stores answer.
+    pub async fn check(&self) -> Result<(), Error> {
+        let parts = self.parts();
+        parts.users.check().await?;
+        parts.files.check().await?;
+        parts.blobs.check().await?;
+        Ok(())
+    }
+
+    fn parts(&self) -> &Parts {
+        &self.0.parts
+    }
+}
+
+/// What a service is made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Where users are kept.
+    pub users: Arc<dyn UserStore>,
+    /// Where the catalogue is kept.
+    pub files: Arc<dyn FileStore>,
+    /// Where bytes are kept.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Signs tokens and links.
+    pub signer: Arc<dyn TokenSigner>,
+    /// Hashes passwords.
+    pub hasher: Arc<dyn PasswordHasher>,
+    /// Decides what may be stored.
+    pub intake: Arc<dyn Intake>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives random bytes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+#[cfg(all(feature = "scrypt", feature = "intake"))]
+impl Parts {
+    /// Stores and a signer of the caller's; the rest as usual: [scrypt], [Office documents], the
+    /// machine's clock and randomness. Others can be put in their place:
+    /// `Parts { intake, ..Parts::new(users, files, blobs, signer) }`.
+    ///
+    /// [scrypt]: crate::password::ScryptHasher
+    /// [Office documents]: crate::intake::OfficeIntake
+    pub fn new(
+        users: impl UserStore,
+        files: impl FileStore,
+        blobs: impl BlobStore,
+        signer: impl TokenSigner,
+    ) -> Self {
+        Self {
+            users: Arc::new(users),
+            files: Arc::new(files),
+            blobs: Arc::new(blobs),
+            signer: Arc::new(signer),
+            hasher: Arc::new(crate::password::ScryptHasher::default()),
+            intake: Arc::new(crate::intake::OfficeIntake::default()),
+            clock: Arc::new(crate::time::SystemClock),
+            entropy: Arc::new(crate::random::OsEntropy),
+        }
+    }
+}
+
+/// What can be set about a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes that a file has at most.
+    pub max_upload: u64,
+    /// How long a login lasts.
+    pub access_lifetime: Duration,
+    /// How long a download link lasts.
+    pub link_lifetime: Duration,
+    /// Characters that a password has at least, counted in code points.
+    pub min_password: usize,
+    /// Who may register an operations user.
+    pub operations_registration: OperationsRegistration,
+    /// Who may register a client.
+    pub client_registration: ClientRegistration,
+}
+
+impl Default for Settings {
+    /// 5 GiB, an hour, 15 minutes, 8 characters; the first operations user and any client register
+    /// freely.
+    fn default() -> Self {
+        Self {
+            max_upload: 5 << 30,
+            access_lifetime: Duration::from_secs(60 * 60),
+            link_lifetime: Duration::from_secs(15 * 60),
+            min_password: 8,
+            operations_registration: OperationsRegistration::First,
+            client_registration: ClientRegistration::Open,
+        }
+    }
+}
+
+/// Who may register an operations user. An operations user always may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationsRegistration {
+    /// Anyone, while there is no operations user.
+    First,
+    /// Anyone.
+    Open,
+    /// Nobody else.
+    Closed,
+}
+
+/// Who may register a client. An operations user always may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientRegistration {
+    /// Anyone.
+    Open,
+    /// Nobody else.
+    Closed,
+}

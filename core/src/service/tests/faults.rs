@@ -1,0 +1,206 @@
+//! Uploads that are left or that fail half-way: what remains of them, and what must not.
+
+use futures_util::FutureExt;
+
+use super::{intake::REFUSE_ALL, *};
+use crate::error::ErrorKind::*;
+
+/// Chunks of a body that is staged in three goes.
+fn chunks() -> Vec<Bytes> {
+    vec![Bytes::from(vec![b' '; 200_000]); 3]
+}
+
+/// The steps of an upload that goes well.
+async fn steps() -> Vec<String> {
+    let world = World::new();
+    let op = world.newcomer("op", Role::Operations).await;
+    world.rig.disarm();
+    let permit = world.consign.permit_upload(&op).unwrap();
+    let body = world.rig.body(chunks());
+    world
+        .consign
+        .upload(permit, file_name("a.docx"), body)
+        .await
+        .unwrap();
+    let steps = world.rig.steps();
+    let expected = [
+        "begin", "body", "append", "read", "user", "publish", "apply",
+    ];
+    assert!(
+        expected
+            .iter()
+            .all(|step| steps.iter().any(|done| done == step)),
+        "{steps:?}"
+    );
+    steps
+}
+
+/// From publishing on it is finished whether or not anybody waits; before, nothing of it is kept.
+#[tokio::test]
+async fn an_upload_can_be_dropped_wherever_it_waits() {
+    for (n, step) in steps().await.into_iter().enumerate() {
+        let world = World::new();
+        let op = world.newcomer("op", Role::Operations).await;
+        let ann = world.newcomer("ann", Role::Client).await;
+        world.rig.hold_nth(n);
+        let permit = world.consign.permit_upload(&op).unwrap();
+        let body = world.rig.body(chunks());
+        let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
+        tokio::select! {
+            _ = &mut upload => panic!("it ends before step {n}, {step}"),
+            () = world.rig.reached() => {}
+        }
+        drop(upload);
+        world.rig.release();
+        world.settle().await;
+        let begun = ["publish", "apply"]
+            .iter()
+            .any(|last| step.starts_with(last));
+        if begun {
+            assert_eq!(world.kept().await, [0, 1, 1], "dropped at step {n}, {step}");
+            let link = world.link(&ann, "a.docx").await;
+            assert_eq!(
+                world.download(&link.token).await.unwrap(),
+                chunks().concat()
+            );
+        } else {
+            assert_nothing(world.kept().await, &format!("dropped at step {n}, {step}"));
+        }
+    }
+}
+
+/// Dropped when it was polled once and never again, and where no runtime is entered any more.
+#[test]
+fn an_upload_can_be_dropped_outside_the_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let world = World::new();
+    let op = runtime.block_on(world.newcomer("op", Role::Operations));
+    let permit = world.consign.permit_upload(&op).unwrap();
+    let body = stream::pending::<Result<Bytes, BodyError>>();
+    let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
+    runtime.block_on(async {
+        while world.kept().await == [0, 0, 0] {
+            assert!((&mut upload).now_or_never().is_none());
+            tokio::task::yield_now().await;
+        }
+        assert!((&mut upload).now_or_never().is_none());
+    });
+    drop(upload);
+    runtime.block_on(world.settle());
+    assert_nothing(runtime.block_on(world.kept()), "a drop outside the runtime");
+}
+
+/// Every step fails once: the caller is told, what is listed can be read, nothing half-made
+/// stays but what the sweeper removes, and the next upload is as good as any.
+#[tokio::test]
+async fn an_upload_survives_each_fault() {
+    for (n, step) in steps().await.into_iter().enumerate() {
+        let world = World::new();
+        let op = world.newcomer("op", Role::Operations).await;
+        let ann = world.newcomer("ann", Role::Client).await;
+        world.rig.fail_nth(n);
+        let permit = world.consign.permit_upload(&op).unwrap();
+        let body = world.rig.body(chunks());
+        let uploaded = world
+            .consign
+            .upload(permit, file_name("a.docx"), body)
+            .await;
+        let kind = refusal(uploaded);
+        let expected = if step == "body" {
+            Incomplete
+        } else {
+            Unavailable
+        };
+        assert_eq!(kind, expected, "step {n}, {step}");
+        world.settle().await;
+        world.rig.disarm();
+        let case = format!("step {n}, {step}");
+        let expected = match step.as_str() {
+            // Begun, and its id lost with the answer.
+            "begin done" => [1, 0, 0],
+            // Published, and whether the catalogue has it was not known.
+            "publish done" | "apply" => [0, 1, 0],
+            // It has it: were the bytes removed on an error, this would be a file without any.
+            "apply done" => [0, 1, 1],
+            _ => [0, 0, 0],
+        };
+        assert_eq!(world.kept().await, expected, "{case}");
+        let next = world.upload(&op, "next.docx", b"next").await.unwrap();
+
+        world.clock.advance(DAY * 2);
+        world
+            .consign
+            .administration()
+            .sweep(DAY, |_| ())
+            .await
+            .unwrap();
+        let listed = world.files().await;
+        assert_eq!(listed.len(), 1 + expected[2], "{case}");
+        assert_eq!(
+            world.kept().await,
+            [0, listed.len(), listed.len()],
+            "{case}"
+        );
+        for file in listed {
+            let content = if file == next {
+                b"next".to_vec()
+            } else {
+                chunks().concat()
+            };
+            let link = world.link(&ann, &file.entry.id.to_string()).await;
+            assert_eq!(
+                world.download(&link.token).await.unwrap(),
+                content,
+                "{case}"
+            );
+        }
+    }
+}
+
+/// An abort that fails is the sweeper's, and no second error for the caller.
+#[tokio::test]
+async fn an_abort_that_fails_leaves_the_stage_to_the_sweeper() {
+    let world = World::new();
+    let op = world.newcomer("op", Role::Operations).await;
+    world.rig.fail_at("abort");
+    assert_eq!(
+        refusal(world.upload(&op, "a.docx", REFUSE_ALL).await),
+        UnsupportedType
+    );
+    world.settle().await;
+    assert_eq!(world.kept().await, [1, 0, 0]);
+    world.rig.disarm();
+    world.clock.advance(DAY * 2);
+    world
+        .consign
+        .administration()
+        .sweep(DAY, |_| ())
+        .await
+        .unwrap();
+    assert_nothing(world.kept().await, "the sweep");
+}
+
+/// A caller who hangs up and comes again must not have more files looked at than there are turns.
+#[tokio::test]
+async fn a_look_that_nobody_waits_for_keeps_its_turn() {
+    let world = World::new();
+    let op = world.newcomer("op", Role::Operations).await;
+    let free = world.consign.0.inspecting.available_permits();
+    world.rig.hold_at("read");
+    let permit = world.consign.permit_upload(&op).unwrap();
+    let body = world.rig.body(chunks());
+    let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
+    tokio::select! {
+        _ = &mut upload => panic!("it waits for the reading"),
+        () = world.rig.reached() => {}
+    }
+    drop(upload);
+    assert_eq!(world.consign.0.inspecting.available_permits(), free - 1);
+    world.rig.disarm();
+    world.rig.release();
+    world.settle().await;
+    assert_eq!(world.consign.0.inspecting.available_permits(), free);
+    assert_nothing(world.kept().await, "a look that nobody waited for");
+}

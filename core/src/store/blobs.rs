@@ -1,0 +1,146 @@
+use std::{fmt, io, ops::Range, pin::Pin};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::{Page, StoreError};
+use crate::{
+    id::{BlobKey, StageId},
+    time::Timestamp,
+};
+
+/// A blob's bytes as they are read.
+pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// Where bytes are kept.
+///
+/// Bytes are first *staged*: appended in order, and readable to the one who appends them. Publishing
+/// gives them their key, once and for ever. A blob that no file of the catalogue references is
+/// visible to nobody; the sweeper removes it after a grace period.
+#[async_trait]
+pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
+    /// Begins a stage.
+    async fn begin(&self) -> Result<Box<dyn Stage>, StoreError>;
+
+    /// Goes on with a stage that was begun before, perhaps by another process; `None` when there
+    /// is none of this id. Nobody else may be using it.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when the store can tell that somebody is, or that a write of a dropped
+    /// future is still under way.
+    async fn resume(&self, id: StageId) -> Result<Option<Box<dyn Stage>>, StoreError>;
+
+    /// Removes a stage and its bytes; one that does not exist is no error.
+    async fn abort(&self, id: StageId) -> Result<(), StoreError>;
+
+    /// At most `limit` stages (at least 1), ordered by id, after `after`. A page can come out empty
+    /// when what stood on it vanishes meanwhile.
+    async fn stages(
+        &self,
+        after: Option<StageId>,
+        limit: usize,
+    ) -> Result<Page<StageInfo, StageId>, StoreError>;
+
+    /// Reads `range` of the granted blob, in order and in chunks of 1 MiB at most.
+    ///
+    /// A range that goes beyond the blob's end ends the stream with an error of kind
+    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof), never short without one. An empty range reads nothing, wherever it lies.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no such blob, even for an empty range.
+    async fn open(&self, grant: &ReadGrant, range: Range<u64>) -> Result<ByteStream, StoreError>;
+
+    /// Removes a blob, durably; one that does not exist is no error.
+    async fn delete(&self, key: BlobKey) -> Result<(), StoreError>;
+
+    /// At most `limit` published blobs (at least 1), ordered by key, after `after`. A page can come
+    /// out empty when what stood on it vanishes meanwhile.
+    async fn keys(
+        &self,
+        after: Option<BlobKey>,
+        limit: usize,
+    ) -> Result<Page<BlobInfo, BlobKey>, StoreError>;
+
+    /// Whether the store answers.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// Bytes that are being received. Dropping it keeps them: see [`BlobStore::abort`].
+#[async_trait]
+pub trait Stage: fmt::Debug + Send + Sync + 'static {
+    /// Names the stage; survives a restart.
+    fn id(&self) -> StageId;
+
+    /// How many bytes it holds.
+    fn size(&self) -> u64;
+
+    /// Appends bytes at `offset`. After its future was dropped the stage can only be aborted, or
+    /// resumed where the store can.
+    ///
+    /// # Errors
+    /// [`StoreError::Offset`] when `offset` is not [`size`](Stage::size), even for no bytes;
+    /// [`StoreError::Missing`] when the stage was aborted. After any error but `Offset` the stage
+    /// can only be aborted.
+    async fn append(&mut self, offset: u64, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// Reads `len` bytes at `offset`; fewer, or none, only where the stage ends.
+    async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes, StoreError>;
+
+    /// Makes the bytes a blob under `key`, durably: when it returns, they survive a power cut. The
+    /// stage is no more. Dropped half-way, either the stage or the blob is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when the key is taken: the stage and the other blob are as they were.
+    /// After any other error the stage can only be aborted, and may be gone already.
+    async fn publish(&mut self, key: BlobKey) -> Result<(), StoreError>;
+}
+
+/// A stage, as the sweeper sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageInfo {
+    /// The stage.
+    pub id: StageId,
+    /// When it was last appended to.
+    pub modified: Timestamp,
+}
+
+/// A blob, as the sweeper sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobInfo {
+    /// The blob.
+    pub key: BlobKey,
+    /// Bytes.
+    pub size: u64,
+    /// When it was published.
+    pub modified: Timestamp,
+}
+
+/// Leave to read one blob: the proof that the permission check ran.
+///
+/// Only the service makes one, in [`AuthorizedFile`](crate::AuthorizedFile); so there is no other
+/// way to a stored byte.
+///
+/// ```compile_fail
+/// let key = consign_core::id::BlobKey::from_bytes([0; 16]);
+/// let grant = consign_core::store::ReadGrant::new(key); // private
+/// ```
+#[derive(Debug)]
+pub struct ReadGrant(BlobKey);
+
+impl ReadGrant {
+    pub(crate) fn new(key: BlobKey) -> Self {
+        Self(key)
+    }
+
+    /// The blob that may be read.
+    pub fn key(&self) -> BlobKey {
+        self.0
+    }
+
+    /// A grant for a store's own tests.
+    #[cfg(feature = "testing")]
+    pub fn for_testing(key: BlobKey) -> Self {
+        Self(key)
+    }
+}

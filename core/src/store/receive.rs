@@ -1,0 +1,265 @@
+//! Receiving a stream into a stage: metered, hashed, and gone again unless it is published.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    io::{self, Read, Seek, SeekFrom},
+    pin::pin,
+    sync::Arc,
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_core::Stream;
+use sha2::{Digest, Sha256 as Hasher};
+use tokio::{runtime::Handle, task};
+
+use super::{BlobStore, BoxError, Stage, StoreError};
+use crate::{
+    error::{Error, ErrorKind},
+    file::Sha256,
+    id::{BlobKey, StageId},
+};
+
+/// Bytes that are handed to a stage at once, and that a slow store therefore keeps in memory twice.
+const CHUNK: usize = 256 * 1024;
+
+/// Below this a chunk is hashed where it is: a change of thread would cost more.
+const HASH_INLINE: usize = 32 * 1024;
+
+/// Why a body's stream ended before the body did.
+#[derive(Debug)]
+pub enum BodyError {
+    /// The sender stopped, or what was sent cannot be read.
+    Incomplete(BoxError),
+    /// More came than is taken.
+    TooLarge,
+}
+
+/// Receives `body` into a new stage of `blobs`, hashing it on the way.
+///
+/// `check_head` sees the first `head_len` bytes (all of a shorter body) while the rest arrives, and
+/// may end it. On an error, or when the future or the returned value is dropped, the stage is
+/// aborted.
+///
+/// # Errors
+/// [`ErrorKind::TooLarge`] beyond `limit` bytes, [`ErrorKind::Incomplete`] when the body ends
+/// early, what `check_head` gave, and the store's own.
+pub async fn receive<S>(
+    blobs: &Arc<dyn BlobStore>,
+    body: S,
+    limit: u64,
+    head_len: usize,
+    mut check_head: impl FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<Received, Error>
+where
+    S: Stream<Item = Result<Bytes, BodyError>>,
+{
+    let mut body = pin!(body);
+    let mut received = Received::begin(Arc::clone(blobs)).await?;
+    let mut hasher = Hasher::new();
+    let mut chunk = BytesMut::new();
+    let mut head_checked = false;
+    loop {
+        let part = poll_fn(|cx| body.as_mut().poll_next(cx)).await;
+        let ended = part.is_none();
+        if let Some(part) = part {
+            let part = part.map_err(|error| match error {
+                BodyError::TooLarge => Error::from(ErrorKind::TooLarge { limit }),
+                BodyError::Incomplete(cause) => Error::new(ErrorKind::Incomplete, cause),
+            })?;
+            let total = received.stage.size() + chunk.len() as u64 + part.len() as u64;
+            if total > limit {
+                return Err(ErrorKind::TooLarge { limit }.into());
+            }
+            chunk.extend_from_slice(&part);
+        }
+        if !head_checked && (ended || chunk.len() >= head_len) {
+            check_head(&chunk[..chunk.len().min(head_len)])?;
+            head_checked = true;
+        }
+        if chunk.len() >= CHUNK || (ended && chunk.has_remaining()) {
+            hasher = received.append(hasher, chunk.split().freeze()).await?;
+        }
+        if ended {
+            received.sha256 = Sha256(hasher.finalize().into());
+            return Ok(received);
+        }
+    }
+}
+
+/// A body that was received whole. Dropping it removes what was received.
+#[derive(Debug)]
+pub struct Received {
+    stage: Box<dyn Stage>,
+    sha256: Sha256,
+    abort: AbortOnDrop,
+}
+
+impl Received {
+    /// Begun in a task of its own: wherever the future is dropped, nobody but its task knows yet
+    /// whether there is a stage, and what the task gives is then dropped, and so aborted, too.
+    async fn begin(blobs: Arc<dyn BlobStore>) -> Result<Self, Error> {
+        let begin = async move {
+            let stage = blobs.begin().await?;
+            let abort = AbortOnDrop {
+                stage: Some(stage.id()),
+                blobs,
+                runtime: Handle::current(),
+            };
+            Ok(Self {
+                stage,
+                sha256: Sha256([0; 32]),
+                abort,
+            })
+        };
+        task::spawn(begin)
+            .await
+            .map_err(|failure| Error::new(ErrorKind::Internal, failure))?
+    }
+
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.stage.size()
+    }
+
+    /// The SHA-256 of the bytes.
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
+    }
+
+    /// Looks at the content on a thread that may block, and gives back what `look` found. When the
+    /// future is dropped, `look` runs on to its end before the stage is aborted.
+    ///
+    /// The thread waits for the store's reads, which may need threads of the same pool: the caller
+    /// bounds how many inspections run at once, well below what the pool has.
+    pub async fn inspect<T, F>(self, look: F) -> Result<(Self, T), Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut StagedContent) -> T + Send + 'static,
+    {
+        let handle = Handle::current();
+        task::spawn_blocking(move || {
+            let mut content = StagedContent {
+                received: self,
+                handle,
+                position: 0,
+                window: Bytes::new(),
+                window_at: 0,
+            };
+            let found = look(&mut content);
+            (content.received, found)
+        })
+        .await
+        .map_err(|failure| Error::new(ErrorKind::Internal, failure))
+    }
+
+    /// Publishes the bytes, durably, under `key`.
+    pub async fn publish(mut self, key: BlobKey) -> Result<(), StoreError> {
+        self.stage.publish(key).await?;
+        self.abort.stage = None;
+        Ok(())
+    }
+
+    /// Hashes and appends at once, each on a thread of its own where that is worth it.
+    async fn append(&mut self, mut hasher: Hasher, chunk: Bytes) -> Result<Hasher, Error> {
+        let offset = self.stage.size();
+        if chunk.len() < HASH_INLINE {
+            hasher.update(&chunk);
+            self.stage.append(offset, chunk).await?;
+            return Ok(hasher);
+        }
+        let hashed = chunk.clone();
+        let hash = task::spawn_blocking(move || {
+            hasher.update(&hashed);
+            hasher
+        });
+        self.stage.append(offset, chunk).await?;
+        hash.await
+            .map_err(|failure| Error::new(ErrorKind::Internal, failure))
+    }
+}
+
+/// Aborts a stage when dropped. What it cannot reach the sweeper removes.
+struct AbortOnDrop {
+    blobs: Arc<dyn BlobStore>,
+    stage: Option<StageId>,
+    runtime: Handle,
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        let Some(stage) = self.stage.take() else {
+            return;
+        };
+        let blobs = Arc::clone(&self.blobs);
+        self.runtime.spawn(async move {
+            if let Err(error) = blobs.abort(stage).await {
+                tracing::warn!(%stage, %error, "a stage could not be removed; the sweeper will");
+            }
+        });
+    }
+}
+
+impl fmt::Debug for AbortOnDrop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AbortOnDrop").field(&self.stage).finish()
+    }
+}
+
+/// Staged bytes to read and seek in, for an [`Intake`](crate::intake::Intake). Reads wait for the
+/// store, so only a thread that may block can use it.
+#[derive(Debug)]
+pub struct StagedContent {
+    received: Received,
+    handle: Handle,
+    position: u64,
+    window: Bytes,
+    window_at: u64,
+}
+
+impl StagedContent {
+    /// Bytes fetched at once.
+    const WINDOW: usize = 64 * 1024;
+
+    fn windowed(&self) -> Option<&[u8]> {
+        let skip = usize::try_from(self.position.checked_sub(self.window_at)?).ok()?;
+        self.window.get(skip..).filter(|rest| !rest.is_empty())
+    }
+}
+
+impl Read for StagedContent {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.windowed().is_none() {
+            let stage = &self.received.stage;
+            self.window = self
+                .handle
+                .block_on(stage.read_at(self.position, Self::WINDOW))
+                .map_err(io::Error::other)?;
+            self.window_at = self.position;
+        }
+        let Some(rest) = self.windowed() else {
+            return Ok(0);
+        };
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for StagedContent {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(offset) => self.received.size().checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = position.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "a seek to before the start")
+        })?;
+        Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests;

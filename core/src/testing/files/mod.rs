@@ -1,0 +1,164 @@
+//! What [`FileStore`] promises.
+
+mod change;
+mod read;
+mod trail;
+
+use std::sync::Arc;
+
+pub use self::{change::*, read::*, trail::*};
+use super::{ANSWERS, promise, promise_eq, promise_matches, samples::sample_entry, walk};
+use crate::{
+    event::{Author, Event, Recorded},
+    file::{File, FileEntry, FileName},
+    id::FileId,
+    store::{Change, FileStore, Outcome},
+    time::Timestamp,
+};
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __file_store_suite {
+    ($make:path) => {
+        $crate::testing::file_store_suite!(file_store, $make);
+    };
+    ($name:ident, $make:path) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $crate::__suite_tests!(
+                files,
+                $make,
+                [
+                    an_empty_store_has_no_files_and_no_events,
+                    check_answers,
+                    by_id_finds_the_file_as_added,
+                    newest_is_the_one_added_last,
+                    newest_tells_names_apart_bytewise,
+                    newest_falls_back_when_the_newest_is_removed,
+                    list_is_newest_first,
+                    list_pages_are_the_list,
+                    list_takes_any_limit,
+                    list_goes_on_before_a_position_that_need_not_exist,
+                    list_pages_are_not_upset_by_changes_between_them,
+                    references_tells_which_blobs_have_a_file,
+                    add_refuses_an_id_that_is_there,
+                    add_refuses_a_blob_that_is_there,
+                    add_takes_the_id_and_the_blob_of_a_removed_file,
+                    remove_takes_the_file_out_of_every_read,
+                    remove_of_nothing_is_missing,
+                    positions_increase_and_are_never_given_again,
+                    events_are_those_of_the_changes_made,
+                    events_pages_are_the_trail,
+                    events_take_any_limit,
+                    events_go_on_after_a_position_that_need_not_exist,
+                    concurrent_additions_are_all_there,
+                    concurrent_additions_of_one_blob_store_one,
+                    concurrent_removals_remove_once,
+                    concurrent_changes_leave_a_trail_in_their_order,
+                ]
+            );
+        }
+    };
+}
+
+pub use super::model::files as behaves_like_the_model;
+
+type Store = Arc<dyn FileStore>;
+
+async fn add(store: &Store, entry: &FileEntry) -> File {
+    match apply_add(store, entry).await {
+        Outcome::Added(file) => {
+            promise_eq!(
+                file.entry,
+                *entry,
+                "AddFile: `Added` holds the file as it was given"
+            );
+            file
+        }
+        outcome => panic!(
+            "the contract is broken: AddFile: adds a file of a new id and a new blob: {outcome:?}"
+        ),
+    }
+}
+
+async fn add_many(store: &Store, count: u32) -> Vec<File> {
+    let mut files = Vec::new();
+    for n in 1..=count {
+        files.push(add(store, &sample_entry(n)).await);
+    }
+    files
+}
+
+async fn remove(store: &Store, id: FileId) {
+    promise_matches!(
+        apply_remove(store, id).await,
+        Outcome::Removed(_),
+        "RemoveFile: removes a file that exists"
+    );
+}
+
+async fn apply_add(store: &Store, entry: &FileEntry) -> Outcome {
+    store
+        .apply(Change::AddFile(entry.clone()))
+        .await
+        .expect(ANSWERS)
+}
+
+async fn apply_remove(store: &Store, id: FileId) -> Outcome {
+    let change = Change::RemoveFile {
+        id,
+        by: Author::Administrator,
+        at: Timestamp::from_millis(1),
+    };
+    store.apply(change).await.expect(ANSWERS)
+}
+
+async fn by_id(store: &Store, id: FileId) -> Option<File> {
+    store.by_id(id).await.expect(ANSWERS)
+}
+
+async fn newest(store: &Store, name: &FileName) -> Option<File> {
+    store.newest(name).await.expect(ANSWERS)
+}
+
+/// The store holds this file alone, with its event.
+async fn only(store: &Store, file: &File, statement: &str) {
+    promise_eq!(all(store).await, std::slice::from_ref(file), "{statement}");
+    promise_eq!(
+        by_id(store, file.entry.id).await,
+        Some(file.clone()),
+        "{statement}"
+    );
+    promise_eq!(
+        newest(store, &file.entry.name).await,
+        Some(file.clone()),
+        "{statement}"
+    );
+    promise!(
+        store.references(file.entry.blob).await.expect(ANSWERS),
+        "{statement}"
+    );
+    let added = Change::AddFile(file.entry.clone()).event();
+    promise_eq!(events(trail(store).await), [added], "{statement}");
+}
+
+async fn all(store: &Store) -> Vec<File> {
+    walk(3, None, async |before| store.list(before, 3).await).await
+}
+
+async fn trail(store: &Store) -> Vec<Recorded> {
+    walk(3, None, async |after| store.events(after, 3).await).await
+}
+
+fn ids(files: Vec<File>) -> Vec<FileId> {
+    files.into_iter().map(|file| file.entry.id).collect()
+}
+
+fn events(recorded: Vec<Recorded>) -> Vec<Event> {
+    recorded
+        .into_iter()
+        .map(|recorded| recorded.event)
+        .collect()
+}

@@ -1,0 +1,205 @@
+use std::sync::Arc;
+
+use proptest::{prelude::*, sample::select};
+
+use super::{
+    super::{
+        ANSWERS, promise, run,
+        samples::{file_name, sample_entry, sample_key},
+        walk,
+    },
+    agree, check_sequences,
+};
+use crate::{
+    event::{Author, Event, Recorded},
+    file::{File, FileEntry, FileName, Seq},
+    id::{BlobKey, FileId},
+    memory::MemoryStore,
+    store::{Change, FileStore, Outcome},
+    time::Timestamp,
+};
+
+/// Holds a catalogue against the one in memory.
+pub fn files<G>(make: impl AsyncFn() -> (G, Arc<dyn FileStore>)) {
+    check_sequences(FileOp::any(), |ops| {
+        run(async {
+            let (_guard, store) = make().await;
+            let mut store = Side::new(store);
+            let mut oracle = Side::new(Arc::new(MemoryStore::default()));
+            let everything = [
+                FileOp::List {
+                    before: None,
+                    limit: 3,
+                },
+                FileOp::Events {
+                    after: None,
+                    limit: 3,
+                },
+            ];
+            for op in ops.iter().chain(&everything) {
+                agree(op, store.apply(op).await, oracle.apply(op).await)?;
+            }
+            Ok(())
+        })
+    });
+}
+
+/// Positions are given by each store as it likes, so an operation names them by their rank.
+#[derive(Clone, Debug)]
+enum FileOp {
+    Apply(Change),
+    ById(FileId),
+    Newest(FileName),
+    References(BlobKey),
+    List { before: Option<usize>, limit: usize },
+    Events { after: Option<usize>, limit: usize },
+}
+
+impl FileOp {
+    fn any() -> impl Strategy<Value = Self> {
+        prop_oneof![
+            6 => any_entry().prop_map(|entry| Self::Apply(Change::AddFile(entry))),
+            4 => (any_id(), any_author(), any_time())
+                .prop_map(|(id, by, at)| Self::Apply(Change::RemoveFile { id, by, at })),
+            1 => any_id().prop_map(Self::ById),
+            2 => any_name().prop_map(Self::Newest),
+            1 => any_blob().prop_map(Self::References),
+            1 => (prop::option::of(0..20_usize), 1..4_usize)
+                .prop_map(|(before, limit)| Self::List { before, limit }),
+            1 => (prop::option::of(0..20_usize), 1..4_usize)
+                .prop_map(|(after, limit)| Self::Events { after, limit }),
+        ]
+    }
+}
+
+/// A store, and the positions it has given so far in the order in which it gave them.
+struct Side {
+    store: Arc<dyn FileStore>,
+    positions: Vec<Seq>,
+}
+
+impl Side {
+    fn new(store: Arc<dyn FileStore>) -> Self {
+        Self {
+            store,
+            positions: Vec::new(),
+        }
+    }
+
+    async fn apply(&mut self, op: &FileOp) -> Seen {
+        match op.clone() {
+            FileOp::Apply(change) => match self.store.apply(change).await.expect(ANSWERS) {
+                Outcome::Added(file) => {
+                    promise!(
+                        self.positions.last().is_none_or(|last| *last < file.seq),
+                        "Seq: strictly increasing; a removed file's position is never given again"
+                    );
+                    self.positions.push(file.seq);
+                    Seen::Outcome(Outcome::Added(self.ranked(file)))
+                }
+                Outcome::Removed(file) => Seen::Outcome(Outcome::Removed(self.ranked(file))),
+                outcome => Seen::Outcome(outcome),
+            },
+            FileOp::ById(id) => {
+                let file = self.store.by_id(id).await.expect(ANSWERS);
+                Seen::Files(file.into_iter().map(|file| self.ranked(file)).collect())
+            }
+            FileOp::Newest(name) => {
+                let file = self.store.newest(&name).await.expect(ANSWERS);
+                Seen::Files(file.into_iter().map(|file| self.ranked(file)).collect())
+            }
+            FileOp::References(blob) => {
+                Seen::Referenced(self.store.references(blob).await.expect(ANSWERS))
+            }
+            FileOp::List { before, limit } => {
+                let before =
+                    before.map(|rank| self.positions.get(rank).copied().unwrap_or(Seq::MAX));
+                let files = walk(limit, before, async |before| {
+                    self.store.list(before, limit).await
+                })
+                .await;
+                Seen::Files(files.into_iter().map(|file| self.ranked(file)).collect())
+            }
+            FileOp::Events { after, limit } => {
+                let trail = self.trail(None, limit).await;
+                let Some(rank) = after else {
+                    return Seen::Events(events(trail));
+                };
+                let after = trail.get(rank).map_or(Seq::MAX, |recorded| recorded.seq);
+                Seen::Events(events(self.trail(Some(after), limit).await))
+            }
+        }
+    }
+
+    async fn trail(&self, after: Option<Seq>, limit: usize) -> Vec<Recorded> {
+        let trail = walk(limit, after, async |after| {
+            self.store.events(after, limit).await
+        })
+        .await;
+        promise!(
+            trail.windows(2).all(|pair| pair[0].seq < pair[1].seq),
+            "Recorded::seq: later events have larger positions, oldest first"
+        );
+        trail
+    }
+
+    /// The file with its position's rank for a position.
+    fn ranked(&self, file: File) -> File {
+        let rank = self
+            .positions
+            .iter()
+            .position(|position| *position == file.seq);
+        let rank = rank.expect(
+            "the contract is broken: File::seq: the position the file was given when it was added",
+        );
+        File {
+            seq: rank as Seq,
+            ..file
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Outcome(Outcome),
+    Files(Vec<File>),
+    Referenced(bool),
+    Events(Vec<Event>),
+}
+
+fn events(trail: Vec<Recorded>) -> Vec<Event> {
+    trail.into_iter().map(|recorded| recorded.event).collect()
+}
+
+fn any_id() -> impl Strategy<Value = FileId> {
+    (0..7_u32).prop_map(|n| sample_entry(n).id)
+}
+
+fn any_blob() -> impl Strategy<Value = BlobKey> {
+    (0..7_u32).prop_map(sample_key)
+}
+
+fn any_name() -> impl Strategy<Value = FileName> {
+    select(vec!["a.docx", "A.docx", "é.docx"]).prop_map(file_name)
+}
+
+fn any_time() -> impl Strategy<Value = Timestamp> {
+    (0..5_u64).prop_map(Timestamp::from_secs)
+}
+
+fn any_author() -> impl Strategy<Value = Author> {
+    let user = Author::User(sample_entry(1).uploaded_by);
+    select(vec![Author::Anonymous, Author::Administrator, user])
+}
+
+fn any_entry() -> impl Strategy<Value = FileEntry> {
+    (any_id(), any_blob(), any_name(), any_time()).prop_map(|(id, blob, name, uploaded_at)| {
+        FileEntry {
+            id,
+            blob,
+            name,
+            uploaded_at,
+            ..sample_entry(1)
+        }
+    })
+}

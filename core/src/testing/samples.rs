@@ -1,0 +1,125 @@
+//! Test data: the same number gives the same value, another number another.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use crate::{
+    event::{Author, Event, EventKind},
+    file::{FileEntry, FileName, MediaType, Sha256},
+    id::{BlobKey, FileId, UserId},
+    password::PasswordHash,
+    random::Entropy,
+    time::Timestamp,
+    user::{Email, Role, Status, User, Username},
+};
+
+/// Repeatable bytes for tests: the same seed gives the same ones.
+///
+/// They are easily guessed; nothing that guards anything may come from them.
+#[derive(Debug)]
+pub struct SeededEntropy(AtomicU64);
+
+impl SeededEntropy {
+    /// The sequence of this seed, from its beginning.
+    pub const fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    /// SplitMix64 (Steele, Lea and Flood, 2014), whose state may be advanced by many threads.
+    fn next(&self) -> u64 {
+        const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+        let state = self.0.fetch_add(GAMMA, Ordering::Relaxed);
+        let mut z = state.wrapping_add(GAMMA);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// An active user of this role. Users of different numbers share nothing that must be unique.
+pub fn sample_user(n: u32, role: Role) -> User {
+    User {
+        id: UserId::from_bytes(id_bytes(n)),
+        username: username(&format!("user{n}")),
+        email: email(&format!("user{n}@example.org")),
+        role,
+        status: Status::Active,
+        password: sample_hash(n),
+        session_epoch: n,
+        created_at: Timestamp::from_secs(1_700_000_000)
+            + std::time::Duration::from_millis(n.into()),
+    }
+}
+
+/// A password hash, of a password that nobody knows.
+pub fn sample_hash(n: u32) -> PasswordHash {
+    let phc = format!("$scrypt$ln=15,r=8,p=3$c2FsdHNhbHRzYWx0c2FsdA${n:A>43}");
+    PasswordHash::new(phc)
+}
+
+/// An entry of the catalogue. Entries of different numbers have different ids, blobs and names.
+pub fn sample_entry(n: u32) -> FileEntry {
+    FileEntry {
+        id: FileId::from_bytes(id_bytes(n)),
+        blob: sample_key(n),
+        name: file_name(&format!("report {n}.docx")),
+        size: u64::from(n) * 1000,
+        media_type: MediaType::from_static("application/vnd.example"),
+        sha256: Sha256(std::array::from_fn(|at| id_bytes(n)[at % 16])),
+        uploaded_at: Timestamp::from_secs(1_700_000_000)
+            + std::time::Duration::from_millis(n.into()),
+        uploaded_by: UserId::from_bytes(id_bytes(n % 3)),
+        uploader: format!("user{}", n % 3),
+    }
+}
+
+/// A blob's key; keys are in the order of their numbers.
+pub fn sample_key(n: u32) -> BlobKey {
+    BlobKey::from_bytes(id_bytes(n))
+}
+
+/// An event of the trail.
+pub fn sample_event(n: u32) -> Event {
+    Event {
+        at: Timestamp::from_secs(1_700_000_000) + std::time::Duration::from_millis(n.into()),
+        by: Author::Administrator,
+        kind: EventKind::SessionsEnded {
+            user: UserId::from_bytes(id_bytes(n)),
+        },
+    }
+}
+
+/// Bytes in which a displaced or repeated part is noticed.
+pub fn sample_bytes(seed: u64, len: usize) -> Bytes {
+    let mut bytes = vec![0; len];
+    SeededEntropy::new(seed).fill(&mut bytes);
+    bytes.into()
+}
+
+pub(super) fn username(text: &str) -> Username {
+    text.parse().expect("a sample is a valid username")
+}
+
+pub(super) fn email(text: &str) -> Email {
+    text.parse().expect("a sample is a valid e-mail address")
+}
+
+pub(super) fn file_name(text: &str) -> FileName {
+    FileName::parse(text).expect("a sample is a valid file name")
+}
+
+/// Sixteen bytes in the order of their numbers, with no byte like another.
+fn id_bytes(n: u32) -> [u8; 16] {
+    let mut bytes = std::array::from_fn(|at| 0xF0 ^ at as u8);
+    bytes[..4].copy_from_slice(&n.to_be_bytes());
+    bytes
+}

@@ -1,0 +1,259 @@
+//! The keys that tokens are signed with, and how they rotate.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
+use crate::{random::Entropy, store::BoxError, time::Timestamp};
+
+/// Where signing keys come from: a file, a secret service, a database that several nodes share.
+#[async_trait]
+pub trait KeySource: fmt::Debug + Send + Sync + 'static {
+    /// The present keys; made when there are none.
+    async fn load(&self) -> Result<KeyRing, KeyError>;
+
+    /// Replaces the keys, durably.
+    async fn save(&self, ring: &KeyRing) -> Result<(), KeyError>;
+}
+
+/// The key that signs, and those that signed before and still verify.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    current: SigningKey,
+    retired: Vec<(SigningKey, Timestamp)>,
+}
+
+impl KeyRing {
+    /// Keys that a ring keeps at most, the current one among them.
+    pub const MAX_KEYS: usize = 16;
+
+    /// A ring of one new key.
+    pub fn generate(entropy: &dyn Entropy, now: Timestamp) -> Self {
+        Self {
+            current: SigningKey::generate(entropy, now),
+            retired: Vec::new(),
+        }
+    }
+
+    /// A ring of keys that were stored, the retired ones with the time they are good until.
+    ///
+    /// # Errors
+    /// When two keys have one id, or there are more than [`KeyRing::MAX_KEYS`].
+    pub fn new(
+        current: SigningKey,
+        retired: Vec<(SigningKey, Timestamp)>,
+    ) -> Result<Self, KeyError> {
+        let ring = Self { current, retired };
+        if ring.retired.len() >= Self::MAX_KEYS {
+            return Err(KeyError::Invalid("there are more than 16 keys"));
+        }
+        let mut ids: Vec<_> = ring.keys().map(|(key, _)| key.id).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(KeyError::Invalid("two keys have the same id"));
+        }
+        Ok(ring)
+    }
+
+    /// The ring with a new current key. The present one verifies for `overlap` longer; those whose
+    /// time is over are dropped, and the oldest beyond [`KeyRing::MAX_KEYS`].
+    #[must_use]
+    pub fn rotated(&self, entropy: &dyn Entropy, now: Timestamp, overlap: Duration) -> Self {
+        let mut retired = vec![(self.current.clone(), now + overlap)];
+        retired.extend(
+            self.retired
+                .iter()
+                .filter(|(_, until)| *until > now)
+                .cloned(),
+        );
+        retired.truncate(Self::MAX_KEYS - 1);
+        let mut current = SigningKey::generate(entropy, now);
+        while retired.iter().any(|(key, _)| key.id == current.id) {
+            current = SigningKey::generate(entropy, now);
+        }
+        Self { current, retired }
+    }
+
+    /// The key that signs.
+    pub fn current(&self) -> &SigningKey {
+        &self.current
+    }
+
+    /// The keys that still verify, newest first, with the time they are good until.
+    pub fn retired(&self) -> &[(SigningKey, Timestamp)] {
+        &self.retired
+    }
+
+    /// All keys, each with the time it is good until; the current one has none.
+    pub fn keys(&self) -> impl Iterator<Item = (&SigningKey, Option<Timestamp>)> {
+        let retired = self.retired.iter().map(|(key, until)| (key, Some(*until)));
+        std::iter::once((&self.current, None)).chain(retired)
+    }
+}
+
+/// A key, its name and its age.
+#[derive(Clone, Debug)]
+pub struct SigningKey {
+    /// Its name, which tokens carry.
+    pub id: KeyId,
+    /// The key itself.
+    pub secret: Secret,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl SigningKey {
+    /// A new key.
+    pub fn generate(entropy: &dyn Entropy, now: Timestamp) -> Self {
+        let mut id = [0; 4];
+        entropy.fill(&mut id);
+        let mut secret = Zeroizing::new([0; 32]);
+        entropy.fill(&mut *secret);
+        Self {
+            id: KeyId(id),
+            secret: Secret(secret),
+            created_at: now,
+        }
+    }
+}
+
+/// Names a key: 8 lower-case hexadecimal digits. No secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub [u8; 4]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::id::write_hex(f, &self.0)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for KeyId {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let parsed = u32::from_str_radix(text, 16).map(|id| Self(id.to_be_bytes()));
+        parsed
+            .ok()
+            .filter(|id| id.to_string() == text)
+            .ok_or(KeyError::Invalid("a key's id is not 8 hexadecimal digits"))
+    }
+}
+
+/// 256 secret bits. Wiped from memory when dropped, never shown.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<[u8; 32]>);
+
+impl Secret {
+    /// A stored secret.
+    ///
+    /// # Errors
+    /// When it is one that nobody can have drawn at random: all of one byte, or counting up.
+    pub fn new(bytes: [u8; 32]) -> Result<Self, KeyError> {
+        let bytes = Zeroizing::new(bytes);
+        let step = bytes[1].wrapping_sub(bytes[0]);
+        if bytes
+            .windows(2)
+            .all(|pair| pair[1].wrapping_sub(pair[0]) == step)
+        {
+            return Err(KeyError::Invalid("a key is not random"));
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The bytes themselves.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Keys in memory: tokens die with the process.
+#[derive(Debug)]
+pub struct MemoryKeys(std::sync::Mutex<KeyRing>);
+
+impl MemoryKeys {
+    /// Keys of this ring.
+    pub fn new(ring: KeyRing) -> Self {
+        Self(std::sync::Mutex::new(ring))
+    }
+}
+
+#[async_trait]
+impl KeySource for MemoryKeys {
+    async fn load(&self) -> Result<KeyRing, KeyError> {
+        Ok(self.0.lock().expect("no holder panics").clone())
+    }
+
+    async fn save(&self, ring: &KeyRing) -> Result<(), KeyError> {
+        *self.0.lock().expect("no holder panics") = ring.clone();
+        Ok(())
+    }
+}
+
+/// Why there are no keys. It never repeats a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The keys cannot be used as they are.
+    #[error("the keys are not usable: {0}")]
+    Invalid(&'static str),
+    /// The keys cannot be used as they are kept; says where, and what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// The source does not answer.
+    #[error("the keys cannot be read or written")]
+    Unavailable(#[source] BoxError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::OsEntropy;
+
+    #[test]
+    fn rotation_keeps_the_old_key_for_the_overlap() {
+        let hour = Duration::from_secs(3600);
+        let start = Timestamp::from_secs(1_000_000);
+        let first = KeyRing::generate(&OsEntropy, start);
+        let second = first.rotated(&OsEntropy, start, hour);
+        assert_ne!(first.current().id, second.current().id);
+        assert_eq!(second.retired()[0].0.id, first.current().id);
+        assert_eq!(second.retired()[0].1, start + hour);
+        let third = second.rotated(&OsEntropy, start + hour, hour);
+        assert_eq!(third.retired().len(), 1, "the first key's time is over");
+        let mut many = third;
+        for _ in 0..40 {
+            many = many.rotated(&OsEntropy, start, hour);
+        }
+        assert_eq!(many.keys().count(), KeyRing::MAX_KEYS);
+    }
+
+    #[test]
+    fn weak_secrets_and_double_ids_are_refused() {
+        assert!(Secret::new([0; 32]).is_err());
+        assert!(Secret::new([b'x'; 32]).is_err());
+        assert!(Secret::new(std::array::from_fn(|at| at as u8)).is_err());
+        let key = SigningKey::generate(&OsEntropy, Timestamp::from_secs(1));
+        let twice = KeyRing::new(key.clone(), vec![(key, Timestamp::from_secs(2))]);
+        assert!(matches!(twice, Err(KeyError::Invalid(_))));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let ring = KeyRing::generate(&OsEntropy, Timestamp::from_secs(1));
+        let shown = format!("{ring:?}");
+        assert!(shown.contains("Secret(…)"), "{shown}");
+    }
+}
