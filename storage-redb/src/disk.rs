@@ -1,0 +1,129 @@
+use std::{
+    fs::File,
+    io,
+    ops::Bound,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use redb::{BackendError, StorageBackend, backends::FileBackend};
+
+use crate::open::OpenError;
+
+/// A database's file, whose syncs are watched.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    file: FileBackend,
+    watch: Arc<Watch>,
+}
+
+/// What became of a database's syncs, over all the times it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    sync_failed: AtomicBool,
+    #[cfg(test)]
+    pub(crate) faults: std::sync::Mutex<Vec<(Access, io::ErrorKind)>>,
+}
+
+/// What a fault is injected into.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+    Sync,
+}
+
+impl Watch {
+    /// Whether a sync ever failed: what was written before it may be lost although it can be read.
+    pub(crate) fn sync_failed(&self) -> bool {
+        self.sync_failed.load(Ordering::Acquire)
+    }
+}
+
+impl Disk {
+    pub(crate) fn new(file: File, watch: Arc<Watch>) -> Result<Self, OpenError> {
+        let file = FileBackend::new(file)?;
+        Ok(Self { file, watch })
+    }
+
+    #[cfg(test)]
+    fn fault(&self, access: Access) -> io::Result<()> {
+        let faults = self.watch.faults.lock().unwrap();
+        match faults.iter().find(|(at, _)| *at == access) {
+            Some((_, kind)) => Err((*kind).into()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        #[cfg(test)]
+        self.fault(Access::Read)?;
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.fault(Access::Write)?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        #[cfg(test)]
+        let synced = self
+            .fault(Access::Sync)
+            .and_then(|()| self.file.sync_data());
+        #[cfg(not(test))]
+        let synced = self.file.sync_data();
+        if synced.is_err() {
+            self.watch.sync_failed.store(true, Ordering::Release);
+        }
+        synced
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        self.fault(Access::Write)?;
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<bool, BackendError> {
+        self.file.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.query_lock_range(start, end)
+    }
+}

@@ -1,0 +1,152 @@
+use std::ops::Bound::{Excluded, Unbounded};
+
+use async_trait::async_trait;
+use consign_core::{
+    event::Recorded,
+    file::{File, FileEntry, FileName, Seq},
+    id::{BlobKey, FileId},
+    store::{Change, FileStore, Outcome, Page, StoreError},
+};
+use redb::{ReadTransaction, ReadableTable};
+
+use crate::{
+    RedbStore,
+    fault::Fault,
+    record,
+    schema::{self, BLOBS, EVENTS, FILE_IDS, FILE_NAMES, FILES, LAST_FILE, Tables},
+    writer::Verdict,
+};
+
+#[async_trait]
+impl FileStore for RedbStore {
+    async fn by_id(&self, id: FileId) -> Result<Option<File>, StoreError> {
+        self.point(|snapshot| {
+            let (file_ids, files) = (snapshot.open_table(FILE_IDS)?, snapshot.open_table(FILES)?);
+            schema::file_by_id(&file_ids, &files, id)
+        })
+    }
+
+    async fn newest(&self, name: &FileName) -> Result<Option<File>, StoreError> {
+        self.point(|snapshot| {
+            let name = name.as_str();
+            let names = snapshot.open_table(FILE_NAMES)?;
+            match names
+                .range((name, Seq::MIN)..=(name, Seq::MAX))?
+                .next_back()
+            {
+                Some(entry) => {
+                    let seq = entry?.0.value().1;
+                    schema::indexed_file(&snapshot.open_table(FILES)?, seq).map(Some)
+                }
+                None => Ok(None),
+            }
+        })
+    }
+
+    async fn list(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, StoreError> {
+        self.scan(move |snapshot| list(snapshot, before, limit))
+            .await
+    }
+
+    async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
+        self.point(|snapshot| Ok(snapshot.open_table(BLOBS)?.get(key.as_bytes())?.is_some()))
+    }
+
+    async fn events(
+        &self,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Recorded, Seq>, StoreError> {
+        self.scan(move |snapshot| events(snapshot, after, limit))
+            .await
+    }
+
+    async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
+        self.write(move |tables| tables.apply(&change)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.answers()
+    }
+}
+
+fn list(
+    snapshot: &ReadTransaction,
+    before: Option<Seq>,
+    limit: usize,
+) -> Result<Page<File, Seq>, Fault> {
+    let files = snapshot.open_table(FILES)?;
+    let to = before.map_or(Unbounded, Excluded);
+    let mut items = Vec::new();
+    for entry in files
+        .range::<Seq>((Unbounded, to))?
+        .rev()
+        .take(limit.saturating_add(1))
+    {
+        let (seq, bytes) = entry?;
+        items.push(schema::file(seq.value(), bytes.value())?);
+    }
+    Ok(Page::cut(items, limit, |file: &File| file.seq))
+}
+
+fn events(
+    snapshot: &ReadTransaction,
+    after: Option<Seq>,
+    limit: usize,
+) -> Result<Page<Recorded, Seq>, Fault> {
+    let events = snapshot.open_table(EVENTS)?;
+    let from = after.map_or(Unbounded, Excluded);
+    let mut items = Vec::new();
+    for entry in events
+        .range::<Seq>((from, Unbounded))?
+        .take(limit.saturating_add(1))
+    {
+        let (seq, bytes) = entry?;
+        let (seq, event) = (seq.value(), schema::event(seq.value(), bytes.value())?);
+        items.push(Recorded { seq, event });
+    }
+    Ok(Page::cut(items, limit, |recorded: &Recorded| recorded.seq))
+}
+
+impl Tables<'_> {
+    fn apply(&mut self, change: &Change) -> Result<Verdict<Outcome>, Fault> {
+        let verdict = match change {
+            Change::AddFile(entry) => self.add_file(entry)?,
+            Change::RemoveFile { id, .. } => self.remove_file(*id)?,
+            unknown => {
+                let text = format!("this store cannot make the change {unknown:?}");
+                return Err(StoreError::Unavailable(text.into()).into());
+            }
+        };
+        if let Verdict::Changed(_) = verdict {
+            self.record(&[change.event()])?;
+        }
+        Ok(verdict)
+    }
+
+    fn add_file(&mut self, entry: &FileEntry) -> Result<Verdict<Outcome>, Fault> {
+        let (id, blob) = (entry.id.as_bytes(), entry.blob.as_bytes());
+        if self.file_ids.get(id)?.is_some() || self.blobs.get(blob)?.is_some() {
+            return Ok(Verdict::Unchanged(Outcome::Exists));
+        }
+        let seq = self.next(LAST_FILE)?;
+        self.files.insert(seq, record::file(entry)?.as_slice())?;
+        self.file_ids.insert(id, seq)?;
+        self.file_names.insert((entry.name.as_str(), seq), ())?;
+        self.blobs.insert(blob, seq)?;
+        let entry = entry.clone();
+        Ok(Verdict::Changed(Outcome::Added(File { seq, entry })))
+    }
+
+    fn remove_file(&mut self, id: FileId) -> Result<Verdict<Outcome>, Fault> {
+        let Some(file) = schema::file_by_id(&self.file_ids, &self.files, id)? else {
+            return Ok(Verdict::Unchanged(Outcome::Missing));
+        };
+        self.files.remove(file.seq)?;
+        self.file_ids.remove(id.as_bytes())?;
+        self.file_names
+            .remove((file.entry.name.as_str(), file.seq))?;
+        self.blobs.remove(file.entry.blob.as_bytes())?;
+        Ok(Verdict::Changed(Outcome::Removed(file)))
+    }
+}

@@ -1,0 +1,97 @@
+//! Users and the file catalogue of Consign in one embedded [redb](https://docs.rs/redb) database.
+//!
+//! ```
+//! use consign_core::{
+//!     file::{FileEntry, FileName, MediaType, Sha256},
+//!     id::{BlobKey, FileId, UserId},
+//!     random::OsEntropy,
+//!     store::{Change, FileStore, Outcome},
+//!     time::Timestamp,
+//! };
+//! use consign_storage_redb::{Options, RedbStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let store = RedbStore::open(folder.path().join("consign.redb"), Options::default())?;
+//!
+//! let name = FileName::from_upload("Q3 report.xlsx")?;
+//! let outcome = store
+//!     .apply(Change::AddFile(FileEntry {
+//!         id: FileId::random(&OsEntropy),
+//!         blob: BlobKey::random(&OsEntropy),
+//!         name: name.clone(),
+//!         size: 48_213,
+//!         media_type: MediaType::from_static("application/vnd.ms-excel"),
+//!         sha256: Sha256([0; 32]),
+//!         uploaded_at: Timestamp::from_secs(1_700_000_000),
+//!         uploaded_by: UserId::random(&OsEntropy),
+//!         uploader: "ann".to_owned(),
+//!     }))
+//!     .await?;
+//!
+//! // Once the call has returned, the file survives a power cut.
+//! assert!(matches!(outcome, Outcome::Added(_)));
+//! assert_eq!(store.newest(&name).await?.map(|file| file.seq), Some(1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The pieces
+//!
+//! - [`RedbStore`] is both a [`UserStore`](consign_core::store::UserStore) and a
+//!   [`FileStore`](consign_core::store::FileStore), so a user and the event that tells of them are
+//!   written in one transaction, and there is one trail.
+//! - [`Options`] says how much memory it may take, [`OpenError`] why a database was not opened.
+//!
+//! # Durability
+//!
+//! A call that changed something returns once the change is on disk. One thread writes: it takes
+//! all changes that wait, up to 256, into one transaction with one sync, so that many writers share
+//! its cost. Of a transaction that fails nothing is kept, and each of its callers is told.
+//!
+//! A caller who stops waiting does not stop the change: once it is in the queue it is made.
+//!
+//! When the disk is full or a write fails, the database is closed and opened again in place, so the
+//! store goes on as soon as the disk does; in between, calls answer
+//! [`StoreError::Unavailable`](consign_core::store::StoreError::Unavailable). Only a failed *sync*
+//! ends all writing until the process has been restarted: the operating system may have dropped the
+//! data while it still shows it, and nothing acknowledged must rest on that.
+//!
+//! # Limits
+//!
+//! One process has the database open at a time. Opening reads the whole file once, unless
+//! [`Options::verify`] is off: what is not seen to be whole is refused. At most 1,024 changes and 8
+//! listings go on at once; more of them wait for their turn. Point reads run where they are called
+//! and take a few microseconds; listings need a Tokio runtime, whose blocking threads they run on.
+
+mod disk;
+mod fault;
+mod files;
+mod open;
+mod record;
+mod schema;
+mod shared;
+mod store;
+mod users;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    open::{OpenError, Options},
+    store::RedbStore,
+};
+
+/// A door for the fuzzer, no part of the interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads `bytes` as a record of every kind.
+    ///
+    /// # Panics
+    /// When one that can be read is another after it was written and read again.
+    pub fn records(bytes: &[u8]) {
+        crate::record::check(bytes);
+    }
+}

@@ -1,0 +1,390 @@
+//! How users, files and events are written down.
+//!
+//! A byte for the version, then postcard. The types here are the format: they change only together
+//! with [`VERSION`], whatever becomes of the types of the domain. New variants go to the end.
+
+use consign_core::{
+    event::{Author, Event, EventKind},
+    file::{File, FileEntry, FileName, MediaType, Seq, Sha256},
+    id::{BlobKey, FileId, UserId},
+    password::PasswordHash,
+    store::StoreError,
+    time::Timestamp,
+    user::{Email, Role, Status, User, Username},
+};
+use serde::{Deserialize, Serialize};
+
+const VERSION: u8 = 1;
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Undecodable {
+    #[error("it has an unknown version")]
+    Version,
+    #[error("its bytes do not fit its kind")]
+    Shape,
+    #[error("its {0} is not valid")]
+    Value(&'static str),
+}
+
+#[derive(Serialize, Deserialize)]
+struct UserRecord<'a> {
+    username: &'a str,
+    email: &'a str,
+    role: RoleRecord,
+    status: StatusRecord,
+    password: &'a str,
+    session_epoch: u32,
+    created_at: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileRecord<'a> {
+    id: [u8; 16],
+    blob: [u8; 16],
+    name: &'a str,
+    size: u64,
+    media_type: &'a str,
+    sha256: [u8; 32],
+    uploaded_at: u64,
+    uploaded_by: [u8; 16],
+    uploader: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EventRecord<'a> {
+    at: u64,
+    by: AuthorRecord,
+    #[serde(borrow)]
+    kind: KindRecord<'a>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum RoleRecord {
+    Operations,
+    Client,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum StatusRecord {
+    Active,
+    Disabled,
+}
+
+#[derive(Serialize, Deserialize)]
+enum AuthorRecord {
+    Anonymous,
+    User([u8; 16]),
+    Administrator,
+}
+
+#[derive(Serialize, Deserialize)]
+enum KindRecord<'a> {
+    UserRegistered([u8; 16], RoleRecord),
+    StatusChanged([u8; 16], StatusRecord),
+    RoleChanged([u8; 16], RoleRecord),
+    PasswordChanged([u8; 16]),
+    SessionsEnded([u8; 16]),
+    FileAdded([u8; 16], &'a str, [u8; 32]),
+    FileRemoved([u8; 16]),
+}
+
+pub(crate) fn user(user: &User) -> Result<Vec<u8>, StoreError> {
+    pack(&UserRecord {
+        username: user.username.as_str(),
+        email: user.email.as_str(),
+        role: user.role.into(),
+        status: user.status.into(),
+        password: user.password.expose(),
+        session_epoch: user.session_epoch,
+        created_at: user.created_at.as_millis(),
+    })
+}
+
+pub(crate) fn to_user(id: UserId, bytes: &[u8]) -> Result<User, Undecodable> {
+    let record: UserRecord<'_> = unpack(bytes)?;
+    Ok(User {
+        id,
+        username: parse(record.username, "username", Username::try_from)?,
+        email: parse(record.email, "e-mail address", Email::try_from)?,
+        role: record.role.into(),
+        status: record.status.into(),
+        password: PasswordHash::new(record.password.to_owned()),
+        session_epoch: record.session_epoch,
+        created_at: Timestamp::from_millis(record.created_at),
+    })
+}
+
+pub(crate) fn file(entry: &FileEntry) -> Result<Vec<u8>, StoreError> {
+    pack(&FileRecord {
+        id: *entry.id.as_bytes(),
+        blob: *entry.blob.as_bytes(),
+        name: entry.name.as_str(),
+        size: entry.size,
+        media_type: entry.media_type.as_str(),
+        sha256: entry.sha256.0,
+        uploaded_at: entry.uploaded_at.as_millis(),
+        uploaded_by: *entry.uploaded_by.as_bytes(),
+        uploader: &entry.uploader,
+    })
+}
+
+pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
+    let record: FileRecord<'_> = unpack(bytes)?;
+    let entry = FileEntry {
+        id: FileId::from_bytes(record.id),
+        blob: BlobKey::from_bytes(record.blob),
+        name: parse(record.name, "file name", FileName::try_from)?,
+        size: record.size,
+        media_type: parse(record.media_type, "media type", MediaType::try_from)?,
+        sha256: Sha256(record.sha256),
+        uploaded_at: Timestamp::from_millis(record.uploaded_at),
+        uploaded_by: UserId::from_bytes(record.uploaded_by),
+        uploader: record.uploader.to_owned(),
+    };
+    Ok(File { seq, entry })
+}
+
+pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
+    let kind = match &event.kind {
+        EventKind::UserRegistered { user, role } => {
+            KindRecord::UserRegistered(*user.as_bytes(), (*role).into())
+        }
+        EventKind::StatusChanged { user, status } => {
+            KindRecord::StatusChanged(*user.as_bytes(), (*status).into())
+        }
+        EventKind::RoleChanged { user, role } => {
+            KindRecord::RoleChanged(*user.as_bytes(), (*role).into())
+        }
+        EventKind::PasswordChanged { user } => KindRecord::PasswordChanged(*user.as_bytes()),
+        EventKind::SessionsEnded { user } => KindRecord::SessionsEnded(*user.as_bytes()),
+        EventKind::FileAdded { file, name, sha256 } => {
+            KindRecord::FileAdded(*file.as_bytes(), name.as_str(), sha256.0)
+        }
+        EventKind::FileRemoved { file } => KindRecord::FileRemoved(*file.as_bytes()),
+        unknown => {
+            let text = format!("this store cannot record {unknown:?}");
+            return Err(StoreError::Unavailable(text.into()));
+        }
+    };
+    let by = match event.by {
+        Author::Anonymous => AuthorRecord::Anonymous,
+        Author::User(id) => AuthorRecord::User(*id.as_bytes()),
+        Author::Administrator => AuthorRecord::Administrator,
+    };
+    let at = event.at.as_millis();
+    pack(&EventRecord { at, by, kind })
+}
+
+pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
+    let record: EventRecord<'_> = unpack(bytes)?;
+    let user = UserId::from_bytes;
+    let kind = match record.kind {
+        KindRecord::UserRegistered(id, role) => EventKind::UserRegistered {
+            user: user(id),
+            role: role.into(),
+        },
+        KindRecord::StatusChanged(id, status) => EventKind::StatusChanged {
+            user: user(id),
+            status: status.into(),
+        },
+        KindRecord::RoleChanged(id, role) => EventKind::RoleChanged {
+            user: user(id),
+            role: role.into(),
+        },
+        KindRecord::PasswordChanged(id) => EventKind::PasswordChanged { user: user(id) },
+        KindRecord::SessionsEnded(id) => EventKind::SessionsEnded { user: user(id) },
+        KindRecord::FileAdded(id, name, sha256) => EventKind::FileAdded {
+            file: FileId::from_bytes(id),
+            name: parse(name, "file name", FileName::try_from)?,
+            sha256: Sha256(sha256),
+        },
+        KindRecord::FileRemoved(id) => EventKind::FileRemoved {
+            file: FileId::from_bytes(id),
+        },
+    };
+    let by = match record.by {
+        AuthorRecord::Anonymous => Author::Anonymous,
+        AuthorRecord::User(id) => Author::User(user(id)),
+        AuthorRecord::Administrator => Author::Administrator,
+    };
+    let at = Timestamp::from_millis(record.at);
+    Ok(Event { at, by, kind })
+}
+
+impl From<Role> for RoleRecord {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Operations => Self::Operations,
+            Role::Client => Self::Client,
+        }
+    }
+}
+
+impl From<RoleRecord> for Role {
+    fn from(role: RoleRecord) -> Self {
+        match role {
+            RoleRecord::Operations => Self::Operations,
+            RoleRecord::Client => Self::Client,
+        }
+    }
+}
+
+impl From<Status> for StatusRecord {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Active => Self::Active,
+            Status::Disabled => Self::Disabled,
+        }
+    }
+}
+
+impl From<StatusRecord> for Status {
+    fn from(status: StatusRecord) -> Self {
+        match status {
+            StatusRecord::Active => Self::Active,
+            StatusRecord::Disabled => Self::Disabled,
+        }
+    }
+}
+
+fn pack(record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    postcard::to_extend(record, vec![VERSION])
+        .map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Undecodable> {
+    let record = match bytes {
+        [VERSION, record @ ..] => record,
+        _ => return Err(Undecodable::Version),
+    };
+    match postcard::take_from_bytes(record) {
+        Ok((record, [])) => Ok(record),
+        _ => Err(Undecodable::Shape),
+    }
+}
+
+fn parse<T, E>(
+    text: &str,
+    what: &'static str,
+    parse: impl FnOnce(String) -> Result<T, E>,
+) -> Result<T, Undecodable> {
+    parse(text.to_owned()).map_err(|_| Undecodable::Value(what))
+}
+
+/// See [`fuzzing::records`](crate::fuzzing::records).
+pub(crate) fn check(bytes: &[u8]) {
+    let id = UserId::from_bytes([7; 16]);
+    if let Ok(read) = to_user(id, bytes) {
+        let written = user(&read).expect("a user can be written");
+        assert_eq!(to_user(id, &written), Ok(read));
+    }
+    if let Ok(read) = to_file(7, bytes) {
+        let written = file(&read.entry).expect("a file can be written");
+        assert_eq!(to_file(7, &written), Ok(read));
+    }
+    if let Ok(read) = to_event(bytes) {
+        let written = event(&read).expect("an event can be written");
+        assert_eq!(to_event(&written), Ok(read));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use consign_core::testing::{sample_entry, sample_event, sample_user};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_kind() -> impl Strategy<Value = EventKind> {
+        let id = any::<[u8; 16]>();
+        let role = prop_oneof![Just(Role::Operations), Just(Role::Client)];
+        let status = prop_oneof![Just(Status::Active), Just(Status::Disabled)];
+        (0..7, id, role, status, any::<[u8; 32]>()).prop_map(|(kind, id, role, status, sha256)| {
+            let (user, file) = (UserId::from_bytes(id), FileId::from_bytes(id));
+            let (name, sha256) = (FileName::parse("ä.docx").unwrap(), Sha256(sha256));
+            match kind {
+                0 => EventKind::UserRegistered { user, role },
+                1 => EventKind::StatusChanged { user, status },
+                2 => EventKind::RoleChanged { user, role },
+                3 => EventKind::PasswordChanged { user },
+                4 => EventKind::SessionsEnded { user },
+                5 => EventKind::FileAdded { file, name, sha256 },
+                _ => EventKind::FileRemoved { file },
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_record_or_an_error(bytes: Vec<u8>) {
+            check(&bytes);
+        }
+
+        #[test]
+        fn a_damaged_record_is_a_record_or_an_error(n: u32, kind in any_kind(), at: usize, to: u8, cut: usize) {
+            let event_of_kind = Event { kind, ..sample_event(n) };
+            for mut bytes in [
+                user(&sample_user(n, Role::Client)).unwrap(),
+                file(&sample_entry(n)).unwrap(),
+                event(&event_of_kind).unwrap(),
+            ] {
+                let (at, cut) = (at % bytes.len(), cut % bytes.len());
+                bytes[at] = to;
+                check(&bytes);
+                bytes.truncate(cut);
+                check(&bytes);
+            }
+        }
+
+        #[test]
+        fn events_are_kept(at: u64, author in 0..3, id: [u8; 16], kind in any_kind()) {
+            let by = match author {
+                0 => Author::Anonymous,
+                1 => Author::User(UserId::from_bytes(id)),
+                _ => Author::Administrator,
+            };
+            let written = Event { at: Timestamp::from_millis(at), by, kind };
+            prop_assert_eq!(to_event(&event(&written).unwrap()), Ok(written));
+        }
+
+        #[test]
+        fn users_and_files_are_kept(n: u32, size: u64, role in prop_oneof![Just(Role::Operations), Just(Role::Client)]) {
+            let written = User { status: Status::Disabled, ..sample_user(n, role) };
+            prop_assert_eq!(to_user(written.id, &user(&written).unwrap()), Ok(written));
+            let entry = FileEntry { size, ..sample_entry(n) };
+            let bytes = file(&entry).unwrap();
+            prop_assert_eq!(to_file(9, &bytes), Ok(File { seq: 9, entry }));
+        }
+    }
+
+    #[test]
+    fn longer_bytes_and_other_versions_are_no_record() {
+        let mut bytes = event(&sample_event(1)).unwrap();
+        bytes.push(0);
+        assert_eq!(to_event(&bytes), Err(Undecodable::Shape));
+        bytes.pop();
+        bytes[0] = VERSION + 1;
+        assert_eq!(to_event(&bytes), Err(Undecodable::Version));
+        assert_eq!(to_event(&[]), Err(Undecodable::Version));
+    }
+
+    /// A change of these bytes is a change of the format: it needs a new version.
+    #[test]
+    fn the_format_stays_as_it_is() {
+        let bytes = event(&Event {
+            at: Timestamp::from_millis(300),
+            by: Author::User(UserId::from_bytes([2; 16])),
+            kind: EventKind::RoleChanged {
+                user: UserId::from_bytes([3; 16]),
+                role: Role::Client,
+            },
+        });
+        let mut expected = vec![1, 0xAC, 0x02, 1];
+        expected.extend([2; 16]);
+        expected.push(2);
+        expected.extend([3; 16]);
+        expected.push(1);
+        assert_eq!(bytes.unwrap(), expected);
+    }
+}

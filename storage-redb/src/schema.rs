@@ -1,0 +1,201 @@
+use consign_core::{
+    event::Event,
+    file::{File, Seq},
+    id::{FileId, UserId},
+    store::StoreError,
+    user::User,
+};
+use redb::{
+    Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction,
+};
+
+use crate::{
+    fault::Fault,
+    open::OpenError,
+    record::{self, Undecodable},
+};
+
+pub(crate) type Id = &'static [u8; 16];
+pub(crate) type Record = &'static [u8];
+
+/// Numbers by name, those below.
+pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// Users by id.
+pub(crate) const USERS: TableDefinition<'_, Id, Record> = TableDefinition::new("users");
+/// The id of the user of each name.
+pub(crate) const USERNAMES: TableDefinition<'_, &str, Id> = TableDefinition::new("usernames");
+/// The id of the user of each e-mail address, by its unique key.
+pub(crate) const EMAILS: TableDefinition<'_, &str, Id> = TableDefinition::new("emails");
+/// Files by position.
+pub(crate) const FILES: TableDefinition<'_, Seq, Record> = TableDefinition::new("files");
+/// The position of each file.
+pub(crate) const FILE_IDS: TableDefinition<'_, Id, Seq> = TableDefinition::new("file_ids");
+/// The positions of the files of each name.
+pub(crate) const FILE_NAMES: TableDefinition<'_, (&str, Seq), ()> =
+    TableDefinition::new("file_names");
+/// The position of the file that has its bytes under each key.
+pub(crate) const BLOBS: TableDefinition<'_, Id, Seq> = TableDefinition::new("blobs");
+/// The trail by position.
+pub(crate) const EVENTS: TableDefinition<'_, Seq, Record> = TableDefinition::new("events");
+
+/// The version of all this and of [`record`], in [`META`].
+pub(crate) const SCHEMA: &str = "schema";
+const VERSION: u64 = 1;
+/// How many users have the role `Operations`, in [`META`].
+pub(crate) const OPERATIONS_USERS: &str = "operations_users";
+/// The last position given to a file, in [`META`]: it is never given again, though the file be gone.
+pub(crate) const LAST_FILE: &str = "last_file";
+/// The last position given to an event, in [`META`].
+pub(crate) const LAST_EVENT: &str = "last_event";
+
+/// Sees that a database has the schema of this program; one without any table is given it when
+/// `may_be_empty`.
+pub(crate) fn check(database: &Database, may_be_empty: bool) -> Result<(), OpenError> {
+    let snapshot = database.begin_read().map_err(damaged)?;
+    let found = match snapshot.open_table(META) {
+        Ok(meta) => meta.get(SCHEMA)?.map(|version| version.value()),
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(damaged(error)),
+    };
+    match found {
+        Some(VERSION) => Ok(()),
+        // Once there is a second version, the step from each to the next goes here.
+        Some(found) => Err(OpenError::Schema {
+            found,
+            supported: VERSION,
+        }),
+        None if may_be_empty && snapshot.list_tables()?.next().is_none() => {
+            lay_out(database).map_err(damaged)
+        }
+        None => Err(OpenError::Damaged("it has no schema version".into())),
+    }
+}
+
+fn lay_out(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    // Opening a table makes it, and readers need all of them.
+    Tables::open(&transaction)?.meta.insert(SCHEMA, VERSION)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn damaged(error: impl Into<redb::Error>) -> OpenError {
+    match error.into() {
+        redb::Error::Io(error) => OpenError::Io(error),
+        error => OpenError::Damaged(error.into()),
+    }
+}
+
+/// All tables, open for writing.
+pub(crate) struct Tables<'txn> {
+    pub(crate) meta: Table<'txn, &'static str, u64>,
+    pub(crate) users: Table<'txn, Id, Record>,
+    pub(crate) usernames: Table<'txn, &'static str, Id>,
+    pub(crate) emails: Table<'txn, &'static str, Id>,
+    pub(crate) files: Table<'txn, Seq, Record>,
+    pub(crate) file_ids: Table<'txn, Id, Seq>,
+    pub(crate) file_names: Table<'txn, (&'static str, Seq), ()>,
+    pub(crate) blobs: Table<'txn, Id, Seq>,
+    pub(crate) events: Table<'txn, Seq, Record>,
+}
+
+impl<'txn> Tables<'txn> {
+    pub(crate) fn open(transaction: &'txn WriteTransaction) -> Result<Self, TableError> {
+        Ok(Self {
+            meta: transaction.open_table(META)?,
+            users: transaction.open_table(USERS)?,
+            usernames: transaction.open_table(USERNAMES)?,
+            emails: transaction.open_table(EMAILS)?,
+            files: transaction.open_table(FILES)?,
+            file_ids: transaction.open_table(FILE_IDS)?,
+            file_names: transaction.open_table(FILE_NAMES)?,
+            blobs: transaction.open_table(BLOBS)?,
+            events: transaction.open_table(EVENTS)?,
+        })
+    }
+
+    /// The next position of `counter`, which is used up.
+    pub(crate) fn next(&mut self, counter: &str) -> Result<Seq, Fault> {
+        let last = number(&self.meta, counter)?;
+        let next = last
+            .checked_add(1)
+            .ok_or_else(|| StoreError::Damaged(format!("{counter} is at its end")))?;
+        self.meta.insert(counter, next)?;
+        Ok(next)
+    }
+
+    pub(crate) fn record(&mut self, events: &[Event]) -> Result<(), Fault> {
+        for event in events {
+            let seq = self.next(LAST_EVENT)?;
+            self.events.insert(seq, record::event(event)?.as_slice())?;
+        }
+        Ok(())
+    }
+}
+
+/// A number that is kept in [`META`], 0 before it is first set.
+pub(crate) fn number(
+    meta: &impl ReadableTable<&'static str, u64>,
+    name: &str,
+) -> Result<u64, Fault> {
+    Ok(meta.get(name)?.map_or(0, |number| number.value()))
+}
+
+pub(crate) fn user(
+    users: &impl ReadableTable<Id, Record>,
+    id: UserId,
+) -> Result<Option<User>, Fault> {
+    let Some(bytes) = users.get(id.as_bytes())? else {
+        return Ok(None);
+    };
+    let user =
+        record::to_user(id, bytes.value()).map_err(|error| unreadable("user", id, &error))?;
+    Ok(Some(user))
+}
+
+/// The user whom an index names.
+pub(crate) fn indexed_user(
+    users: &impl ReadableTable<Id, Record>,
+    id: UserId,
+) -> Result<User, Fault> {
+    user(users, id)?.ok_or_else(|| dangling("user", id))
+}
+
+/// The file at a position that an index names.
+pub(crate) fn indexed_file(
+    files: &impl ReadableTable<Seq, Record>,
+    seq: Seq,
+) -> Result<File, Fault> {
+    let bytes = files.get(seq)?.ok_or_else(|| dangling("file", seq))?;
+    file(seq, bytes.value())
+}
+
+pub(crate) fn file(seq: Seq, bytes: &[u8]) -> Result<File, Fault> {
+    record::to_file(seq, bytes).map_err(|error| unreadable("file", seq, &error))
+}
+
+pub(crate) fn file_by_id(
+    file_ids: &impl ReadableTable<Id, Seq>,
+    files: &impl ReadableTable<Seq, Record>,
+    id: FileId,
+) -> Result<Option<File>, Fault> {
+    match file_ids.get(id.as_bytes())? {
+        Some(seq) => indexed_file(files, seq.value()).map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn event(seq: Seq, bytes: &[u8]) -> Result<Event, Fault> {
+    record::to_event(bytes).map_err(|error| unreadable("event", seq, &error))
+}
+
+fn unreadable(kind: &str, key: impl std::fmt::Display, error: &Undecodable) -> Fault {
+    StoreError::Damaged(format!("the record of {kind} {key}: {error}")).into()
+}
+
+fn dangling(kind: &str, key: impl std::fmt::Display) -> Fault {
+    StoreError::Damaged(format!(
+        "there is no record of {kind} {key}, which an index names"
+    ))
+    .into()
+}

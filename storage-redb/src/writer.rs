@@ -1,0 +1,242 @@
+use std::{
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use consign_core::store::StoreError;
+use redb::{Database, WriteTransaction};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    fault::{Fault, Setback, Trouble},
+    open::{Place, panic_text},
+    schema::Tables,
+    shared::Shared,
+};
+
+/// Messages that wait at most; who has one more waits before the queue.
+pub(crate) const QUEUE: usize = 1024;
+/// Messages that share a transaction at most.
+const BATCH: usize = 256;
+
+/// What the writer is asked.
+pub(crate) enum Message {
+    /// Do this.
+    Job(Box<dyn Job>),
+    /// See whether the database still answers, and open it again if not.
+    Probe,
+}
+
+/// Whether work changed anything, and what is answered.
+pub(crate) enum Verdict<T> {
+    Changed(T),
+    Unchanged(T),
+}
+
+/// Work and whoever waits for it.
+pub(crate) trait Job: Send {
+    /// Does the work and keeps its answer; whether it changed anything. It may be run again, in
+    /// another transaction, when nothing of the one before was kept.
+    fn run(&mut self, tables: &mut Tables<'_>) -> Result<bool, Fault>;
+
+    /// Gives the answer, or the failure in its place.
+    fn answer(self: Box<Self>, failure: Option<StoreError>);
+}
+
+/// Makes a job of `work`.
+pub(crate) fn job<T, W>(work: W) -> (Message, oneshot::Receiver<Result<T, StoreError>>)
+where
+    T: Send + 'static,
+    W: FnMut(&mut Tables<'_>) -> Result<Verdict<T>, Fault> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let job = Asked {
+        work,
+        done: None,
+        reply,
+    };
+    (Message::Job(Box::new(job)), answer)
+}
+
+struct Asked<T, W> {
+    work: W,
+    done: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, W> Job for Asked<T, W>
+where
+    T: Send,
+    W: FnMut(&mut Tables<'_>) -> Result<Verdict<T>, Fault> + Send,
+{
+    fn run(&mut self, tables: &mut Tables<'_>) -> Result<bool, Fault> {
+        let (done, changed) = match (self.work)(tables)? {
+            Verdict::Changed(done) => (done, true),
+            Verdict::Unchanged(done) => (done, false),
+        };
+        self.done = Some(done);
+        Ok(changed)
+    }
+
+    fn answer(self: Box<Self>, failure: Option<StoreError>) {
+        let answer = match (failure, self.done) {
+            (None, Some(done)) => Ok(done),
+            (Some(failure), _) => Err(failure),
+            (None, None) => Err(Setback::Trouble(Trouble::Stopped).error()),
+        };
+        // Whoever asked may have stopped waiting; the work is done all the same.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// The one thread that writes.
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) place: Place,
+}
+
+/// Why a batch was not done.
+enum Stop {
+    /// One job of it, by its place, cannot be done.
+    Job(usize, StoreError),
+    /// Nothing of it can be done.
+    Batch(Setback),
+}
+
+impl Stop {
+    fn database(error: impl Into<redb::Error>) -> Self {
+        Self::Batch(Setback::Database(Arc::new(error.into())))
+    }
+}
+
+impl Writer {
+    /// Works until the queue is closed and empty, then closes the database.
+    pub(crate) fn run(self, mut queue: mpsc::Receiver<Message>) {
+        let mut messages = Vec::with_capacity(BATCH);
+        while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
+            let jobs = messages.drain(..).filter_map(|message| match message {
+                Message::Job(job) => Some(job),
+                Message::Probe => None,
+            });
+            self.batch(jobs.collect());
+        }
+        self.close();
+    }
+
+    /// Does all jobs in one transaction, then answers all of them.
+    ///
+    /// Even a job that changed nothing is answered only now: it may have seen what another of the
+    /// batch wrote. One that fails by itself is left out, and the others begin anew.
+    fn batch(&self, mut jobs: Vec<Box<dyn Job>>) {
+        let mut failed = Vec::new();
+        let setback = loop {
+            match self.try_batch(&mut jobs) {
+                Ok(()) => break None,
+                Err(Stop::Job(at, error)) => failed.push((jobs.remove(at), error)),
+                Err(Stop::Batch(setback)) => break Some(setback),
+            }
+        };
+        let setback = setback.map(|setback| self.recover(setback, jobs.len()));
+        for (job, error) in failed {
+            job.answer(Some(error));
+        }
+        for job in jobs {
+            job.answer(setback.as_ref().map(Setback::error));
+        }
+    }
+
+    fn try_batch(&self, jobs: &mut [Box<dyn Job>]) -> Result<(), Stop> {
+        if self.shared.watch().sync_failed() {
+            return Err(Stop::Batch(Setback::Trouble(Trouble::SyncFailed)));
+        }
+        // A transaction that is dropped while a panic unwinds leaves the database in need of
+        // repair; opening it again sees to that.
+        catch_unwind(AssertUnwindSafe(|| self.attempt(jobs))).unwrap_or_else(|panic| {
+            let text = panic_text(&*panic);
+            Err(Stop::Batch(Setback::Trouble(Trouble::Panic(text))))
+        })
+    }
+
+    fn attempt(&self, jobs: &mut [Box<dyn Job>]) -> Result<(), Stop> {
+        let transaction = self.begin()?;
+        let mut changed = false;
+        {
+            let mut tables = Tables::open(&transaction).map_err(Stop::database)?;
+            for (at, job) in jobs.iter_mut().enumerate() {
+                changed |= match job.run(&mut tables) {
+                    Ok(changed) => changed,
+                    Err(Fault::Work(error)) => return Err(Stop::Job(at, error)),
+                    Err(Fault::Database(error)) => return Err(Stop::database(error)),
+                };
+            }
+        }
+        if changed {
+            transaction.commit().map_err(Stop::database)?;
+            self.shared.count_commit();
+        } else {
+            // Nothing is new, so there is nothing to wait for.
+            transaction.abort().map_err(Stop::database)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction, in a database opened again if it does not answer: a read may have
+    /// failed since, for which this batch is not to blame.
+    fn begin(&self) -> Result<WriteTransaction, Stop> {
+        let begun = self.shared.database().as_ref().map(Database::begin_write);
+        if let Some(Ok(transaction)) = begun {
+            return Ok(transaction);
+        }
+        self.close();
+        self.reopen().map_err(Stop::Batch)?;
+        match &*self.shared.database() {
+            Some(database) => database.begin_write().map_err(Stop::database),
+            None => Err(Stop::Batch(Setback::Trouble(Trouble::Closed))),
+        }
+    }
+
+    /// Sees that work can go on after a setback, and gives what its callers are told.
+    fn recover(&self, setback: Setback, jobs: usize) -> Setback {
+        let error: &(dyn Error + 'static) = &setback;
+        tracing::error!(error, jobs, "nothing was written");
+        // What a failed sync lost may still be read: the database stays as it was before it.
+        if self.shared.watch().sync_failed() {
+            return Setback::Trouble(Trouble::SyncFailed);
+        }
+        if !matches!(setback, Setback::Reopen(_)) {
+            self.close();
+            if let Err(setback) = self.reopen() {
+                let error: &(dyn Error + 'static) = &setback;
+                tracing::error!(error, "the database stays closed");
+            }
+        }
+        setback
+    }
+
+    /// redb refuses all work after a failed read or write, until the database is opened again.
+    fn reopen(&self) -> Result<(), Setback> {
+        match self.place.reopen() {
+            Ok(database) => {
+                *self.shared.database_mut() = Some(database);
+                tracing::warn!("the database was opened again after a failure");
+                Ok(())
+            }
+            Err(error) => Err(Setback::Reopen(Arc::new(error))),
+        }
+    }
+
+    fn close(&self) {
+        let database = self.shared.database_mut().take();
+        let Some(database) = database else { return };
+        match catch_unwind(AssertUnwindSafe(|| database.close())) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the database is repaired when it is opened next");
+            }
+            Err(panic) => {
+                tracing::error!(panic = panic_text(&*panic), "the database was not closed");
+            }
+        }
+    }
+}

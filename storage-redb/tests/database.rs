@@ -1,0 +1,378 @@
+//! What a trait's suite cannot see: the file, its life and its owners.
+#![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::LazyLock,
+};
+
+use consign_core::{
+    event::Author,
+    store::{Change, FileStore, Insert, InsertGuard, Outcome, UserStore},
+    testing::{sample_entry, sample_event, sample_user},
+    time::Timestamp,
+    user::{Role, User},
+};
+use consign_storage_redb::{OpenError, Options, RedbStore};
+use proptest::prelude::*;
+use redb::{ReadableDatabase, TableDefinition};
+use tempfile::TempDir;
+
+fn open(path: &Path) -> Result<RedbStore, OpenError> {
+    RedbStore::open(path, Options::default())
+}
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("consign.redb");
+    (folder, path)
+}
+
+fn run<F: Future>(future: F) -> F::Output {
+    consign_core::testing::run(future)
+}
+
+async fn add(store: &RedbStore, n: u32) -> Outcome {
+    store.apply(Change::AddFile(sample_entry(n))).await.unwrap()
+}
+
+async fn remove(store: &RedbStore, n: u32) -> Outcome {
+    let change = Change::RemoveFile {
+        id: sample_entry(n).id,
+        by: Author::Administrator,
+        at: Timestamp::from_secs(9),
+    };
+    store.apply(change).await.unwrap()
+}
+
+async fn register(store: &RedbStore, user: &User) -> Insert {
+    store
+        .insert(user.clone(), InsertGuard::None, vec![sample_event(1)])
+        .await
+        .unwrap()
+}
+
+#[test]
+fn everything_is_kept() {
+    let (_folder, path) = place();
+    run(async {
+        let store = open(&path).unwrap();
+        let (ann, bob) = (
+            sample_user(1, Role::Operations),
+            sample_user(2, Role::Client),
+        );
+        register(&store, &ann).await;
+        register(&store, &bob).await;
+        let Outcome::Added(file) = add(&store, 1).await else {
+            panic!()
+        };
+        let users = UserStore::list(&store, None, 10).await.unwrap();
+        let events = store.events(None, 10).await.unwrap();
+        drop(store);
+
+        let store = open(&path).unwrap();
+        assert_eq!(UserStore::list(&store, None, 10).await.unwrap(), users);
+        assert_eq!(store.events(None, 10).await.unwrap(), events);
+        assert_eq!(store.by_username(&bob.username).await.unwrap(), Some(bob));
+        assert_eq!(
+            FileStore::list(&store, None, 10).await.unwrap().items,
+            std::slice::from_ref(&file)
+        );
+        assert_eq!(
+            store.newest(&file.entry.name).await.unwrap(),
+            Some(file.clone())
+        );
+        assert_eq!(
+            FileStore::by_id(&store, file.entry.id).await.unwrap(),
+            Some(file.clone())
+        );
+        assert!(store.references(file.entry.blob).await.unwrap());
+        assert!(store.has_operations_user().await.unwrap());
+        let guarded = store.insert(
+            sample_user(3, Role::Client),
+            InsertGuard::NoOperationsUser,
+            vec![],
+        );
+        assert_eq!(guarded.await.unwrap(), Insert::GuardFailed);
+    });
+}
+
+#[test]
+fn a_position_is_never_given_again() {
+    let (_folder, path) = place();
+    run(async {
+        let store = open(&path).unwrap();
+        add(&store, 1).await;
+        add(&store, 2).await;
+        remove(&store, 2).await;
+        remove(&store, 1).await;
+        drop(store);
+        let store = open(&path).unwrap();
+        let Outcome::Added(file) = add(&store, 1).await else {
+            panic!()
+        };
+        assert_eq!(file.seq, 3);
+        assert_eq!(
+            store
+                .events(None, 10)
+                .await
+                .unwrap()
+                .items
+                .last()
+                .unwrap()
+                .seq,
+            5
+        );
+    });
+}
+
+#[test]
+fn an_address_in_other_case_is_taken_after_a_restart_too() {
+    let (_folder, path) = place();
+    run(async {
+        let user = |n, email: &str| User {
+            email: email.parse().unwrap(),
+            ..sample_user(n, Role::Client)
+        };
+        let store = open(&path).unwrap();
+        assert_eq!(
+            register(&store, &user(1, "Ann@Example.org")).await,
+            Insert::Done
+        );
+        drop(store);
+        let store = open(&path).unwrap();
+        assert_eq!(
+            register(&store, &user(2, "aNN@example.ORG")).await,
+            Insert::EmailTaken
+        );
+        let kept = store
+            .by_username(&sample_user(1, Role::Client).username)
+            .await
+            .unwrap();
+        assert_eq!(kept.unwrap().email.as_str(), "Ann@Example.org");
+    });
+}
+
+#[test]
+fn a_clone_keeps_the_database_open_and_the_last_one_closes_it() {
+    let (_folder, path) = place();
+    let store = open(&path).unwrap();
+    let clone = store.clone();
+    drop(store);
+    assert!(matches!(open(&path), Err(OpenError::InUse)));
+    run(UserStore::check(&clone)).unwrap();
+    drop(clone);
+    for _ in 0..10 {
+        drop(open(&path).unwrap());
+    }
+}
+
+#[test]
+fn another_process_is_told_that_it_is_in_use() {
+    let (_folder, path) = place();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "held_by_another_process",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("CONSIGN_TEST_DATABASE", &path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().ends_with("it is open")));
+    let error = open(&path).unwrap_err();
+    assert!(matches!(error, OpenError::InUse));
+    assert_eq!(error.to_string(), "another process has the database open");
+
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    open(&path).unwrap();
+}
+
+/// The other process of the test above.
+#[test]
+#[ignore = "it is no test by itself"]
+fn held_by_another_process() {
+    let Some(path) = std::env::var_os("CONSIGN_TEST_DATABASE") else {
+        return;
+    };
+    let _store = open(path.as_ref()).unwrap();
+    println!("it is open");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, path) = place();
+    let _store = open(&path).unwrap();
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_creation_that_was_cut_short_is_begun_anew() {
+    let (folder, path) = place();
+    let unfinished = folder.path().join("consign.redb.unfinished");
+    fs::write(&unfinished, [0; 5000]).unwrap();
+    run(async {
+        let store = open(&path).unwrap();
+        add(&store, 1).await;
+        drop(store);
+        // It had both names when the power went.
+        fs::hard_link(&path, &unfinished).unwrap();
+        let store = open(&path).unwrap();
+        assert!(!unfinished.exists());
+        assert_eq!(add(&store, 1).await, Outcome::Exists);
+    });
+}
+
+#[test]
+fn an_empty_file_becomes_a_database() {
+    let (_folder, path) = place();
+    fs::write(&path, "").unwrap();
+    run(async { add(&open(&path).unwrap(), 1).await });
+    run(async { assert_eq!(add(&open(&path).unwrap(), 1).await, Outcome::Exists) });
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let (_folder, path) = place();
+    drop(open(&path).unwrap());
+    set_schema(&path, 2);
+    let error = open(&path).unwrap_err();
+    assert!(matches!(
+        error,
+        OpenError::Schema {
+            found: 2,
+            supported: 1
+        }
+    ));
+    assert_eq!(
+        error.to_string(),
+        "the database has schema version 2, this program knows version 1"
+    );
+    set_schema(&path, 1);
+    open(&path).unwrap();
+}
+
+fn set_schema(path: &Path, version: u64) {
+    let database = redb::Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let meta = TableDefinition::<&str, u64>::new("meta");
+    transaction
+        .open_table(meta)
+        .unwrap()
+        .insert("schema", version)
+        .unwrap();
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn another_programs_database_is_refused_and_left_as_it_was() {
+    let (_folder, path) = place();
+    let table = TableDefinition::<u64, u64>::new("meta");
+    let database = redb::Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(table).unwrap().insert(1, 2).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    assert!(matches!(open(&path), Err(OpenError::Damaged(_))));
+    let database = redb::Database::open(&path).unwrap();
+    let snapshot = database.begin_read().unwrap();
+    assert_eq!(snapshot.list_tables().unwrap().count(), 1);
+}
+
+#[test]
+fn a_missing_folder_is_an_error() {
+    let (folder, _) = place();
+    assert!(matches!(
+        open(&folder.path().join("no/db")),
+        Err(OpenError::Io(_))
+    ));
+    assert!(matches!(open(folder.path()), Err(OpenError::Io(_))));
+}
+
+fn filled() -> Vec<u8> {
+    let (_folder, path) = place();
+    let store = open(&path).unwrap();
+    run(async {
+        for n in 0..40 {
+            register(&store, &sample_user(n, Role::Client)).await;
+            add(&store, n).await;
+        }
+    });
+    drop(store);
+    fs::read(path).unwrap()
+}
+
+#[test]
+fn a_file_cut_short_is_refused() {
+    let whole = filled();
+    for len in [
+        1,
+        8,
+        9,
+        100,
+        320,
+        4095,
+        4096,
+        8192,
+        whole.len() / 2,
+        whole.len() - 1,
+    ] {
+        let (_folder, path) = place();
+        fs::write(&path, &whole[..len]).unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged(_)), "{len}: {error:?}");
+        assert_eq!(fs::read(&path).unwrap(), whole[..len]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn garbage_is_refused(bytes in prop::collection::vec(any::<u8>(), 1..10_000)) {
+        let (_folder, path) = place();
+        fs::write(&path, bytes).unwrap();
+        prop_assert!(matches!(open(&path), Err(OpenError::Damaged(_))));
+    }
+
+    /// A byte that differs is in use, and found, or is in use no more.
+    #[test]
+    fn a_damaged_database_is_refused_or_sound(damage in prop::collection::vec(any::<(prop::sample::Index, u8)>(), 1..8)) {
+        static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(filled);
+        let (_folder, path) = place();
+        let mut bytes = WHOLE.clone();
+        for (at, to) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+        }
+        fs::write(&path, bytes).unwrap();
+        match open(&path) {
+            Err(error) => prop_assert!(matches!(error, OpenError::Damaged(_)), "{error:?}"),
+            Ok(store) => run(async {
+                for n in 0..40 {
+                    let (user, file) = (sample_user(n, Role::Client), sample_entry(n));
+                    let found = store.newest(&file.name).await.unwrap();
+                    prop_assert_eq!(found.map(|found| found.entry), Some(file));
+                    prop_assert_eq!(UserStore::by_id(&store, user.id).await.unwrap(), Some(user));
+                }
+                prop_assert!(matches!(add(&store, 40).await, Outcome::Added(_)));
+                Ok(())
+            })?,
+        }
+    }
+}
