@@ -1,0 +1,207 @@
+//! Blobs as files.
+
+mod list;
+mod read;
+mod setup;
+mod stage;
+
+use std::{
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use consign_core::{
+    id::{BlobKey, StageId},
+    random::OsEntropy,
+    store::{BlobInfo, BlobStore, ByteStream, Page, ReadGrant, Stage, StageInfo, StoreError},
+};
+use rustix::fs::{Access, AtFlags, CWD};
+
+pub use self::setup::OpenError;
+use self::stage::FsStage;
+use crate::{
+    disk::Disk,
+    layout::{Layout, Place},
+    pool::Pool,
+};
+
+/// Blobs as files under one folder. Clones share what they hold.
+///
+/// Futures may be dropped at any time: what runs on behind them ends whole. A stage claims its file
+/// as long as its handle lives, or one of its operations runs, so that
+/// [`resume`](BlobStore::resume) answers [`StoreError::Busy`] when somebody is still using it,
+/// in this process or another.
+///
+/// When a sync fails, the system may have dropped the bytes it could not write, and would not say
+/// so again. Therefore a stage whose sync failed is removed: it can be neither published nor resumed.
+#[derive(Clone, Debug)]
+pub struct FsBlobs(Arc<Inner>);
+
+impl FsBlobs {
+    /// Opens the store in the folder `root`, made if it is missing. It blocks.
+    ///
+    /// A root that is there already is made private: whatever access others had is taken away. This
+    /// is not done to a folder that is meant to be shared (one with the sticky bit, like `/tmp`).
+    ///
+    /// # Errors
+    /// When the folders cannot be made, made private or made durable.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::open_with(root, Options::default())
+    }
+
+    /// Opens the store with other options than the usual. It blocks.
+    ///
+    /// # Errors
+    /// As [`open`](FsBlobs::open).
+    pub fn open_with(root: impl Into<PathBuf>, options: Options) -> Result<Self, OpenError> {
+        Self::open_on(Disk::default(), root.into(), &options)
+    }
+
+    pub(crate) fn open_on(disk: Disk, root: PathBuf, options: &Options) -> Result<Self, OpenError> {
+        let layout = Layout::new(root);
+        setup::prepare(&disk, &layout)?;
+        Ok(Self(Arc::new(Inner {
+            layout,
+            disk,
+            pool: Pool::new(options.max_blocking),
+        })))
+    }
+
+    /// Does `work` on a thread that may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.0);
+        let turn = self.0.pool.turn().await;
+        turn.run(move || work(&inner)).await.map_err(unavailable)?
+    }
+}
+
+/// How a store works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    max_blocking: usize,
+}
+
+impl Options {
+    /// How many threads it blocks at once, at most: what is more waits. At least 1; usually 64.
+    #[must_use]
+    pub fn max_blocking(mut self, threads: usize) -> Self {
+        self.max_blocking = threads;
+        self
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { max_blocking: 64 }
+    }
+}
+
+#[async_trait]
+impl BlobStore for FsBlobs {
+    async fn begin(&self) -> Result<Box<dyn Stage>, StoreError> {
+        let store = self.clone();
+        let id = StageId::random(&OsEntropy);
+        self.run(move |inner| Ok(Box::new(FsStage::begin(inner, store, id)?) as _))
+            .await
+    }
+
+    async fn resume(&self, id: StageId) -> Result<Option<Box<dyn Stage>>, StoreError> {
+        let store = self.clone();
+        self.run(move |inner| {
+            let stage = FsStage::resume(inner, store, id)?;
+            Ok(stage.map(|stage| Box::new(stage) as _))
+        })
+        .await
+    }
+
+    async fn abort(&self, id: StageId) -> Result<(), StoreError> {
+        self.run(move |inner| inner.remove(Place::Stage(id))).await
+    }
+
+    async fn stages(
+        &self,
+        after: Option<StageId>,
+        limit: usize,
+    ) -> Result<Page<StageInfo, StageId>, StoreError> {
+        self.run(move |inner| list::stages(inner, after, limit).map_err(unavailable))
+            .await
+    }
+
+    async fn open(&self, grant: &ReadGrant, range: Range<u64>) -> Result<ByteStream, StoreError> {
+        let key = grant.key();
+        let store = self.clone();
+        self.run(move |inner| {
+            let file = inner.disk.open(&inner.layout.path(Place::Blob(key)));
+            let file = file.map_err(StoreError::from_io)?;
+            Ok(read::stream(store, file, range))
+        })
+        .await
+    }
+
+    async fn delete(&self, key: BlobKey) -> Result<(), StoreError> {
+        self.run(move |inner| {
+            inner.remove(Place::Blob(key))?;
+            // Also when there was nothing to remove: an earlier call may have failed just here.
+            let folder = inner.layout.path(Layout::fan(key));
+            inner.disk.sync_folder(&folder).map_err(unavailable)
+        })
+        .await
+    }
+
+    async fn keys(
+        &self,
+        after: Option<BlobKey>,
+        limit: usize,
+    ) -> Result<Page<BlobInfo, BlobKey>, StoreError> {
+        self.run(move |inner| list::keys(inner, after, limit).map_err(unavailable))
+            .await
+    }
+
+    /// Both folders are there, and what is in them can be read and written.
+    async fn check(&self) -> Result<(), StoreError> {
+        self.run(|inner| {
+            [Place::Blobs, Place::Stages]
+                .into_iter()
+                .try_for_each(|place| usable(&inner.layout.path(place)))
+                .map_err(unavailable)
+        })
+        .await
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    layout: Layout,
+    disk: Disk,
+    pool: Pool,
+}
+
+impl Inner {
+    /// Removes a file; one that is missing is no error.
+    fn remove(&self, place: Place) -> Result<(), StoreError> {
+        match self.disk.remove(&self.layout.path(place)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unavailable(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An error that says nothing of one blob or stage, nor of room.
+fn unavailable(error: io::Error) -> StoreError {
+    StoreError::Unavailable(error.into())
+}
+
+fn usable(folder: &Path) -> io::Result<()> {
+    let access = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::accessat(CWD, folder, access, AtFlags::EACCESS)?;
+    match folder.symlink_metadata()?.is_dir() {
+        true => Ok(()),
+        false => Err(io::ErrorKind::NotADirectory.into()),
+    }
+}

@@ -1,0 +1,312 @@
+//! Every operation on files, each in one place where a test can watch it and make it fail.
+
+use std::{
+    ffi::OsStr,
+    fmt,
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io,
+    ops::Deref,
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    path::Path,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use rustix::{fs::OFlags, io::Errno};
+use tokio::runtime::Handle;
+
+/// The file system. All of it blocks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk {
+    probe: Option<Arc<dyn Probe>>,
+}
+
+/// Sees each operation, and may make it fail.
+pub(crate) trait Probe: fmt::Debug + Send + Sync {
+    /// An error takes the operation's place: it is not done.
+    fn before(&self, op: Op, path: Option<&Path>) -> io::Result<()>;
+
+    /// An error takes the place of the operation's success: it is done.
+    fn after(&self, op: Op) -> io::Result<()>;
+}
+
+/// An operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Create,
+    Open,
+    Lock,
+    Inspect,
+    Read,
+    Write,
+    Truncate,
+    Touch,
+    Chown,
+    SyncFile,
+    Rename,
+    Replace,
+    Link,
+    Remove,
+    SyncFolder,
+    List,
+}
+
+impl Disk {
+    #[cfg(test)]
+    pub(crate) fn probed(probe: Arc<dyn Probe>) -> Self {
+        Self { probe: Some(probe) }
+    }
+
+    /// Makes a file that was not there, readable and writable to its owner alone.
+    pub(crate) fn create(&self, path: &Path) -> io::Result<OpenFile> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        self.run(Op::Create, Some(path), || options.open(path))
+            .map(|file| OpenFile(Some(file)))
+    }
+
+    /// Opens a file to read it. A symbolic link is not followed.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<OpenFile> {
+        self.open_with(path, OFlags::NOFOLLOW, OpenOptions::new().read(true))
+    }
+
+    /// Opens a file to go on with it. A symbolic link is not followed.
+    pub(crate) fn open_to_write(&self, path: &Path) -> io::Result<OpenFile> {
+        let mut options = OpenOptions::new();
+        self.open_with(path, OFlags::NOFOLLOW, options.read(true).write(true))
+    }
+
+    /// Opens what may be a symbolic link to a file, to read it; if it is no file, without waiting.
+    pub(crate) fn open_linked(&self, path: &Path) -> io::Result<OpenFile> {
+        self.open_with(path, OFlags::NONBLOCK, OpenOptions::new().read(true))
+    }
+
+    fn open_with(
+        &self,
+        path: &Path,
+        flags: OFlags,
+        options: &mut OpenOptions,
+    ) -> io::Result<OpenFile> {
+        options.custom_flags(flags.bits().cast_signed());
+        self.run(Op::Open, Some(path), || options.open(path))
+            .map(|file| OpenFile(Some(file)))
+    }
+
+    /// Claims the file; `false` when another handle has. The claim ends with the handle. A file
+    /// system that knows no locks grants every claim.
+    pub(crate) fn claim(&self, file: &File) -> io::Result<bool> {
+        self.run(Op::Lock, None, || match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) if is_unsupported(&error) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        })
+    }
+
+    pub(crate) fn metadata(&self, file: &File) -> io::Result<Metadata> {
+        self.run(Op::Inspect, None, || file.metadata())
+    }
+
+    pub(crate) fn metadata_at(&self, path: &Path) -> io::Result<Metadata> {
+        self.run(Op::Inspect, Some(path), || fs::symlink_metadata(path))
+    }
+
+    /// Reads `len` bytes at `offset`; fewer only where the file ends.
+    pub(crate) fn read(&self, file: &File, offset: u64, len: usize) -> io::Result<Bytes> {
+        self.run(Op::Read, None, || {
+            // No file goes on beyond; asked all the same, the kernel calls it invalid.
+            if offset
+                .checked_add(len as u64)
+                .is_none_or(|end| i64::try_from(end).is_err())
+            {
+                return Ok(Bytes::new());
+            }
+            let mut buffer = Vec::with_capacity(len);
+            while buffer.len() < len {
+                let at = offset + buffer.len() as u64;
+                match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut buffer), at) {
+                    Ok(0) => break,
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            // More may have been allocated than was asked for.
+            buffer.truncate(len);
+            Ok(buffer.into())
+        })
+    }
+
+    pub(crate) fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.run(Op::Write, None, || file.write_all_at(bytes, offset))
+    }
+
+    pub(crate) fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
+        self.run(Op::Truncate, None, || file.set_len(len))
+    }
+
+    /// Sets the file's modified time to now.
+    pub(crate) fn touch(&self, file: &File) -> io::Result<()> {
+        self.run(Op::Touch, None, || file.set_modified(SystemTime::now()))
+    }
+
+    /// Gives the file to the owner and group of `model`, if they are others.
+    pub(crate) fn chown_like(&self, file: &File, model: &Metadata) -> io::Result<()> {
+        self.run(Op::Chown, None, || {
+            let own = file.metadata()?;
+            if (own.uid(), own.gid()) == (model.uid(), model.gid()) {
+                return Ok(());
+            }
+            std::os::unix::fs::fchown(file, Some(model.uid()), Some(model.gid()))
+        })
+    }
+
+    pub(crate) fn sync_file(&self, file: &File) -> io::Result<()> {
+        self.run(Op::SyncFile, None, || file.sync_all())
+    }
+
+    /// Gives a file another name, never taking one that is in use.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self.run(Op::Rename, Some(to), || rename_no_replace(from, to)) {
+            Err(error) if is_unsupported(&error) => {
+                self.run(Op::Link, Some(to), || fs::hard_link(from, to))?;
+                self.remove(from)
+            }
+            done => done,
+        }
+    }
+
+    /// Gives a file another name, taking it from the file that has it.
+    pub(crate) fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.run(Op::Replace, Some(to), || fs::rename(from, to))
+    }
+
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        self.run(Op::Remove, Some(path), || fs::remove_file(path))
+    }
+
+    /// Makes the names in a folder durable.
+    pub(crate) fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.run(Op::SyncFolder, Some(path), || File::open(path)?.sync_all())
+    }
+
+    /// Gives `each` the name of every entry, and whether it is a regular file.
+    pub(crate) fn list(&self, path: &Path, mut each: impl FnMut(&OsStr, bool)) -> io::Result<()> {
+        self.run(Op::List, Some(path), || {
+            for entry in fs::read_dir(path)? {
+                let entry = entry?;
+                let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+                each(&entry.file_name(), is_file);
+            }
+            Ok(())
+        })
+    }
+
+    fn run<T>(
+        &self,
+        op: Op,
+        path: Option<&Path>,
+        work: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(probe) = &self.probe else {
+            return work();
+        };
+        probe.before(op, path)?;
+        let done = work()?;
+        probe.after(op)?;
+        Ok(done)
+    }
+}
+
+/// An open file, closed without holding up the reactor.
+#[derive(Debug)]
+pub(crate) struct OpenFile(Option<File>);
+
+impl Deref for OpenFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        self.0.as_ref().expect("only drop takes it")
+    }
+}
+
+impl Drop for OpenFile {
+    /// The last handle of a removed file frees its blocks, which takes long for a large one.
+    fn drop(&mut self) {
+        let Some(file) = self.0.take() else { return };
+        let removed = file.metadata().is_ok_and(|metadata| metadata.nlink() == 0);
+        if removed && let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(move || drop(file));
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn rename_no_replace(_: &Path, _: &Path) -> io::Result<()> {
+    Err(Errno::NOSYS.into())
+}
+
+/// Whether the file system or the kernel does not know the operation.
+fn is_unsupported(error: &io::Error) -> bool {
+    // The last two are one and the same on Linux.
+    let unsupported = [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP];
+    Errno::from_io_error(error).is_some_and(|errno| unsupported.contains(&errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_never_takes_a_name_that_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::write(&from, "new").unwrap();
+        fs::write(&to, "old").unwrap();
+        let error = Disk::default().rename(&from, &to).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&from).unwrap(), b"new");
+        assert_eq!(fs::read(&to).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_claim_ends_with_its_handle() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let disk = Disk::default();
+        let first = disk.create(&path).unwrap();
+        assert!(disk.claim(&first).unwrap());
+        let second = disk.open_to_write(&path).unwrap();
+        assert!(!disk.claim(&second).unwrap());
+        drop(first);
+        assert!(disk.claim(&second).unwrap());
+    }
+
+    #[test]
+    fn a_symbolic_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, "elsewhere").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(Disk::default().open(&link).is_err());
+        assert!(Disk::default().open_to_write(&link).is_err());
+    }
+
+    #[test]
+    fn a_read_is_short_only_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "0123456789").unwrap();
+        let disk = Disk::default();
+        let file = disk.open(&path).unwrap();
+        assert_eq!(disk.read(&file, 2, 3).unwrap(), "234");
+        assert_eq!(disk.read(&file, 8, 5).unwrap(), "89");
+        assert_eq!(disk.read(&file, 10, 5).unwrap(), "");
+    }
+}
