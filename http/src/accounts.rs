@@ -1,0 +1,100 @@
+//! `POST /register` and `POST /login`.
+
+use consign_core::{ClientRegistration, Registration, password::Password, user::Role};
+use http::{Response, StatusCode, request};
+use serde::{Deserialize, Serialize};
+
+use crate::{api::Inner, body::Body, json, problem::Failure, request::RequestBody};
+
+#[derive(Deserialize)]
+struct Register {
+    username: Option<String>,
+    email: Option<String>,
+    password: Option<String>,
+    is_operation_user: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    username: Option<String>,
+    password: Option<String>,
+}
+
+#[derive(Serialize)]
+struct LoggedIn<'a> {
+    msg: &'static str,
+    access_token: &'a str,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: u64,
+}
+
+impl Inner {
+    pub(crate) async fn register(
+        &self,
+        head: &request::Parts,
+        body: &mut RequestBody,
+    ) -> Result<Response<Body>, Failure> {
+        let request: Register = json::read(&head.headers, body).await?;
+        let role = match request.is_operation_user {
+            Some(true) => Role::Operations,
+            _ => Role::Client,
+        };
+        let closed = self.consign.settings().client_registration == ClientRegistration::Closed;
+        let asks_who = role == Role::Operations || closed;
+        let by = if asks_who && head.headers.contains_key(http::header::AUTHORIZATION) {
+            Some(self.actor(&head.headers).await?)
+        } else {
+            None
+        };
+        self.consign.check_registration(role, by.as_ref()).await?;
+        let (Some(username), Some(email), Some(password)) = (
+            given(request.username),
+            given(request.email),
+            given(request.password),
+        ) else {
+            return Err(Failure::bad_request(
+                "Missing required parameters: username, email, and password are required.",
+            ));
+        };
+        let registration = Registration {
+            username,
+            email,
+            password: Password::new(password),
+            role,
+        };
+        self.consign.register(registration, by.as_ref()).await?;
+        let done = serde_json::json!({"msg": "User registered successfully"});
+        Ok(json::response(StatusCode::CREATED, &done))
+    }
+
+    pub(crate) async fn login(
+        &self,
+        head: &request::Parts,
+        body: &mut RequestBody,
+    ) -> Result<Response<Body>, Failure> {
+        let request: Login = json::read(&head.headers, body).await?;
+        let (Some(username), Some(password)) = (given(request.username), given(request.password))
+        else {
+            return Err(Failure::bad_request(
+                "Missing required parameters: username and password are required.",
+            ));
+        };
+        let session = self
+            .consign
+            .login(&username, Password::new(password))
+            .await?;
+        let answer = LoggedIn {
+            msg: "Login successful",
+            access_token: &session.token,
+            token_type: "Bearer",
+            expires_in: self.consign.settings().access_lifetime.as_secs(),
+        };
+        Ok(json::response(StatusCode::OK, &answer))
+    }
+}
+
+/// What is absent, null or empty is missing.
+fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}

@@ -1,0 +1,202 @@
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use bytes::Buf;
+use consign_core::{Actor, Consign};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
+
+use crate::{
+    BoxError, PublicUrl,
+    body::Body,
+    json,
+    problem::{Failure, Problem},
+    request::RequestBody,
+    route::{Endpoint, Route},
+};
+
+const INDEX: &str = include_str!("index.html");
+
+/// The HTTP API, as a function from requests to answers. Cheap to clone.
+///
+/// It is also a [`tower_service::Service`] that is always ready and never fails.
+#[derive(Clone, Debug)]
+pub struct Api(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) consign: Consign,
+    pub(crate) public_url: PublicUrl,
+    index: bool,
+}
+
+impl Api {
+    /// The API over a service, for callers who reach it at `public_url`.
+    pub fn new(consign: Consign, public_url: PublicUrl) -> Self {
+        Self(Arc::new(Inner {
+            consign,
+            public_url,
+            index: true,
+        }))
+    }
+
+    /// The API without its page at `/`, for a host application that has one of its own.
+    #[must_use]
+    pub fn without_index(self) -> Self {
+        Self(Arc::new(Inner {
+            consign: self.0.consign.clone(),
+            public_url: self.0.public_url.clone(),
+            index: false,
+        }))
+    }
+
+    /// Whether the API answers at this path of a request (percent-encoded, without the prefix it is
+    /// mounted under). A front end lets other paths fall through before it touches the body.
+    pub fn answers(&self, path: &str) -> bool {
+        self.route(path).is_some()
+    }
+
+    /// Answers a request.
+    ///
+    /// Never fails and never panics: what goes wrong is a problem document (RFC 9457).
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Buf,
+        B::Error: Into<BoxError>,
+    {
+        let started = Instant::now();
+        let (head, body) = request.into_parts();
+        let mut body = RequestBody::new(body, &head.headers);
+        let route = self.route(head.uri.path());
+        let answer = AssertUnwindSafe(self.answer(route, &head, &mut body)).catch_unwind();
+        let failure = match answer.await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => {
+                tracing::error!("a handler panicked");
+                Err(consign_core::ErrorKind::Internal.into())
+            }
+        };
+        let mut response = failure.unwrap_or_else(|failure: Failure| {
+            failure
+                .into_problem(&self.0.consign.accepted_types())
+                .into_response()
+        });
+        body.drain();
+        if head.method == Method::HEAD {
+            *response.body_mut() = Body::empty();
+        }
+        // The pattern, never the path: a path can hold a secret.
+        tracing::info!(
+            method = %head.method,
+            route = route.map_or("-", |(route, _)| route.path),
+            status = response.status().as_u16(),
+            micros = started.elapsed().as_micros() as u64,
+            "request"
+        );
+        response
+    }
+
+    fn route<'p>(&self, path: &'p str) -> Option<(&'static Route, &'p str)> {
+        let found = Route::of(path)?;
+        (self.0.index || found.0.endpoint != Endpoint::Index).then_some(found)
+    }
+
+    async fn answer(
+        &self,
+        route: Option<(&'static Route, &str)>,
+        head: &request::Parts,
+        body: &mut RequestBody,
+    ) -> Result<Response<Body>, Failure> {
+        let Some((route, segment)) = route else {
+            return Err(Problem::new(StatusCode::NOT_FOUND, "Not found").into());
+        };
+        if !route.methods.contains(&head.method) {
+            let allow = HeaderValue::from_str(&route.allow()).expect("methods are header values");
+            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+            return Err(problem.with_header(header::ALLOW, allow).into());
+        }
+        let api = &*self.0;
+        match route.endpoint {
+            Endpoint::Index => Ok(index()),
+            Endpoint::Health => api.health().await,
+            Endpoint::Register => api.register(head, body).await,
+            Endpoint::Login => api.login(head, body).await,
+            Endpoint::Upload => api.upload(head, body).await,
+            Endpoint::Files => api.files(head).await,
+            Endpoint::Link => api.link(head, segment).await,
+            Endpoint::Download => api.download(head, segment).await,
+        }
+    }
+}
+
+impl Inner {
+    /// Who asks (RFC 6750, section 2.1).
+    pub(crate) async fn actor(&self, headers: &HeaderMap) -> Result<Actor, Failure> {
+        let missing = || Problem::unauthorized("Missing Authorization Header");
+        let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
+        let (scheme, token) = value
+            .to_str()
+            .ok()
+            .and_then(|value| value.split_once(' '))
+            .unwrap_or_default();
+        if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+            return Err(Problem::unauthorized("token must be a Bearer token").into());
+        }
+        Ok(self.consign.authenticate(token.trim()).await?)
+    }
+
+    async fn health(&self) -> Result<Response<Body>, Failure> {
+        self.consign.check().await?;
+        Ok(json::response(
+            StatusCode::OK,
+            &serde_json::json!({"status": "ok"}),
+        ))
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for Api
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Buf,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let api = self.clone();
+        Box::pin(async move { Ok(api.handle(request).await) })
+    }
+}
+
+fn index() -> Response<Body> {
+    let mut response = Response::new(Body::full(INDEX));
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CONTENT_LENGTH, INDEX.len().into());
+    response
+}

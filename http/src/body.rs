@@ -1,0 +1,121 @@
+//! The bodies of answers.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use consign_core::store::ByteStream;
+use futures_util::Stream;
+use http_body::{Frame, SizeHint};
+use sync_wrapper::SyncWrapper;
+
+/// The body of an answer: bytes, or a stream of a known length.
+pub struct Body(Kind);
+
+enum Kind {
+    Full(Bytes),
+    Stream {
+        stream: SyncWrapper<ByteStream>,
+        remaining: u64,
+    },
+}
+
+impl Body {
+    /// No bytes.
+    pub fn empty() -> Self {
+        Self(Kind::Full(Bytes::new()))
+    }
+
+    /// These bytes.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        Self(Kind::Full(bytes.into()))
+    }
+
+    /// The bytes of a stream, which gives exactly `length` of them or an error.
+    pub(crate) fn stream(stream: ByteStream, length: u64) -> Self {
+        Self(Kind::Stream {
+            stream: SyncWrapper::new(stream),
+            remaining: length,
+        })
+    }
+
+    /// The bytes at once, or the body itself when they come as a stream.
+    pub fn into_full(self) -> Result<Bytes, Self> {
+        match self.0 {
+            Kind::Full(bytes) => Ok(bytes),
+            stream => Err(Self(stream)),
+        }
+    }
+
+    /// How many bytes are still to come.
+    pub fn len(&self) -> u64 {
+        match &self.0 {
+            Kind::Full(bytes) => bytes.len() as u64,
+            Kind::Stream { remaining, .. } => *remaining,
+        }
+    }
+
+    /// Whether no byte is still to come.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.is_empty() {
+            return Poll::Ready(None);
+        }
+        match &mut self.0 {
+            Kind::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Kind::Stream { stream, remaining } => {
+                let chunk = match ready!(stream.get_mut().as_mut().poll_next(cx)) {
+                    Some(chunk) => chunk?,
+                    None => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
+                };
+                *remaining = remaining.checked_sub(chunk.len() as u64).ok_or_else(|| {
+                    io::Error::other("a store gave more bytes than it was asked for")
+                })?;
+                Poll::Ready(Some(Ok(Frame::data(chunk))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len())
+    }
+}
+
+/// The body as a stream, for front ends that take those.
+impl Stream for Body {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let frame = ready!(http_body::Body::poll_frame(self, cx));
+        Poll::Ready(frame.map(|frame| Ok(frame?.into_data().unwrap_or_default())))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}

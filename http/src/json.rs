@@ -1,0 +1,65 @@
+//! JSON in and out.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    body::Body,
+    problem::{Failure, Problem},
+    request::RequestBody,
+};
+
+/// Bytes that a JSON body has at most.
+const MAX_LEN: usize = 64 * 1024;
+
+/// Reads a JSON object.
+pub(crate) async fn read<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &mut RequestBody,
+) -> Result<T, Failure> {
+    if !is_json(headers) {
+        let msg = "Content-Type must be application/json";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, msg).into());
+    }
+    let bytes = body.read(MAX_LEN).await?;
+    // What serde says of the error may repeat what was sent, so it is not passed on.
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let place = format!("at line {}, column {}", error.line(), error.column());
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid JSON");
+        problem.with_detail(place).into()
+    })
+}
+
+/// An answer in JSON. Nobody may keep it: it is made for one caller.
+pub(crate) fn response(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    let bytes =
+        serde_json::to_vec(value).expect("our own answers have string keys and no failing parts");
+    let length = bytes.len();
+    let mut response = Response::new(Body::full(Bytes::from(bytes)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || (essence.len() > 5 && essence.to_ascii_lowercase().ends_with("+json"))
+}

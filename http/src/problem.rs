@@ -1,0 +1,224 @@
+//! What goes wrong, as problem documents (RFC 9457): the one place where errors get a status and words.
+
+use std::borrow::Cow;
+
+use consign_core::{Error, ErrorKind, policy::Action};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{self, HeaderName},
+};
+use serde::Serialize;
+
+use crate::{BoxError, body::Body, json};
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The service did not do it.
+    Service(Error),
+    /// The request was not understood.
+    Request(Problem),
+}
+
+impl Failure {
+    pub(crate) fn bad_request(msg: &'static str) -> Self {
+        Self::Request(Problem::new(StatusCode::BAD_REQUEST, msg))
+    }
+
+    pub(crate) fn too_large(msg: &'static str) -> Self {
+        Self::Request(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, msg))
+    }
+
+    pub(crate) fn incomplete(cause: BoxError) -> Self {
+        Self::Service(Error::new(ErrorKind::Incomplete, cause))
+    }
+
+    /// The failure as it is told to the caller; what only the operator may know goes to the log.
+    pub(crate) fn into_problem(self, accepted_types: &str) -> Problem {
+        match self {
+            Self::Request(problem) => problem,
+            Self::Service(error) => {
+                let problem = of_error(&error, accepted_types);
+                log(&error, problem.status);
+                problem
+            }
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Service(error)
+    }
+}
+
+impl From<ErrorKind> for Failure {
+    fn from(kind: ErrorKind) -> Self {
+        Self::Service(kind.into())
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Request(problem)
+    }
+}
+
+/// A problem document.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    msg: Cow<'static, str>,
+    detail: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Serialize)]
+struct Document<'p> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'p str,
+    status: u16,
+    msg: &'p str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'p str>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, msg: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            msg: msg.into(),
+            detail: None,
+            headers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// 401, which has to say how to do better (RFC 9110, section 15.5.2).
+    pub(crate) fn unauthorized(msg: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, msg)
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let document = Document {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            msg: &self.msg,
+            detail: self.detail.as_deref(),
+        };
+        let mut response = json::response(self.status, &document);
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.extend(self.headers);
+        response
+    }
+}
+
+/// Every kind of error, with its status and its words for the caller.
+fn of_error(error: &Error, accepted_types: &str) -> Problem {
+    use StatusCode as S;
+    let soon = HeaderValue::from_static("2");
+    let problem = match error.kind() {
+        ErrorKind::InvalidUsername => Problem::new(S::BAD_REQUEST, "Invalid username"),
+        ErrorKind::InvalidEmail => Problem::new(S::BAD_REQUEST, "Invalid email address"),
+        ErrorKind::PasswordTooShort { min } => Problem::new(
+            S::BAD_REQUEST,
+            format!("Password must be at least {min} characters long"),
+        ),
+        ErrorKind::PasswordTooLong { max } => Problem::new(
+            S::BAD_REQUEST,
+            format!("Password must be at most {max} characters long"),
+        ),
+        ErrorKind::UsernameTaken => Problem::new(S::BAD_REQUEST, "Username already exists"),
+        ErrorKind::EmailTaken => Problem::new(S::BAD_REQUEST, "Email already exists"),
+        ErrorKind::RegistrationClosed => Problem::new(S::FORBIDDEN, "Registration is closed"),
+        ErrorKind::InvalidCredentials => Problem::unauthorized("Invalid username or password"),
+        ErrorKind::InvalidToken => Problem::unauthorized("Invalid or expired token"),
+        ErrorKind::Forbidden(action) => Problem::new(S::FORBIDDEN, forbidden(action)),
+        ErrorKind::InvalidFileName => Problem::new(S::BAD_REQUEST, "Invalid file name"),
+        ErrorKind::UnsupportedType => Problem::new(
+            S::BAD_REQUEST,
+            format!("Invalid file type. Only {accepted_types} are allowed."),
+        ),
+        ErrorKind::FileNotFound => Problem::new(S::NOT_FOUND, "File not found"),
+        ErrorKind::UserNotFound => Problem::new(S::NOT_FOUND, "User not found"),
+        ErrorKind::LastOperationsUser => {
+            Problem::new(S::CONFLICT, "The last operation user must stay one")
+        }
+        ErrorKind::TooLarge { limit } => Problem::new(
+            S::PAYLOAD_TOO_LARGE,
+            format!("The file is too large. At most {limit} bytes are allowed."),
+        ),
+        ErrorKind::Incomplete => Problem::new(S::BAD_REQUEST, "The request body is incomplete"),
+        ErrorKind::Busy => Problem::new(
+            S::SERVICE_UNAVAILABLE,
+            "The server is busy, try again later",
+        )
+        .with_header(header::RETRY_AFTER, soon),
+        ErrorKind::Full => Problem::new(
+            S::INSUFFICIENT_STORAGE,
+            "The server has no room left for this file",
+        ),
+        ErrorKind::Unavailable => Problem::new(
+            S::SERVICE_UNAVAILABLE,
+            "The server cannot reach its storage, try again later",
+        )
+        .with_header(header::RETRY_AFTER, soon),
+        _ => Problem::new(S::INTERNAL_SERVER_ERROR, "Internal server error"),
+    };
+    match error.detail() {
+        Some(detail) => problem.with_detail(detail),
+        None => problem,
+    }
+}
+
+fn forbidden(action: Action) -> &'static str {
+    match action {
+        Action::RegisterOperations => "Only an operation user can register operation users",
+        Action::Upload => {
+            "You are not authorized to upload files. Only operation users can upload."
+        }
+        Action::Link => "only client user can download the file",
+        _ => "You are not authorized to do this",
+    }
+}
+
+fn log(error: &Error, status: StatusCode) {
+    let chain = Chain(error);
+    if status.is_server_error() && error.kind() != ErrorKind::Busy {
+        tracing::error!(status = status.as_u16(), "{chain}");
+    } else {
+        tracing::debug!(status = status.as_u16(), "{chain}");
+    }
+}
+
+/// An error and its sources, in one line.
+struct Chain<'e>(&'e Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(error) = source {
+            // Escaped, for it may hold what a client sent.
+            write!(f, ": {}", error.to_string().escape_debug())?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

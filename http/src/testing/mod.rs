@@ -1,0 +1,349 @@
+//! The contract of a front end, checked over a real socket.
+//!
+//! A front end is whatever brings requests to an [`Api`] and its answers back. It proves that it
+//! loses nothing on the way with one line, in a test of its own:
+//!
+//! ```
+//! # mod own {
+//! #     pub async fn serve(listener: std::net::TcpListener, api: consign_http::Api) { drop((listener, api)) }
+//! # }
+//! use std::net::TcpListener;
+//! use consign_http::testing::{self, Setup, Target};
+//!
+//! async fn start(setup: Setup) -> Target {
+//!     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+//!     let address = listener.local_addr().unwrap();
+//!     let api = testing::api(&setup, &format!("http://{address}"));
+//!     let server = tokio::spawn(own::serve(listener, api));
+//!     Target::new(address, testing::AbortOnDrop(server))
+//! }
+//!
+//! testing::front_end_suite!(start);
+//! # fn main() {}
+//! ```
+//!
+//! The line becomes a module, `front_end` (or a name given before `start`), with one `#[test]` for
+//! each scenario. Each asks `start` for a server of its own that listens on a loopback address,
+//! knows no user and holds no file, and runs on a tokio runtime of its own. [`Setup`] holds nothing
+//! that a server in another process could not be told as well.
+//!
+//! The server answers *all* paths, those that are none of the API's with the API's own 404, and at
+//! the root of its address. It does not limit how often it may be called.
+//!
+//! The scenarios are the API's reference (each call, each answer, each sentence) and what HTTP/1.1
+//! does to it: early answers, broken bodies, chunks, `Expect`, connections that are kept. Nothing
+//! in them waits for time to pass but one, which asks until a link of one second has expired.
+
+mod answer;
+mod client;
+mod forms;
+mod hand_over;
+mod site;
+
+#[doc(hidden)]
+pub mod accounts;
+#[doc(hidden)]
+pub mod bodies;
+#[doc(hidden)]
+pub mod download;
+#[doc(hidden)]
+pub mod files;
+#[doc(hidden)]
+pub mod protocol;
+#[doc(hidden)]
+pub mod upload;
+
+use std::{any::Any, future::Future, net::SocketAddr, pin::Pin, time::Duration};
+
+use consign_core::{
+    ClientRegistration, Consign, OperationsRegistration, Parts, Settings,
+    memory::{MemoryBlobs, MemoryStore},
+    password::{ScryptHasher, ScryptParams},
+    random::OsEntropy,
+    time::{Clock, SystemClock},
+    token::{JwtSigner, KeyRing},
+};
+use tokio::{runtime::Builder, task::JoinHandle};
+
+/// A client that shows every byte, and what it sends: for a front end's own tests.
+pub use self::{
+    answer::Answer,
+    client::{Connection, Request},
+    forms::{DOCX, Form, Kind, PPTX, XLSX, zip},
+    hand_over::hand_over,
+};
+/// Checks a front end: see [`testing`](self).
+#[doc(inline)]
+pub use crate::__front_end_suite as front_end_suite;
+use crate::Api;
+
+/// No scenario takes nearly as long; one that does hangs.
+const HANGS: Duration = Duration::from_secs(120);
+
+/// What a scenario asks of its server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Setup {
+    /// Bytes that a file has at most.
+    pub max_upload: u64,
+    /// How long a download link lasts: whole seconds.
+    pub link_lifetime: Duration,
+    /// Who may register an operations user.
+    pub operations_registration: OperationsRegistration,
+    /// Who may register a client.
+    pub client_registration: ClientRegistration,
+}
+
+impl Default for Setup {
+    /// 8 MiB, 15 minutes; registration as it is by default.
+    fn default() -> Self {
+        let Settings {
+            link_lifetime,
+            operations_registration,
+            client_registration,
+            ..
+        } = Settings::default();
+        Self {
+            max_upload: 8 << 20,
+            link_lifetime,
+            operations_registration,
+            client_registration,
+        }
+    }
+}
+
+/// A server that was started for a scenario.
+pub struct Target {
+    /// Where it listens. Its public URL is `http://` and this.
+    pub address: SocketAddr,
+    /// Keeps it running until dropped.
+    pub guard: Box<dyn Any + Send>,
+}
+
+impl Target {
+    /// A server at this address that runs until `guard` is dropped.
+    pub fn new(address: SocketAddr, guard: impl Any + Send) -> Self {
+        Self {
+            address,
+            guard: Box::new(guard),
+        }
+    }
+}
+
+/// Ends a task when dropped: a [`Target`]'s guard for a server in the test's own process.
+#[derive(Debug)]
+pub struct AbortOnDrop<T>(pub JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The API over stores in memory, reached at `public_url`.
+///
+/// # Panics
+/// When `public_url` is none.
+pub fn api(setup: &Setup, public_url: &str) -> Api {
+    let public_url = public_url.parse().expect("a public URL");
+    Api::new(Consign::new(parts(), settings(setup)), public_url)
+}
+
+/// What a service for tests is made of: stores in memory, new keys, weak and quick password hashes;
+/// the rest as usual.
+pub fn parts() -> Parts {
+    let store = MemoryStore::new();
+    let ring = KeyRing::generate(&OsEntropy, SystemClock.now());
+    let signer = JwtSigner::new(&ring, "https://consign.example");
+    Parts {
+        hasher: std::sync::Arc::new(ScryptHasher::new(ScryptParams::WEAK)),
+        ..Parts::new(store.clone(), store, MemoryBlobs::new(), signer)
+    }
+}
+
+/// The settings that a setup asks for.
+pub fn settings(setup: &Setup) -> Settings {
+    Settings {
+        max_upload: setup.max_upload,
+        link_lifetime: setup.link_lifetime,
+        operations_registration: setup.operations_registration,
+        client_registration: setup.client_registration,
+        ..Settings::default()
+    }
+}
+
+type Starting = Pin<Box<dyn Future<Output = Target>>>;
+
+/// How to start a server.
+#[doc(hidden)]
+pub struct Start(Box<dyn Fn(Setup) -> Starting>);
+
+impl Start {
+    async fn server(&self, setup: Setup) -> Target {
+        self.0(setup).await
+    }
+}
+
+/// Runs a scenario on a runtime of its own.
+#[doc(hidden)]
+pub fn run<F>(start: impl Fn(Setup) -> F + 'static, scenario: impl AsyncFnOnce(&Start))
+where
+    F: Future<Output = Target> + 'static,
+{
+    let start = Start(Box::new(move |setup| Box::pin(start(setup))));
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime can be built");
+    runtime.block_on(async {
+        let scenario = tokio::time::timeout(HANGS, scenario(&start));
+        scenario.await.expect("the scenario ends");
+    });
+    runtime.shutdown_background();
+}
+
+/// One `#[test]` per scenario of a group.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __front_end_group {
+    ($start:path, $group:ident, [$($scenario:ident),* $(,)?]) => {
+        mod $group {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(
+                #[test]
+                fn $scenario() {
+                    $crate::testing::run($start, $crate::testing::$group::$scenario);
+                }
+            )*
+        }
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __front_end_suite {
+    ($start:path) => {
+        $crate::testing::front_end_suite!(front_end, $start);
+    };
+    ($name:ident, $start:path) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $crate::__front_end_group!(
+                $start,
+                accounts,
+                [
+                    a_user_registers_and_signs_in,
+                    what_is_absent_null_or_empty_is_missing,
+                    names_and_addresses_are_taken_once,
+                    passwords_are_counted_in_code_points,
+                    names_and_addresses_that_are_none_are_refused,
+                    the_first_operations_user_registers_freely,
+                    of_many_at_once_one_is_the_first,
+                    one_name_registered_many_times_at_once_is_taken_once,
+                    registration_can_be_closed,
+                    registration_can_be_open,
+                    who_cannot_sign_in_is_not_told_why,
+                    what_is_no_json_object_is_refused,
+                    json_bodies_have_a_largest_size,
+                    json_has_to_be_called_json,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
+                upload,
+                [
+                    documents_are_taken,
+                    only_operations_users_upload,
+                    a_form_with_a_file_is_needed,
+                    other_kinds_of_files_are_refused,
+                    files_have_a_largest_size,
+                    of_several_files_the_first_counts,
+                    file_names_are_read_as_senders_write_them,
+                    misleading_file_names_are_refused,
+                    equal_names_are_kept_side_by_side,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
+                bodies,
+                [
+                    bodies_come_whole_or_in_chunks,
+                    forms_are_read_as_the_standard_allows,
+                    bodies_that_break_off_leave_nothing,
+                    connections_that_break_off_leave_nothing,
+                    a_client_may_ask_before_it_sends,
+                    forms_have_bounds,
+                    an_early_answer_reaches_one_who_still_sends,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
+                files,
+                [
+                    any_signed_in_user_sees_the_files,
+                    the_list_comes_in_pages,
+                    pages_that_cannot_be_are_refused,
+                    clients_get_links,
+                    only_clients_get_links,
+                    a_link_is_for_one_version,
+                    secrets_are_told_to_their_owners_alone,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
+                download,
+                [
+                    whoever_holds_the_link_gets_the_file,
+                    names_arrive_whole,
+                    a_part_of_the_file_can_be_asked_for,
+                    several_parts_of_the_file_can_be_asked_for,
+                    what_a_client_has_already_is_not_sent_again,
+                    what_is_no_link_opens_nothing,
+                    links_expire,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
+                protocol,
+                [
+                    the_root_says_what_this_is,
+                    other_paths_are_not_found,
+                    other_methods_are_not_allowed,
+                    targets_that_are_no_paths_do_no_harm,
+                    what_is_no_http_does_no_harm,
+                    connections_are_kept,
+                    odd_requests_are_answered,
+                ]
+            );
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_scenario_is_in_the_suite() {
+        let this = include_str!("mod.rs");
+        for group in [
+            include_str!("accounts.rs"),
+            include_str!("bodies.rs"),
+            include_str!("download.rs"),
+            include_str!("files.rs"),
+            include_str!("protocol.rs"),
+            include_str!("upload.rs"),
+        ] {
+            let functions = group
+                .lines()
+                .filter_map(|line| line.strip_prefix("pub async fn "));
+            for name in functions.filter_map(|line| line.split('(').next()) {
+                let listed = this.lines().any(|line| line.trim() == format!("{name},"));
+                assert!(listed, "{name} is in no test");
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `POST /upload`.
+
+use consign_core::{
+    Error, ErrorKind,
+    file::{FileName, InvalidFileName},
+};
+use http::{HeaderMap, Response, StatusCode, header, request};
+use serde::Serialize;
+
+use crate::{
+    api::Inner,
+    body::Body,
+    files::FileObject,
+    json,
+    multipart::{MultipartError, Upload},
+    problem::Failure,
+    request::RequestBody,
+};
+
+/// Bytes that a form has at most around its file, by the length that its headers tell.
+const MAX_AROUND: u64 = 2 << 20;
+
+#[derive(Serialize)]
+struct Uploaded {
+    msg: String,
+    file: FileObject,
+}
+
+impl Inner {
+    pub(crate) async fn upload(
+        &self,
+        head: &request::Parts,
+        body: &mut RequestBody,
+    ) -> Result<Response<Body>, Failure> {
+        let actor = self.actor(&head.headers).await?;
+        let permit = self.consign.permit_upload(&actor)?;
+        let limit = self.consign.settings().max_upload;
+        if length(&head.headers).is_some_and(|length| length > limit.saturating_add(MAX_AROUND)) {
+            return Err(ErrorKind::TooLarge { limit }.into());
+        }
+        let no_file = || Failure::bad_request("key name should be file");
+        let upload = Upload::of(&head.headers, body, limit).ok_or_else(no_file)?;
+        let part = match upload.file().await {
+            Ok(part) => part.ok_or_else(no_file)?,
+            Err(MultipartError::Broken(cause)) => return Err(Failure::incomplete(cause)),
+            Err(MultipartError::TooLarge) => return Err(ErrorKind::TooLarge { limit }.into()),
+            Err(MultipartError::NameNotUtf8) => return Err(invalid(InvalidFileName::Encoding)),
+        };
+        if part.filename.is_empty() {
+            return Err(Failure::bad_request("No selected file"));
+        }
+        let name = FileName::from_upload(&part.filename).map_err(invalid)?;
+        let file = self
+            .consign
+            .upload(permit, name, part.into_stream())
+            .await?;
+        let answer = Uploaded {
+            msg: format!("File {} uploaded successfully", file.entry.name),
+            file: FileObject::of(&file),
+        };
+        Ok(json::response(StatusCode::OK, &answer))
+    }
+}
+
+fn invalid(why: InvalidFileName) -> Failure {
+    let detail = why.to_string();
+    Error::new(ErrorKind::InvalidFileName, why)
+        .with_detail(detail)
+        .into()
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
