@@ -1,0 +1,313 @@
+//! Carrying a request out.
+
+use std::{fmt::Display, time::Duration};
+
+use consign_core::{
+    Administration, File, Registration, User,
+    id::FileId,
+    password::Password,
+    random::OsEntropy,
+    time::{Clock, SystemClock, Timestamp},
+    token::KeySource,
+};
+use serde_json::json;
+use tokio::sync::mpsc::Sender;
+
+use super::{Line, Request};
+use crate::data::Installation;
+
+/// Rows fetched at once.
+const PAGE: usize = 500;
+
+/// Blobs and stages between two lines of a sweep's progress.
+const PROGRESS_EVERY: u64 = 10_000;
+
+/// Carries out a request and sends the answer. That nobody listens any more stops nothing.
+pub(crate) async fn execute(installation: &Installation, request: Request, lines: Sender<Line>) {
+    let last = match carry_out(installation, request, &lines).await {
+        Ok(summary) => Line::Done(summary),
+        Err(error) => Line::Failed(error.0),
+    };
+    let _ = lines.send(last).await;
+}
+
+/// What went wrong, in one line.
+struct Failure(String);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(crate::chain(&ErrorRef(&error)))
+    }
+}
+
+async fn carry_out(
+    installation: &Installation,
+    request: Request,
+    lines: &Sender<Line>,
+) -> Result<String, Failure> {
+    let administration = installation.consign.administration();
+    Ok(match request {
+        Request::UserAdd {
+            username,
+            email,
+            role,
+            password,
+        } => {
+            let registration = Registration {
+                username: username.into(),
+                email: email.into(),
+                password: Password::new(password),
+                role,
+            };
+            let user = administration.add_user(registration).await?;
+            format!("{} is added as {}", user.username, article(&user.role))
+        }
+        Request::UserList { json } => list_users(&administration, json, lines).await?,
+        Request::UserStatus { username, status } => {
+            let user = administration.set_status(&username, status).await?;
+            format!("{} is {}", user.username, user.status)
+        }
+        Request::UserRole { username, role } => {
+            let user = administration.set_role(&username, role).await?;
+            format!("{} is {}", user.username, article(&user.role))
+        }
+        Request::UserPassword { username, password } => {
+            let password = Password::new(password);
+            let user = administration.set_password(&username, password).await?;
+            format!("{} has a new password", user.username)
+        }
+        Request::UserLogout { username } => {
+            let user = administration.end_sessions(&username).await?;
+            format!("{} is logged out everywhere", user.username)
+        }
+        Request::FileList { json } => list_files(&administration, json, lines).await?,
+        Request::FileRemove { file } => remove_file(&administration, &file).await?,
+        Request::KeysRotate { overlap_secs } => {
+            rotate_keys(installation, Duration::from_secs(overlap_secs)).await?
+        }
+        Request::Sweep { grace_secs } => {
+            sweep(&administration, Duration::from_secs(grace_secs), lines).await?
+        }
+    })
+}
+
+async fn list_users(
+    administration: &Administration,
+    json: bool,
+    lines: &Sender<Line>,
+) -> Result<String, Failure> {
+    if !json {
+        let head = user_row(&"USERNAME", &"E-MAIL", &"ROLE", &"STATUS", &"SINCE");
+        out(lines, head).await;
+    }
+    let (mut count, mut after) = (0_u64, None);
+    loop {
+        let page = administration.users(after.as_ref(), PAGE).await?;
+        for user in &page.items {
+            count += 1;
+            let row = if json {
+                user_json(user)
+            } else {
+                let since = day(user.created_at);
+                user_row(
+                    &user.username,
+                    &user.email,
+                    &user.role,
+                    &user.status,
+                    &since,
+                )
+            };
+            out(lines, row).await;
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(format!("{count} user(s)"));
+        }
+    }
+}
+
+async fn list_files(
+    administration: &Administration,
+    json: bool,
+    lines: &Sender<Line>,
+) -> Result<String, Failure> {
+    if !json {
+        let head = file_row(&"ID", &"SIZE", &"SINCE", &"BY", &"NAME");
+        out(lines, head).await;
+    }
+    let (mut count, mut bytes, mut before) = (0_u64, 0, None);
+    loop {
+        let page = administration.files(before, PAGE).await?;
+        for file in &page.items {
+            count += 1;
+            bytes += file.entry.size;
+            let entry = &file.entry;
+            let row = if json {
+                file_json(file)
+            } else {
+                let since = day(entry.uploaded_at);
+                file_row(&entry.id, &entry.size, &since, &entry.uploader, &entry.name)
+            };
+            out(lines, row).await;
+        }
+        before = page.next;
+        if before.is_none() {
+            return Ok(format!("{count} file(s), {bytes} bytes"));
+        }
+    }
+}
+
+async fn remove_file(administration: &Administration, target: &str) -> Result<String, Failure> {
+    let id = match target.parse() {
+        Ok(id) => id,
+        Err(_) => only_version(administration, target).await?,
+    };
+    let file = administration.remove_file(id).await?;
+    Ok(format!(
+        "{} ({}) is removed",
+        file.entry.name, file.entry.id
+    ))
+}
+
+/// The file of a name, when that names one file. What is removed is gone, so nothing is guessed.
+async fn only_version(administration: &Administration, name: &str) -> Result<FileId, Failure> {
+    let (mut versions, mut before) = (Vec::new(), None);
+    loop {
+        let page = administration.files(before, PAGE).await?;
+        let named = page
+            .items
+            .iter()
+            .filter(|file| file.entry.name.as_str() == name);
+        versions.extend(named.map(|file| file.entry.id));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    match versions[..] {
+        [] => Err(Failure(format!("there is no file {name:?}"))),
+        [id] => Ok(id),
+        _ => Err(Failure(format!(
+            "there are {} versions of {name:?}: name one by its id",
+            versions.len()
+        ))),
+    }
+}
+
+async fn rotate_keys(installation: &Installation, overlap: Duration) -> Result<String, Failure> {
+    let before = installation.keys.load().await?;
+    let after = before.rotated(&OsEntropy, SystemClock.now(), overlap);
+    installation.keys.save(&after).await?;
+    installation.signer.replace(&after);
+    Ok(format!(
+        "key {} signs from now on; {} key(s) before it stay good for their time",
+        after.current().id,
+        after.retired().len()
+    ))
+}
+
+async fn sweep(
+    administration: &Administration,
+    grace: Duration,
+    lines: &Sender<Line>,
+) -> Result<String, Failure> {
+    let mut told = 0;
+    let report = administration
+        .sweep(grace, |report| {
+            let seen = report.stages_seen + report.blobs_seen;
+            if seen - told >= PROGRESS_EVERY {
+                told = seen;
+                // Progress that nobody reads in time is of no use to anybody.
+                let _ = lines.try_send(Line::Progress(format!("{seen} looked at")));
+            }
+        })
+        .await?;
+    Ok(format!(
+        "{} of {} unfinished upload(s) and {} of {} stored file(s), {} bytes, are removed",
+        report.stages_removed,
+        report.stages_seen,
+        report.blobs_removed,
+        report.blobs_seen,
+        report.bytes_removed
+    ))
+}
+
+async fn out(lines: &Sender<Line>, text: String) {
+    let _ = lines.send(Line::Out(text)).await;
+}
+
+fn user_row(
+    username: &dyn Display,
+    email: &dyn Display,
+    role: &dyn Display,
+    status: &dyn Display,
+    since: &dyn Display,
+) -> String {
+    format!("{username:<24} {email:<32} {role:<10} {status:<8} {since}")
+}
+
+fn file_row(
+    id: &dyn Display,
+    size: &dyn Display,
+    since: &dyn Display,
+    by: &dyn Display,
+    name: &dyn Display,
+) -> String {
+    // The name comes last: it is the one that may be long.
+    format!("{id:<32} {size:>12} {since:<20} {by:<16} {name}")
+}
+
+fn user_json(user: &User) -> String {
+    json!({
+        "id": user.id.to_string(),
+        "username": user.username,
+        "email": user.email,
+        "role": user.role,
+        "status": user.status,
+        "created_at": day(user.created_at),
+    })
+    .to_string()
+}
+
+fn file_json(file: &File) -> String {
+    let entry = &file.entry;
+    json!({
+        "id": entry.id.to_string(),
+        "filename": entry.name,
+        "size": entry.size,
+        "content_type": entry.media_type,
+        "sha256": entry.sha256.to_string(),
+        "uploaded_at": day(entry.uploaded_at),
+        "uploaded_by": entry.uploader,
+    })
+    .to_string()
+}
+
+fn article(role: &dyn Display) -> String {
+    let text = role.to_string();
+    let article = if text.starts_with('o') { "an" } else { "a" };
+    format!("{article} {text} user")
+}
+
+/// RFC 3339, in UTC, to the second.
+fn day(time: Timestamp) -> String {
+    let secs = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_second(secs).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Lends an error to where a trait object is wanted.
+#[derive(Debug)]
+struct ErrorRef<'e, E>(&'e E);
+
+impl<E: Display> Display for ErrorRef<'_, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<E: std::error::Error> std::error::Error for ErrorRef<'_, E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}

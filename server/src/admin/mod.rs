@@ -1,0 +1,123 @@
+//! Administration: a command is a [`Request`], carried out by the running server through its
+//! socket or, without one, by the command's own process; either way it answers in [`Line`]s.
+
+mod execute;
+mod socket;
+
+use std::io::{self, Write};
+
+use consign_core::user::{Email, Role, Status, Username};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+pub(crate) use self::socket::Socket;
+use crate::{
+    BoxError,
+    data::{Installation, Paths, Unopened},
+    options::Folder,
+};
+
+/// Lines that wait to be written at most; a command waits for a slow reader.
+const LINES: usize = 64;
+
+/// What is to be done.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) enum Request {
+    UserAdd {
+        username: Username,
+        email: Email,
+        role: Role,
+        password: String,
+    },
+    UserList {
+        json: bool,
+    },
+    UserStatus {
+        username: Username,
+        status: Status,
+    },
+    UserRole {
+        username: Username,
+        role: Role,
+    },
+    UserPassword {
+        username: Username,
+        password: String,
+    },
+    UserLogout {
+        username: Username,
+    },
+    FileList {
+        json: bool,
+    },
+    FileRemove {
+        file: String,
+    },
+    KeysRotate {
+        overlap_secs: u64,
+    },
+    Sweep {
+        grace_secs: u64,
+    },
+}
+
+/// A piece of the answer; the last is `Done` or `Failed`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Line {
+    /// For standard output.
+    Out(String),
+    /// For standard error: how far it is.
+    Progress(String),
+    /// It is done; a summary for standard error.
+    Done(String),
+    /// It is not done, and why.
+    Failed(String),
+}
+
+/// Carries out a request on the data folder, whoever holds it, and prints the answer.
+pub(crate) async fn run(folder: Folder, request: Request) -> Result<(), BoxError> {
+    let config = folder.resolve()?;
+    let paths = Paths::of(&config.data);
+    if !paths.folder.is_dir() {
+        let missing = format!("{}: there is no such data folder", paths.folder.display());
+        return Err(missing.into());
+    }
+    let (lines, answer) = mpsc::channel(LINES);
+    let carried_out = async {
+        if let Some(stream) = socket::connect(&paths).await? {
+            return socket::forward(stream, &request, lines).await;
+        }
+        match Installation::open(&config.data, config.settings).await {
+            Ok(installation) => execute::execute(&installation, request, lines).await,
+            // It has come up since, or is going down.
+            Err(Unopened::InUse) => match socket::connect(&paths).await? {
+                Some(stream) => socket::forward(stream, &request, lines).await?,
+                None => return Err(Unopened::InUse.into()),
+            },
+            Err(error) => return Err(error.into()),
+        }
+        Ok::<_, BoxError>(())
+    };
+    let (carried_out, printed) = tokio::join!(carried_out, print(answer));
+    carried_out?;
+    printed
+}
+
+async fn print(mut answer: mpsc::Receiver<Line>) -> Result<(), BoxError> {
+    while let Some(line) = answer.recv().await {
+        match line {
+            Line::Out(text) => match writeln!(io::stdout(), "{text}") {
+                // Whoever reads has seen enough.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                written => written?,
+            },
+            Line::Progress(text) => eprintln!("{text}"),
+            Line::Done(text) => {
+                eprintln!("{text}");
+                return Ok(());
+            }
+            Line::Failed(text) => return Err(text.into()),
+        }
+    }
+    Err("the server ended before it was done; look whether it was".into())
+}

@@ -1,0 +1,184 @@
+//! One connection: HTTP/1.1 or HTTP/2, with a time for everything that a client can dawdle over.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    net::TcpStream,
+    sync::watch as signal,
+    time::{self, Duration, Instant, Sleep},
+};
+use tower_http::timeout::TimeoutBody;
+
+use crate::{
+    options::Limits,
+    watch::{Answer, Watch, Watched},
+};
+
+/// Bytes that the head of a request has at most.
+const MAX_HEAD: usize = 32 * 1024;
+
+/// Requests at once on one HTTP/2 connection, at most.
+const MAX_STREAMS: u32 = 64;
+
+/// How an HTTP/2 connection begins (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long to wait for the rest of a beginning that may still become [`PREFACE`].
+const PREFACE_RETRY: Duration = Duration::from_millis(20);
+
+/// Serves a connection until it ends, is overdue, or the server stops.
+pub(crate) async fn serve<H, B>(
+    stream: TcpStream,
+    handler: H,
+    limits: Limits,
+    mut stop: signal::Receiver<bool>,
+) where
+    H: tower_service::Service<
+            Request<TimeoutBody<Incoming>>,
+            Response = Response<B>,
+            Error = Infallible,
+        > + Clone
+        + Send
+        + 'static,
+    H::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: std::error::Error + Send + Sync,
+{
+    // Without it every answer of more than one segment waits for a delayed acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY was refused");
+    }
+    let watch = Watch::new(limits);
+    let http2 = tokio::select! {
+        version = time::timeout(limits.header, speaks_http2(&stream)) => match version {
+            Ok(Ok(http2)) => http2,
+            Ok(Err(_)) | Err(_) => return,
+        },
+        _ = stopped(&mut stop) => return,
+    };
+    let io = TokioIo::new(Watched {
+        stream,
+        watch: Arc::clone(&watch),
+    });
+    let service = service_fn(|request: Request<Incoming>| {
+        let running = watch.begin();
+        let request = request.map(|body| TimeoutBody::new(limits.body, body));
+        let answer = handler.clone().call(request);
+        async move {
+            let answer = answer.await?;
+            Ok::<_, Infallible>(answer.map(|body| Answer { body, running }))
+        }
+    });
+    if http2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEAD as u32);
+        let connection = pin!(builder.serve_connection(io, service));
+        let graceful = http2::Connection::graceful_shutdown;
+        supervise(connection, graceful, &watch, stop).await;
+    } else {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            // Watched here, where waiting for a request and reading its head are told apart.
+            .header_read_timeout(None)
+            .max_header_size(MAX_HEAD);
+        let connection = pin!(builder.serve_connection(io, service));
+        let graceful = http1::Connection::graceful_shutdown;
+        supervise(connection, graceful, &watch, stop).await;
+    }
+}
+
+/// Drives a connection; drops it when it is overdue; lets it finish what runs when the server stops.
+async fn supervise<C>(
+    mut connection: Pin<&mut C>,
+    graceful_shutdown: impl Fn(Pin<&mut C>),
+    watch: &Watch,
+    mut stop: signal::Receiver<bool>,
+) where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut alarm = pin!(time::sleep_until(watch.deadline()));
+    let mut stopping = false;
+    loop {
+        let driven = std::future::poll_fn(|cx| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            overdue(watch, &mut alarm, cx).map(|()| None)
+        });
+        tokio::select! {
+            ended = driven => {
+                match ended {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => tracing::debug!(%error, "a connection broke"),
+                    None => tracing::debug!("a connection was closed: it took too long"),
+                }
+                return;
+            }
+            _ = stopped(&mut stop), if !stopping => {
+                graceful_shutdown(connection.as_mut());
+                stopping = true;
+            }
+        }
+    }
+}
+
+/// Ready when the connection is overdue. The alarm is only ever set to an earlier time before it
+/// rings, so that a busy connection does not set it anew with each request.
+fn overdue(
+    watch: &Watch,
+    alarm: &mut Pin<&mut Sleep>,
+    cx: &mut std::task::Context<'_>,
+) -> Poll<()> {
+    loop {
+        let deadline = watch.deadline();
+        let rung = alarm.is_elapsed();
+        if rung && deadline <= Instant::now() {
+            return Poll::Ready(());
+        }
+        if rung || deadline < alarm.deadline() {
+            alarm.as_mut().reset(deadline);
+        }
+        if alarm.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+    }
+}
+
+async fn stopped(stop: &mut signal::Receiver<bool>) {
+    // An error means that the server is gone, which is a stop too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Which HTTP the client speaks, from its first bytes, which stay where they are.
+async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut first).await?;
+        if seen == 0 || !PREFACE.starts_with(&first[..seen]) {
+            return Ok(false);
+        }
+        if seen == PREFACE.len() {
+            return Ok(true);
+        }
+        time::sleep(PREFACE_RETRY).await;
+    }
+}

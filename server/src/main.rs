@@ -1,0 +1,79 @@
+//! Hand files to people safely: the Consign server.
+//!
+//! `consign serve` (or `consign` alone) serves a data folder; the other commands administer it,
+//! through the running server or, without one, directly. See `consign --help`.
+
+mod admin;
+mod cli;
+mod connection;
+mod data;
+mod options;
+mod serve;
+mod watch;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::Parser;
+use tokio::runtime;
+
+use crate::cli::{Cli, Command};
+
+/// What stopped a command.
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Threads for blocking work at most. What each kind of work may take of them is bounded where it
+/// is done; this bounds the sum.
+const BLOCKING_THREADS: usize = 160;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // As many workers as TOKIO_WORKER_THREADS says, or else as there are cores.
+    let runtime = runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build();
+    let done = match runtime {
+        Ok(runtime) => {
+            let done = runtime.block_on(run(cli));
+            // Work that nobody waits for any more does not hold the process.
+            runtime.shutdown_background();
+            done
+        }
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("consign: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), BoxError> {
+    match cli.command {
+        None => serve::run(cli.options.resolve()?).await,
+        Some(Command::Serve(options)) => serve::run(options.resolve()?).await,
+        Some(Command::User(user)) => admin::run(user.folder, user.command.into_request()?).await,
+        Some(Command::File(file)) => admin::run(file.folder, file.command.into()).await,
+        Some(Command::Keys(keys)) => admin::run(keys.folder, keys.command.into()).await,
+        Some(Command::Sweep(sweep)) => {
+            let request = admin::Request::Sweep {
+                grace_secs: sweep.grace.0.as_secs(),
+            };
+            admin::run(sweep.folder, request).await
+        }
+    }
+}
+
+/// An error and its sources, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

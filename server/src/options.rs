@@ -1,0 +1,343 @@
+//! The server's settings: from flags, the environment and a file, in this order.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use consign_core::{ClientRegistration, Consign, OperationsRegistration, Settings};
+use consign_http::PublicUrl;
+use serde::Deserialize;
+
+use crate::BoxError;
+
+/// The file of settings that is read when no other is named, if it is there.
+const DEFAULT_FILE: &str = "consign.toml";
+
+/// What can be set. Each has a flag, a variable of the environment and a key in the file, all of
+/// one name.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(crate) folder: Folder,
+
+    /// The folder, where the file tells it.
+    #[arg(skip)]
+    data: Option<PathBuf>,
+
+    /// Where to listen [default: 127.0.0.1:5000]
+    #[arg(long, env = "CONSIGN_LISTEN", value_name = "HOST:PORT")]
+    listen: Option<String>,
+
+    /// How the world reaches the server; links begin with it [default: http:// and the bound address]
+    #[arg(long, env = "CONSIGN_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+
+    /// The largest file taken [default: 5GiB]
+    #[arg(long, env = "CONSIGN_MAX_UPLOAD", value_name = "SIZE")]
+    max_upload: Option<Size>,
+
+    /// How long a login lasts [default: 1h]
+    #[arg(long, env = "CONSIGN_ACCESS_LIFETIME", value_name = "TIME")]
+    access_lifetime: Option<Span>,
+
+    /// How long a download link lasts, at most 7 days [default: 15m]
+    #[arg(long, env = "CONSIGN_LINK_LIFETIME", value_name = "TIME")]
+    link_lifetime: Option<Span>,
+
+    /// Characters that a password has at least [default: 8]
+    #[arg(long, env = "CONSIGN_MIN_PASSWORD", value_name = "COUNT")]
+    min_password: Option<usize>,
+
+    /// Who may register an operations user without being invited by one [default: first]
+    #[arg(long, env = "CONSIGN_OPERATIONS_REGISTRATION", value_name = "WHO")]
+    operations_registration: Option<Operations>,
+
+    /// Who may register a client without being invited by an operations user [default: open]
+    #[arg(long, env = "CONSIGN_CLIENT_REGISTRATION", value_name = "WHO")]
+    client_registration: Option<Clients>,
+
+    /// Connections at once, at most [default: 16384]
+    #[arg(long, env = "CONSIGN_MAX_CONNECTIONS", value_name = "COUNT")]
+    max_connections: Option<usize>,
+
+    /// How long a client may take over the head of a request [default: 15s]
+    #[arg(long, env = "CONSIGN_HEADER_TIMEOUT", value_name = "TIME")]
+    header_timeout: Option<Span>,
+
+    /// How long a client may neither send nor take any bytes in the middle of a request [default: 30s]
+    #[arg(long, env = "CONSIGN_BODY_TIMEOUT", value_name = "TIME")]
+    body_timeout: Option<Span>,
+
+    /// How long a connection may wait for its next request [default: 60s]
+    #[arg(long, env = "CONSIGN_IDLE_TIMEOUT", value_name = "TIME")]
+    idle_timeout: Option<Span>,
+
+    /// How long running requests may take to finish when the server is stopped [default: 10s]
+    #[arg(long, env = "CONSIGN_SHUTDOWN_TIMEOUT", value_name = "TIME")]
+    shutdown_timeout: Option<Span>,
+
+    /// What is told on standard error [default: info]
+    #[arg(long, env = "CONSIGN_LOG", value_name = "LEVEL")]
+    log: Option<Log>,
+}
+
+/// Which folder, and which file of settings.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Folder {
+    /// The folder that holds everything [default: ./consign-data]
+    #[arg(long, env = "CONSIGN_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// A file of settings [default: ./consign.toml, if it is there]
+    #[arg(long, env = "CONSIGN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// The settings in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) data: PathBuf,
+    pub(crate) listen: String,
+    pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) settings: Settings,
+    pub(crate) limits: Limits,
+    pub(crate) log: Log,
+}
+
+/// Bounds on connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) header: Duration,
+    pub(crate) body: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) shutdown: Duration,
+}
+
+impl Folder {
+    /// The settings of a command that serves nothing.
+    pub(crate) fn resolve(self) -> Result<Config, BoxError> {
+        let options = Options {
+            folder: self,
+            ..Options::default()
+        };
+        options.resolve()
+    }
+}
+
+impl Options {
+    /// The settings in force: what is not set here is the file's to say, then the default's.
+    pub(crate) fn resolve(self) -> Result<Config, BoxError> {
+        let file = read(self.folder.config.as_deref())?;
+        let public_url = self.public_url.or(file.public_url);
+        let public_url = public_url
+            .map(|url| {
+                url.parse()
+                    .map_err(|error| format!("public-url {url:?}: {error}"))
+            })
+            .transpose()?;
+        let defaults = Settings::default();
+        let span = |given: Option<Span>, file: Option<Span>, default| {
+            given.or(file).map_or(default, |span| span.0)
+        };
+        let seconds = Duration::from_secs;
+        let settings = Settings {
+            max_upload: self
+                .max_upload
+                .or(file.max_upload)
+                .map_or(defaults.max_upload, |size| size.0),
+            access_lifetime: span(
+                self.access_lifetime,
+                file.access_lifetime,
+                defaults.access_lifetime,
+            ),
+            link_lifetime: span(
+                self.link_lifetime,
+                file.link_lifetime,
+                defaults.link_lifetime,
+            ),
+            min_password: self
+                .min_password
+                .or(file.min_password)
+                .unwrap_or(defaults.min_password),
+            operations_registration: self
+                .operations_registration
+                .or(file.operations_registration)
+                .map_or(defaults.operations_registration, Into::into),
+            client_registration: self
+                .client_registration
+                .or(file.client_registration)
+                .map_or(defaults.client_registration, Into::into),
+        };
+        check(&settings)?;
+        Ok(Config {
+            data: self
+                .folder
+                .data
+                .or(file.data)
+                .unwrap_or_else(|| "consign-data".into()),
+            listen: self
+                .listen
+                .or(file.listen)
+                .unwrap_or_else(|| "127.0.0.1:5000".into()),
+            public_url,
+            settings,
+            limits: Limits {
+                connections: self
+                    .max_connections
+                    .or(file.max_connections)
+                    .unwrap_or(16_384)
+                    .max(1),
+                header: span(self.header_timeout, file.header_timeout, seconds(15)),
+                body: span(self.body_timeout, file.body_timeout, seconds(30)),
+                idle: span(self.idle_timeout, file.idle_timeout, seconds(60)),
+                shutdown: span(self.shutdown_timeout, file.shutdown_timeout, seconds(10)),
+            },
+            log: self.log.or(file.log).unwrap_or(Log::Info),
+        })
+    }
+}
+
+fn check(settings: &Settings) -> Result<(), String> {
+    if settings.link_lifetime > Consign::MAX_LINK_LIFETIME {
+        return Err("link-lifetime is at most 7 days".to_owned());
+    }
+    let whole = |span: Duration| span >= Duration::from_secs(1);
+    if !whole(settings.link_lifetime) || !whole(settings.access_lifetime) {
+        return Err("link-lifetime and access-lifetime are at least a second".to_owned());
+    }
+    if settings.min_password > Consign::MAX_PASSWORD {
+        return Err(format!("min-password is at most {}", Consign::MAX_PASSWORD));
+    }
+    Ok(())
+}
+
+fn read(named: Option<&Path>) -> Result<Options, BoxError> {
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Options::default());
+        }
+        Err(error) => return Err(format!("{}: {error}", path.display()).into()),
+    };
+    toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// A time, as people write it: `15m`, `1h 30m`, `90s`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = || {
+            let span: jiff::Span = text.parse().ok()?;
+            let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
+            Duration::try_from(span.ok()?).ok()
+        };
+        parse()
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is not a time such as 90s, 15m, 1h or 7d"))
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// A number of bytes, as people write it: `5GiB`, `100MB`, `4096`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "SizeText")]
+pub(crate) struct Size(u64);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SizeText {
+    Bytes(u64),
+    Text(String),
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let size: bytesize::ByteSize = text
+            .parse()
+            .map_err(|_| format!("{text:?} is not a size such as 500MB or 5GiB"))?;
+        Ok(Self(size.as_u64()))
+    }
+}
+
+impl TryFrom<SizeText> for Size {
+    type Error = String;
+
+    fn try_from(text: SizeText) -> Result<Self, String> {
+        match text {
+            SizeText::Bytes(bytes) => Ok(Self(bytes)),
+            SizeText::Text(text) => text.parse(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+enum Operations {
+    /// Anyone, while there is no operations user
+    First,
+    /// Anyone
+    Open,
+    /// Nobody
+    Closed,
+}
+
+impl From<Operations> for OperationsRegistration {
+    fn from(who: Operations) -> Self {
+        match who {
+            Operations::First => Self::First,
+            Operations::Open => Self::Open,
+            Operations::Closed => Self::Closed,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+enum Clients {
+    /// Anyone
+    Open,
+    /// Nobody
+    Closed,
+}
+
+impl From<Clients> for ClientRegistration {
+    fn from(who: Clients) -> Self {
+        match who {
+            Clients::Open => Self::Open,
+            Clients::Closed => Self::Closed,
+        }
+    }
+}
+
+/// What is told on standard error.
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Log {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}

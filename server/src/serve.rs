@@ -1,0 +1,185 @@
+//! `consign serve`.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use consign_http::{Api, PublicUrl};
+use rustix::process::{self, Resource, Rlimit};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{self, SignalKind},
+    sync::{Semaphore, watch},
+    time::{self, Duration},
+};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{
+    BoxError, admin, connection,
+    data::{Installation, Paths},
+    options::{Config, Log},
+};
+
+/// How often orphans are looked for, and how old they are left to become.
+const SWEEP_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+const SWEEP_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long to wait before accepting again when the machine has no file descriptor to spare.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// SIGXFSZ: a write went beyond the file size limit. Unhandled it ends the process.
+const SIGXFSZ: i32 = 25;
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
+    log_to_stderr(config.log);
+    let mut ended = Ended::listen()?;
+    // With a handler, a write that is too large is an error like any other.
+    let _oversized = unix::signal(SignalKind::from_raw(SIGXFSZ))?;
+    raise_file_limit();
+
+    let installation = Installation::open(&config.data, config.settings.clone()).await?;
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    let address = listener.local_addr()?;
+    let public_url = public_url(&config, address);
+    let administration = admin::Socket::bind(&Paths::of(&config.data), installation.clone())?;
+    let api = Api::new(installation.consign.clone(), public_url);
+    let handler = warp::service(consign_http_warp::server(api));
+
+    let (stop, stopped) = watch::channel(false);
+    let sweeper = tokio::spawn(sweep_now_and_then(installation));
+    let administered = tokio::spawn(administration.serve());
+    announce(address)?;
+
+    let slots = Arc::new(Semaphore::new(config.limits.connections));
+    loop {
+        let slot = tokio::select! {
+            slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
+            () = ended.wait() => break,
+        };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    time::sleep(ACCEPT_RETRY).await;
+                    continue;
+                }
+            },
+            () = ended.wait() => break,
+        };
+        let served = connection::serve(stream, handler.clone(), config.limits, stopped.clone());
+        tokio::spawn(async move {
+            served.await;
+            drop(slot);
+        });
+    }
+
+    tracing::info!("stopping");
+    drop((listener, stopped));
+    sweeper.abort();
+    stop.send_replace(true);
+    // Each connection holds a receiver; the channel is closed when the last has ended.
+    if time::timeout(config.limits.shutdown, stop.closed())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests did not finish in time and were cut off");
+    }
+    administered.abort();
+    Ok(())
+}
+
+/// The signals that end the server.
+struct Ended {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+}
+
+impl Ended {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: unix::signal(SignalKind::terminate())?,
+            interrupt: unix::signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The first line on standard output, for people and for programs that wait for it.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "listening on http://{address}")?;
+    stdout.flush()
+}
+
+fn public_url(config: &Config, address: SocketAddr) -> PublicUrl {
+    if let Some(url) = &config.public_url {
+        return url.clone();
+    }
+    if address.ip().is_unspecified() {
+        tracing::warn!(
+            "links will begin with http://{address}, which leads nowhere: set --public-url"
+        );
+    }
+    format!("http://{address}")
+        .parse()
+        .expect("an address makes a URL")
+}
+
+async fn sweep_now_and_then(installation: Installation) {
+    let administration = installation.consign.administration();
+    let mut ticks = time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        match administration.sweep(SWEEP_GRACE, |_| {}).await {
+            Ok(report) => tracing::info!(
+                stages = report.stages_removed,
+                blobs = report.blobs_removed,
+                bytes = report.bytes_removed,
+                "swept"
+            ),
+            Err(error) => tracing::warn!(%error, "sweeping failed"),
+        }
+    }
+}
+
+/// Each connection needs a file descriptor, each download one more.
+fn raise_file_limit() {
+    let limit = process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = process::setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
+fn log_to_stderr(log: Log) {
+    let level = match log {
+        Log::Error => tracing::Level::ERROR,
+        Log::Warn => tracing::Level::WARN,
+        Log::Info => tracing::Level::INFO,
+        Log::Debug => tracing::Level::DEBUG,
+        Log::Trace => tracing::Level::TRACE,
+    };
+    // Ours alone: the libraries below log what clients send.
+    let ours = Targets::new()
+        .with_target("consign", level)
+        .with_default(tracing::Level::ERROR);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+    tracing_subscriber::registry().with(ours).with(lines).init();
+}
