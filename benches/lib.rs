@@ -1,0 +1,3 @@
+//! Benchmarks of Consign: `cargo bench -p consign-benches`.
+//!
+//! Names are kept, so that results compare over time.
