@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p consign-examples --bin rest_service -- FOLDER`
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{env, error::Error, fs, path::PathBuf, time::Duration};
 
 use consign_core::{
     Consign, Parts, Settings,
@@ -23,10 +23,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let blobs = FsBlobs::open(folder.join("files"))?;
     let keys = FsKeys::new(folder.join("keys.json")).load().await?;
     let signer = JwtSigner::new(&keys, "rest-service");
-    let consign = Consign::new(
-        Parts::new(store.clone(), store, blobs, signer),
-        Settings::default(),
-    );
+    let parts = Parts::new(store.clone(), store, blobs, signer);
+    let consign = Consign::new(parts, settings()?);
 
     let listen = env::var("LISTEN").unwrap_or("127.0.0.1:5000".into());
     let listener = TcpListener::bind(listen).await?;
@@ -34,6 +32,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let routes = consign_http_warp::server(Api::new(consign, url.parse()?));
 
     println!("listening on {url}");
+    // warp's server has no timeouts: in front of strangers, put a proxy that has.
     warp::serve(routes).incoming(listener).run().await;
     Ok(())
+}
+
+/// What is not set in the environment stays as usual.
+fn settings() -> Result<Settings, Box<dyn Error>> {
+    let mut settings = Settings::default();
+    if let Ok(bytes) = env::var("MAX_UPLOAD") {
+        settings.max_upload = bytes.parse()?;
+    }
+    if let Ok(seconds) = env::var("LINK_SECONDS") {
+        settings.link_lifetime = Duration::from_secs(seconds.parse()?);
+    }
+    if let Ok(who) = env::var("OPERATIONS") {
+        settings.operations_registration = who.parse()?;
+    }
+    if let Ok(who) = env::var("CLIENTS") {
+        settings.client_registration = who.parse()?;
+    }
+    Ok(settings)
 }

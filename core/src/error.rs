@@ -9,8 +9,9 @@ use crate::{
 
 /// An error of the service.
 ///
-/// [`kind`](Error::kind) and [`detail`](Error::detail) may be told to a caller; the error's own
-/// text and its sources are for the operator's log.
+/// [`kind`](Error::kind) and [`detail`](Error::detail) may be told to a caller, as in
+/// `error.detail().unwrap_or("it did not work")`; the error's own text and its sources are for the
+/// operator's log.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,

@@ -12,7 +12,7 @@
 //!     token::{JwtSigner, KeyRing},
 //!     user::Role,
 //! };
-//! use futures_util::{TryStreamExt, stream};
+//! use consign_core::store;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,7 +40,7 @@
 //! let permit = consign.permit_upload(&olivia)?;
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/office/openpyxl.xlsx");
 //! # let document = bytes::Bytes::from(std::fs::read(path)?);
-//! let body = stream::iter([Ok(document.clone())]);
+//! let body = store::body(document.clone());
 //! consign.upload(permit, FileName::parse("report.xlsx")?, body).await?;
 //!
 //! // Carl makes a link; whoever holds it has the file until it expires.
@@ -50,8 +50,7 @@
 //!
 //! // The opened file is the only way to its bytes.
 //! let file = consign.open(&link.token).await?;
-//! let chunks: Vec<_> = file.read(0..file.file().entry.size).await?.try_collect().await?;
-//! assert_eq!(chunks.concat(), document);
+//! assert_eq!(file.read_all(1 << 20).await?, document);
 //! # Ok(())
 //! # }
 //! ```
@@ -104,6 +103,7 @@ pub use error::{Error, ErrorKind};
 pub use file::File;
 pub use service::{
     Actor, Administration, AuthorizedFile, ClientRegistration, Consign, Link,
-    OperationsRegistration, Parts, Registration, Session, Settings, SweepReport, UploadPermit,
+    OperationsRegistration, Parts, Registration, Session, Settings, SweepReport, UnknownPolicy,
+    UploadPermit,
 };
 pub use user::User;

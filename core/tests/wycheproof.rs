@@ -1,5 +1,6 @@
 //! Project Wycheproof's vectors, from the folder that `CONSIGN_CORPORA` names.
 #![cfg(feature = "jwt")]
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 

@@ -18,6 +18,8 @@ use axum::Router;
 use consign_http::{Api, ROUTES};
 
 /// The paths of the API. What is none of them is the caller's router's to answer.
+///
+/// Nested under `/files`, its page is at `/files`, not at `/files/`: axum tells them apart.
 pub fn router<S>(api: Api) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,

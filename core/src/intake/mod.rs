@@ -24,7 +24,7 @@ pub const HEAD_LEN: usize = 8 * 1024;
 /// The service asks three times, from the cheapest to the dearest, so that what is certainly wrong
 /// is refused before it is received whole. Only [`inspect`](Intake::inspect) gives the verdict.
 pub trait Intake: fmt::Debug + Send + Sync + 'static {
-    /// What it accepts, in words that fit between "Only" and "are allowed.": `.pdf and .png files`.
+    /// What it accepts, in words that fit between "Only" and "are allowed.": `.pdf and .png`.
     fn accepts(&self) -> Cow<'static, str>;
 
     /// Looks at the name alone, before a byte is stored.
@@ -33,7 +33,8 @@ pub trait Intake: fmt::Debug + Send + Sync + 'static {
     /// Looks at the first [`HEAD_LEN`] bytes, or at all of a shorter file, while the rest arrives.
     fn check_head(&self, name: &FileName, head: &[u8]) -> Result<(), Refusal>;
 
-    /// Looks at the whole staged content and gives the verdict: the file's media type.
+    /// Looks at the whole staged content and gives the verdict: the file's media type. The service
+    /// has asked the other two before.
     ///
     /// Called on a thread that may block. Memory must stay bounded whatever the content says of itself.
     fn inspect(&self, name: &FileName, content: &mut dyn Content)
@@ -68,6 +69,12 @@ pub enum IntakeError {
     Refused(Refusal),
     /// The staged content could not be read; nothing is known about it.
     Io(io::Error),
+}
+
+impl From<io::Error> for IntakeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl From<Refusal> for IntakeError {

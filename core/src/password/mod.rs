@@ -85,7 +85,7 @@ pub enum Verdict {
     Wrong,
     /// It is the password.
     Right,
-    /// It is the password, and its hash ought to be made anew with the present parameters.
+    /// It is the password, and its hash ought to be made anew: it is weaker than a new one would be.
     RightButOld,
 }
 

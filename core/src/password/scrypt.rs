@@ -154,6 +154,11 @@ impl ScryptParams {
         Ok(Self { log_n, r, p })
     }
 
+    /// What a guess costs whoever has the hash, in memory touched.
+    fn work(self) -> u64 {
+        (u64::from(self.r) << self.log_n) * u64::from(self.p)
+    }
+
     fn as_params(self) -> Result<Params, HashError> {
         Params::new(self.log_n, self.r, self.p)
             .map_err(|_| HashError::Unusable("its parameters are not scrypt's"))
@@ -229,8 +234,8 @@ fn verify(
     let params =
         bounded(&parsed.params).ok_or(HashError::Unusable("its parameters are out of bounds"))?;
     match Scrypt::new().verify_password(password.expose().as_bytes(), &parsed) {
-        Ok(()) if params == present => Ok(Verdict::Right),
-        Ok(()) => Ok(Verdict::RightButOld),
+        Ok(()) if params.work() < present.work() => Ok(Verdict::RightButOld),
+        Ok(()) => Ok(Verdict::Right),
         Err(password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
         Err(error) => Err(HashError::Failed(error.to_string())),
     }

@@ -18,13 +18,17 @@ pub struct Actor {
 }
 
 impl Actor {
+    pub(super) fn of(user: User) -> Self {
+        Self { user }
+    }
+
     /// Who it is.
     pub fn user(&self) -> &User {
         &self.user
     }
 
     /// One that proved nothing.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "jwt", feature = "scrypt"))]
     pub(super) fn unproved(user: User) -> Self {
         Self { user }
     }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -6,8 +6,8 @@ use crate::{
     file::{File, Seq},
     id::FileId,
     password::Password,
-    service::{Consign, Registration},
-    store::{InsertGuard, Page},
+    service::{Actor, Consign, Registration},
+    store::{InsertGuard, Page, StoreError},
     user::{Role, Status, User, UserChange, Username},
 };
 
@@ -74,6 +74,19 @@ impl Administration {
         self.change(username, UserChange::EndSessions).await
     }
 
+    /// The user as an [`Actor`], without a token: for a host application that has a sign-in of its
+    /// own, and has just used it.
+    ///
+    /// # Errors
+    /// [`UserNotFound`](ErrorKind::UserNotFound), also for a user who is disabled.
+    pub async fn act_as(&self, username: &Username) -> Result<Actor, Error> {
+        let user = self.user(username).await?;
+        if user.status != Status::Active {
+            return Err(ErrorKind::UserNotFound.into());
+        }
+        Ok(Actor::of(user))
+    }
+
     /// At most `limit` files, newest first, older than position `before`.
     pub async fn files(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, Error> {
         let files = &self.consign.parts().files;
@@ -96,7 +109,7 @@ impl Administration {
     }
 
     /// Removes stages that nobody has appended to, and blobs that no file references, for at least
-    /// `grace`. Safe beside uploads on any number of nodes as long as no upload takes longer than
+    /// `grace`. One that cannot be removed is counted, and does not stop the rest. Safe beside uploads on any number of nodes as long as no upload takes longer than
     /// `grace` between two of its chunks, or from publishing to its answer. `progress` is called now
     /// and then.
     pub async fn sweep(
@@ -113,8 +126,10 @@ impl Administration {
             for stage in &page.items {
                 report.stages_seen += 1;
                 if stage.modified < before {
-                    parts.blobs.abort(stage.id).await?;
-                    report.stages_removed += 1;
+                    match parts.blobs.abort(stage.id).await {
+                        Ok(()) => report.stages_removed += 1,
+                        Err(error) => report.failed(&stage.id, &error),
+                    }
                 }
             }
             progress(&report);
@@ -129,9 +144,13 @@ impl Administration {
             for blob in &page.items {
                 report.blobs_seen += 1;
                 if blob.modified < before && !parts.files.references(blob.key).await? {
-                    parts.blobs.delete(blob.key).await?;
-                    report.blobs_removed += 1;
-                    report.bytes_removed += blob.size;
+                    match parts.blobs.delete(blob.key).await {
+                        Ok(()) => {
+                            report.blobs_removed += 1;
+                            report.bytes_removed += blob.size;
+                        }
+                        Err(error) => report.failed(&blob.key, &error),
+                    }
                 }
             }
             progress(&report);
@@ -167,4 +186,13 @@ pub struct SweepReport {
     pub blobs_removed: u64,
     /// Bytes of the blobs removed.
     pub bytes_removed: u64,
+    /// Stages and blobs that were to be removed and could not be.
+    pub failures: u64,
+}
+
+impl SweepReport {
+    fn failed(&mut self, what: &dyn fmt::Display, error: &StoreError) {
+        tracing::warn!(%what, %error, "it could not be swept");
+        self.failures += 1;
+    }
 }

@@ -39,7 +39,10 @@ impl Consign {
     }
 
     /// Stores a file. When it returns, the file survives a power cut; when it fails, nothing of it
-    /// is kept. Dropped before the body has ended, nothing of it is kept either.
+    /// is kept, unless a store is [`Unavailable`](ErrorKind::Unavailable): then nobody can tell. Dropped before the body has ended, nothing of it is kept either, once what was
+    /// received has been removed in the background.
+    ///
+    /// [`store::body`](crate::store::body) makes a body of bytes in memory.
     ///
     /// # Errors
     /// [`UnsupportedType`](ErrorKind::UnsupportedType), [`TooLarge`](ErrorKind::TooLarge),
@@ -60,8 +63,14 @@ impl Consign {
         let check_head = |head: &[u8]| Ok(parts.intake.check_head(&name, head)?);
         let limit = self.settings().max_upload;
         let received = receive(&parts.blobs, body, limit, intake::HEAD_LEN, check_head).await?;
-        let (received, media_type) = self.inspect(received, name.clone()).await?;
-        self.recheck(&permit).await?;
+        let (received, verdict) = self.inspect(received, name.clone()).await?;
+        let media_type = match self.settle(verdict, &permit).await {
+            Ok(media_type) => media_type,
+            Err(error) => {
+                received.discard().await;
+                return Err(error);
+            }
+        };
         let entry = FileEntry {
             id: FileId::random(&*parts.entropy),
             blob: BlobKey::random(&*parts.entropy),
@@ -123,7 +132,7 @@ impl Consign {
         &self,
         received: Received,
         name: FileName,
-    ) -> Result<(Received, MediaType), Error> {
+    ) -> Result<(Received, Result<MediaType, IntakeError>), Error> {
         let turn = Arc::clone(&self.0.inspecting).acquire_owned().await;
         let turn = turn.expect("the semaphore is never closed");
         let intake = Arc::clone(&self.parts().intake);
@@ -132,22 +141,25 @@ impl Consign {
             let _turn = turn;
             intake.inspect(&name, content)
         };
-        let (received, verdict) = received.inspect(look).await?;
-        match verdict {
-            Ok(media_type) => Ok((received, media_type)),
-            Err(IntakeError::Refused(refusal)) => Err(refusal.into()),
-            Err(IntakeError::Io(error)) => Err(StoreError::from_io(error).into()),
-        }
+        received.inspect(look).await
     }
 
-    /// A body can take hours to come in. Whoever may no longer upload when it ends has not uploaded.
-    async fn recheck(&self, permit: &UploadPermit) -> Result<(), Error> {
+    /// The verdict, if the uploader may still upload: a body can take hours to come in.
+    async fn settle(
+        &self,
+        verdict: Result<MediaType, IntakeError>,
+        permit: &UploadPermit,
+    ) -> Result<MediaType, Error> {
+        let media_type = verdict.map_err(|error| match error {
+            IntakeError::Refused(refusal) => refusal.into(),
+            IntakeError::Io(error) => Error::from(StoreError::from_io(error)),
+        })?;
         let before = &permit.uploader;
         let user = self.present(before.id, before.session_epoch).await?;
         if !policy::allows(&user, Action::Upload) {
             return Err(ErrorKind::Forbidden(Action::Upload).into());
         }
-        Ok(())
+        Ok(media_type)
     }
 
     async fn finish(&self, received: Received, entry: FileEntry) -> Result<File, Error> {

@@ -1,12 +1,15 @@
 use std::{fmt, ops::Range, sync::Arc};
 
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
 use crate::{
     error::{Error, ErrorKind},
     file::{File, FileName},
     id::FileId,
     policy::{self, Action},
     service::{Actor, Consign},
-    store::{BlobStore, ByteStream, ReadGrant},
+    store::{BlobStore, ByteStream, FileStore, ReadGrant, StoreError},
     time::Timestamp,
     token::Purpose,
 };
@@ -66,6 +69,7 @@ impl Consign {
         Ok(AuthorizedFile {
             grant: ReadGrant::new(file.entry.blob),
             blobs: Arc::clone(&self.parts().blobs),
+            files: Arc::clone(&self.parts().files),
             file,
         })
     }
@@ -91,6 +95,7 @@ pub struct AuthorizedFile {
     file: File,
     grant: ReadGrant,
     blobs: Arc<dyn BlobStore>,
+    files: Arc<dyn FileStore>,
 }
 
 impl AuthorizedFile {
@@ -100,9 +105,38 @@ impl AuthorizedFile {
     }
 
     /// Its bytes from `range.start` up to, and without, `range.end`; cut to the file's size.
+    ///
+    /// # Errors
+    /// [`InvalidToken`](ErrorKind::InvalidToken) when the file was removed since it was opened.
     pub async fn read(&self, range: Range<u64>) -> Result<ByteStream, Error> {
         let end = range.end.min(self.file.entry.size);
         let range = range.start.min(end)..end;
-        Ok(self.blobs.open(&self.grant, range).await?)
+        match self.blobs.open(&self.grant, range).await {
+            Err(StoreError::Missing) if self.removed().await? => {
+                Err(ErrorKind::InvalidToken.into())
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    async fn removed(&self) -> Result<bool, Error> {
+        Ok(self.files.by_id(self.file.entry.id).await?.is_none())
+    }
+
+    /// All its bytes, of a file that has `limit` at most.
+    ///
+    /// # Errors
+    /// [`TooLarge`](ErrorKind::TooLarge).
+    pub async fn read_all(&self, limit: u64) -> Result<Bytes, Error> {
+        let size = self.file.entry.size;
+        if size > limit {
+            return Err(ErrorKind::TooLarge { limit }.into());
+        }
+        let mut bytes = BytesMut::new();
+        let mut chunks = self.read(0..size).await?;
+        while let Some(chunk) = chunks.next().await {
+            bytes.extend_from_slice(&chunk.map_err(StoreError::from_io)?);
+        }
+        Ok(bytes.freeze())
     }
 }

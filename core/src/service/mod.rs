@@ -8,7 +8,7 @@ mod links;
 #[cfg(all(feature = "jwt", feature = "scrypt"))]
 mod tests;
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, thread, time::Duration};
 
 use tokio::sync::Semaphore;
 
@@ -111,7 +111,7 @@ pub struct Parts {
 
 #[cfg(all(feature = "scrypt", feature = "intake"))]
 impl Parts {
-    /// Stores and a signer of the caller's; the rest as usual: [scrypt], [Office documents], the
+    /// Stores and a signer of the caller's (`users` and `files` may be clones of one store); the rest as usual: [scrypt], [Office documents], the
     /// machine's clock and randomness. Others can be put in their place:
     /// `Parts { intake, ..Parts::new(users, files, blobs, signer) }`.
     ///
@@ -168,7 +168,7 @@ impl Default for Settings {
     }
 }
 
-/// Who may register an operations user. An operations user always may.
+/// Who may register an operations user: `first`, `open` or `closed`. An operations user always may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationsRegistration {
     /// Anyone, while there is no operations user.
@@ -179,7 +179,7 @@ pub enum OperationsRegistration {
     Closed,
 }
 
-/// Who may register a client. An operations user always may.
+/// Who may register a client: `open` or `closed`. An operations user always may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientRegistration {
     /// Anyone.
@@ -187,3 +187,52 @@ pub enum ClientRegistration {
     /// Nobody else.
     Closed,
 }
+
+impl fmt::Display for OperationsRegistration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::First => "first",
+            Self::Open => "open",
+            Self::Closed => "closed",
+        })
+    }
+}
+
+impl FromStr for OperationsRegistration {
+    type Err = UnknownPolicy;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPolicy> {
+        match text {
+            "first" => Ok(Self::First),
+            "open" => Ok(Self::Open),
+            "closed" => Ok(Self::Closed),
+            _ => Err(UnknownPolicy),
+        }
+    }
+}
+
+impl fmt::Display for ClientRegistration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        })
+    }
+}
+
+impl FromStr for ClientRegistration {
+    type Err = UnknownPolicy;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPolicy> {
+        match text {
+            "open" => Ok(Self::Open),
+            "closed" => Ok(Self::Closed),
+            _ => Err(UnknownPolicy),
+        }
+    }
+}
+
+/// The text names no rule of who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a rule of who may register")]
+pub struct UnknownPolicy;

@@ -170,6 +170,14 @@ impl World {
     }
 }
 
+impl Drop for World {
+    /// What halts on a thread that may block would keep a failed test's runtime from ending.
+    fn drop(&mut self) {
+        self.rig.disarm();
+        self.rig.release();
+    }
+}
+
 /// Bytes that differ from all that it gave before.
 #[derive(Debug, Default)]
 struct Counter(AtomicU64);

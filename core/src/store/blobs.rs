@@ -15,6 +15,8 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// Where bytes are kept.
 ///
+/// Its `Debug` is for logs: it shows no content.
+///
 /// Bytes are first *staged*: appended in order, and readable to the one who appends them. Publishing
 /// gives them their key, once and for ever. A blob that no file of the catalogue references is
 /// visible to nobody; the sweeper removes it after a grace period.
@@ -72,7 +74,7 @@ pub trait Stage: fmt::Debug + Send + Sync + 'static {
     /// Names the stage; survives a restart.
     fn id(&self) -> StageId;
 
-    /// How many bytes it holds.
+    /// How many bytes were appended to it. Publishing does not change that.
     fn size(&self) -> u64;
 
     /// Appends bytes at `offset`. After its future was dropped the stage can only be aborted, or

@@ -10,7 +10,7 @@ mod users;
 pub use self::{
     blobs::{BlobInfo, BlobStore, ByteStream, ReadGrant, Stage, StageInfo},
     files::{Change, FileStore, Outcome},
-    receive::{BodyError, Received, StagedContent, receive},
+    receive::{BodyError, Received, StagedContent, body, receive},
     users::{Insert, InsertGuard, Update, UserStore},
 };
 

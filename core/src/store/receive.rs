@@ -10,6 +10,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
+use futures_util::stream;
 use sha2::{Digest, Sha256 as Hasher};
 use tokio::{runtime::Handle, task};
 
@@ -35,11 +36,16 @@ pub enum BodyError {
     TooLarge,
 }
 
+/// A body that is in memory already.
+pub fn body(bytes: impl Into<Bytes>) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
+    stream::iter([Ok(bytes.into())])
+}
+
 /// Receives `body` into a new stage of `blobs`, hashing it on the way.
 ///
 /// `check_head` sees the first `head_len` bytes (all of a shorter body) while the rest arrives, and
-/// may end it. On an error, or when the future or the returned value is dropped, the stage is
-/// aborted.
+/// may end it. On an error nothing is left when it returns; when the future or the returned value is
+/// dropped, the stage is aborted in the background.
 ///
 /// # Errors
 /// [`ErrorKind::TooLarge`] beyond `limit` bytes, [`ErrorKind::Incomplete`] when the body ends
@@ -49,13 +55,32 @@ pub async fn receive<S>(
     body: S,
     limit: u64,
     head_len: usize,
-    mut check_head: impl FnMut(&[u8]) -> Result<(), Error>,
+    check_head: impl FnMut(&[u8]) -> Result<(), Error>,
 ) -> Result<Received, Error>
 where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
-    let mut body = pin!(body);
     let mut received = Received::begin(Arc::clone(blobs)).await?;
+    match fill(&mut received, body, limit, head_len, check_head).await {
+        Ok(()) => Ok(received),
+        Err(error) => {
+            received.discard().await;
+            Err(error)
+        }
+    }
+}
+
+async fn fill<S>(
+    received: &mut Received,
+    body: S,
+    limit: u64,
+    head_len: usize,
+    mut check_head: impl FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error>
+where
+    S: Stream<Item = Result<Bytes, BodyError>>,
+{
+    let mut body = pin!(body);
     let mut hasher = Hasher::new();
     let mut chunk = BytesMut::new();
     let mut head_checked = false;
@@ -82,7 +107,7 @@ where
         }
         if ended {
             received.sha256 = Sha256(hasher.finalize().into());
-            return Ok(received);
+            return Ok(());
         }
     }
 }
@@ -153,11 +178,23 @@ impl Received {
         .map_err(|failure| Error::new(ErrorKind::Internal, failure))
     }
 
-    /// Publishes the bytes, durably, under `key`.
+    /// Publishes the bytes, durably, under `key`. On an error nothing is left when it returns.
     pub async fn publish(mut self, key: BlobKey) -> Result<(), StoreError> {
-        self.stage.publish(key).await?;
+        let published = self.stage.publish(key).await;
+        match published {
+            Ok(()) => self.abort.stage = None,
+            Err(_) => self.discard().await,
+        }
+        published
+    }
+
+    /// Removes what was received. It is gone when this returns, unless the store does not answer.
+    pub async fn discard(mut self) {
+        let Some(stage) = self.abort.stage else {
+            return;
+        };
+        abort(&*self.abort.blobs, stage).await;
         self.abort.stage = None;
-        Ok(())
     }
 
     /// Hashes and appends at once, each on a thread of its own where that is worth it.
@@ -192,11 +229,14 @@ impl Drop for AbortOnDrop {
             return;
         };
         let blobs = Arc::clone(&self.blobs);
-        self.runtime.spawn(async move {
-            if let Err(error) = blobs.abort(stage).await {
-                tracing::warn!(%stage, %error, "a stage could not be removed; the sweeper will");
-            }
-        });
+        self.runtime
+            .spawn(async move { abort(&*blobs, stage).await });
+    }
+}
+
+async fn abort(blobs: &dyn BlobStore, stage: StageId) {
+    if let Err(error) = blobs.abort(stage).await {
+        tracing::warn!(%stage, %error, "a stage could not be removed; the sweeper will");
     }
 }
 

@@ -46,10 +46,7 @@ async fn an_upload_can_be_dropped_wherever_it_waits() {
         let permit = world.consign.permit_upload(&op).unwrap();
         let body = world.rig.body(chunks());
         let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
-        tokio::select! {
-            _ = &mut upload => panic!("it ends before step {n}, {step}"),
-            () = world.rig.reached() => {}
-        }
+        world.rig.reached_by(&mut upload).await;
         drop(upload);
         world.rig.release();
         world.settle().await;
@@ -192,10 +189,7 @@ async fn a_look_that_nobody_waits_for_keeps_its_turn() {
     let permit = world.consign.permit_upload(&op).unwrap();
     let body = world.rig.body(chunks());
     let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
-    tokio::select! {
-        _ = &mut upload => panic!("it waits for the reading"),
-        () = world.rig.reached() => {}
-    }
+    world.rig.reached_by(&mut upload).await;
     drop(upload);
     assert_eq!(world.consign.0.inspecting.available_permits(), free - 1);
     world.rig.disarm();

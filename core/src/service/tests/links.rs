@@ -11,6 +11,40 @@ use crate::{
 };
 
 #[tokio::test]
+async fn a_file_removed_between_opening_and_reading_is_a_dead_link() {
+    let world = World::new();
+    let op = world.newcomer("op", Role::Operations).await;
+    let ann = world.newcomer("ann", Role::Client).await;
+    let file = world.upload(&op, "a.docx", b"bytes").await.unwrap();
+    let link = world.link(&ann, "a.docx").await;
+    let opened = world.consign.open(&link.token).await.unwrap();
+    assert_eq!(opened.read_all(5).await.unwrap(), "bytes");
+    assert_eq!(
+        opened.read_all(4).await.unwrap_err().kind(),
+        TooLarge { limit: 4 }
+    );
+    world.consign.delete(&op, file.entry.id).await.unwrap();
+    let error = opened.read(0..5).await.err().unwrap();
+    assert_eq!(error.kind(), InvalidToken);
+}
+
+#[tokio::test]
+async fn a_host_with_its_own_sign_in_acts_as_its_users() {
+    let world = World::new();
+    world.user("op", Role::Operations).await;
+    let administration = world.consign.administration();
+    let name: Username = "op".parse().unwrap();
+    let op = administration.act_as(&name).await.unwrap();
+    world.upload(&op, "a.docx", b"bytes").await.unwrap();
+    administration
+        .set_status(&name, Status::Disabled)
+        .await
+        .unwrap();
+    let error = administration.act_as(&name).await.err().unwrap();
+    assert_eq!(error.kind(), UserNotFound);
+}
+
+#[tokio::test]
 async fn a_link_opens_the_version_it_was_made_for() {
     let world = World::new();
     let op = world.newcomer("op", Role::Operations).await;

@@ -175,8 +175,8 @@ async fn an_upgrade_never_brings_an_old_password_back() {
     let params = ScryptParams::new(5, 1, 1).unwrap();
     let newer = world.other(|parts, _| parts.hasher = Arc::new(ScryptHasher::new(params)));
     world.rig.hold_at("update");
-    let login = tokio::spawn(async move { newer.login("ann", password(PASSWORD)).await });
-    world.rig.reached().await;
+    let mut login = tokio::spawn(async move { newer.login("ann", password(PASSWORD)).await });
+    world.rig.reached_by(&mut login).await;
     world.rig.disarm();
     let administration = world.consign.administration();
     administration

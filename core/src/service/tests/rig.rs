@@ -75,9 +75,12 @@ impl Rig {
         self.arm(None);
     }
 
-    /// Waits until something halts.
-    pub async fn reached(&self) {
-        self.reached.notified().await;
+    /// Waits until `work` halts.
+    pub async fn reached_by<F: Future + Unpin>(&self, work: &mut F) {
+        tokio::select! {
+            _ = work => panic!("it ends and does not halt"),
+            () = self.reached.notified() => {}
+        }
     }
 
     pub fn release(&self) {

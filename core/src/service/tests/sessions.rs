@@ -348,8 +348,8 @@ async fn whoever_is_logged_out_while_the_hash_is_made_changes_no_password() {
     world.rig.hold_at("user");
     let consign = world.consign.clone();
     let (old, new) = (password(PASSWORD), password("stolen horse"));
-    let change = tokio::spawn(async move { consign.change_password(&ann, old, new).await });
-    world.rig.reached().await;
+    let mut change = tokio::spawn(async move { consign.change_password(&ann, old, new).await });
+    world.rig.reached_by(&mut change).await;
     world.rig.disarm();
     let administration = world.consign.administration();
     administration

@@ -12,6 +12,23 @@ use crate::{
 };
 
 #[tokio::test]
+async fn what_cannot_be_removed_does_not_keep_the_rest() {
+    let world = World::new();
+    stage(&world, b"1").await;
+    publish(&world, b"22").await;
+    world.clock.advance(DAY);
+    world.rig.fail_at("abort");
+    let report = world
+        .consign
+        .administration()
+        .sweep(Duration::from_secs(1), |_| ())
+        .await
+        .unwrap();
+    assert_eq!((report.failures, report.stages_removed), (1, 0));
+    assert_eq!(report.blobs_removed, 1);
+}
+
+#[tokio::test]
 async fn only_what_is_old_and_unreferenced_is_swept() {
     let world = World::new();
     let op = world.newcomer("op", Role::Operations).await;
@@ -176,6 +193,7 @@ async fn a_sweep_goes_through_every_page_and_tells_of_it() {
         blobs_seen: 1000,
         blobs_removed: 1000,
         bytes_removed: 1000,
+        failures: 0,
     };
     assert_eq!(report, all);
     assert_eq!(reports.last(), Some(&all));
