@@ -128,7 +128,12 @@ async fn concurrent_changes_share_a_commit() {
 async fn what_changes_nothing_needs_no_commit() {
     let bench = Bench::new();
     assert_eq!(bench.insert(1).await.unwrap(), Insert::Done);
-    assert_eq!(bench.insert(1).await.unwrap(), Insert::UsernameTaken);
+    let namesake = User {
+        username: sample_user(1, Role::Client).username,
+        ..sample_user(2, Role::Client)
+    };
+    let refused = bench.ask_insert(namesake).await.await.unwrap();
+    assert_eq!(refused.unwrap(), Insert::UsernameTaken);
     assert_eq!(bench.store.commits(), 1);
 }
 

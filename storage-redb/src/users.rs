@@ -101,6 +101,10 @@ impl Tables<'_> {
         guard: InsertGuard,
         events: &[Event],
     ) -> Result<Verdict<Insert>, Fault> {
+        // An id is random, but to overwrite another user would be beyond repair.
+        if self.users.get(user.id.as_bytes())?.is_some() {
+            return Err(StoreError::Exists.into());
+        }
         let operations_users = schema::number(&self.meta, OPERATIONS_USERS)?;
         if guard == InsertGuard::NoOperationsUser && operations_users > 0 {
             return Ok(Verdict::Unchanged(Insert::GuardFailed));
@@ -111,10 +115,6 @@ impl Tables<'_> {
         }
         if self.emails.get(email.as_str())?.is_some() {
             return Ok(Verdict::Unchanged(Insert::EmailTaken));
-        }
-        // An id is random, but to overwrite another user would be beyond repair.
-        if self.users.get(user.id.as_bytes())?.is_some() {
-            return Err(StoreError::Exists.into());
         }
         self.users
             .insert(user.id.as_bytes(), record::user(user)?.as_slice())?;

@@ -139,7 +139,8 @@ impl Writer {
         };
         let setback = setback.map(|setback| self.recover(setback, jobs.len()));
         for (job, error) in failed {
-            job.answer(Some(error));
+            // It too may have seen what was not kept in the end.
+            job.answer(Some(setback.as_ref().map_or(error, Setback::error)));
         }
         for job in jobs {
             job.answer(setback.as_ref().map(Setback::error));

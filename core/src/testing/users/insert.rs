@@ -1,15 +1,50 @@
 use super::{
     super::{
-        at_once, promise, promise_eq,
+        ANSWERS, at_once, promise, promise_eq,
         samples::{email, sample_user, username},
     },
     Store, add, all, by_id, insert,
 };
 use crate::{
     id::UserId,
-    store::{Insert, InsertGuard},
+    store::{Insert, InsertGuard, StoreError},
     user::{Role, Status, User},
 };
+
+pub async fn has_operations_user_counts_all_of_them(store: Store) {
+    let statement = "has_operations_user: whether any user has the role, enabled or disabled";
+    let has = async || store.has_operations_user().await.expect(ANSWERS);
+    promise!(!has().await, "{statement}");
+    add(&store, &sample_user(1, Role::Client)).await;
+    promise!(!has().await, "{statement}");
+    let disabled = User {
+        status: Status::Disabled,
+        ..sample_user(2, Role::Operations)
+    };
+    add(&store, &disabled).await;
+    promise!(has().await, "{statement}");
+}
+
+pub async fn insert_refuses_an_id_that_is_taken(store: Store) {
+    let first = sample_user(1, Role::Operations);
+    add(&store, &first).await;
+    let namesake = User {
+        id: first.id,
+        ..sample_user(2, Role::Client)
+    };
+    for guard in [InsertGuard::None, InsertGuard::NoOperationsUser] {
+        let refused = store.insert(namesake.clone(), guard, vec![]).await;
+        promise!(
+            matches!(refused, Err(StoreError::Exists)),
+            "insert: `Exists` when a user has the id, which comes before all else"
+        );
+    }
+    promise_eq!(
+        by_id(&store, first.id).await,
+        Some(first),
+        "insert: the user who has the id stays as they were"
+    );
+}
 
 pub async fn insert_checks_the_guard_first(store: Store) {
     let first = sample_user(1, Role::Operations);

@@ -42,6 +42,8 @@ macro_rules! __user_store_suite {
                     list_pages_are_the_list,
                     list_takes_any_limit,
                     list_goes_on_after_a_name_that_need_not_exist,
+                    has_operations_user_counts_all_of_them,
+                    insert_refuses_an_id_that_is_taken,
                     insert_checks_the_guard_first,
                     insert_checks_the_username_before_the_address,
                     insert_takes_addresses_that_differ_in_case_for_the_same,
