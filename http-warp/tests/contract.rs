@@ -1,4 +1,5 @@
 //! warp keeps the contract of a front end, and the API keeps its place among a host's own routes.
+#![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
 
 use std::net::SocketAddr;
 

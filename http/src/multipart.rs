@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use consign_core::store::BodyError;
 use futures_util::{Stream, stream};
 use http::{HeaderMap, header};
@@ -29,6 +29,9 @@ const MAX_BESIDE: u64 = 1 << 20;
 /// Bytes that are handed to the parser at once.
 const PIECE: usize = 64 * 1024;
 
+/// Frames of fewer bytes are put together first: the parser looks at all it holds for each piece.
+const SMALL: usize = 4 * 1024;
+
 /// Bytes that the parser holds at most without giving any of them: a part's headers, or what comes
 /// before the first part, and two pieces on their way.
 const MAX_HELD: u64 = 32 * 1024 + 2 * PIECE as u64;
@@ -36,7 +39,9 @@ const MAX_HELD: u64 = 32 * 1024 + 2 * PIECE as u64;
 /// A multipart body, up to its file.
 pub(crate) struct Upload<'r> {
     multipart: Multipart<'r>,
-    given: Arc<AtomicU64>,
+    progress: Arc<Progress>,
+    /// Bytes that the boundary takes before each part.
+    boundary: u64,
     beside: u64,
     parts: usize,
 }
@@ -71,19 +76,23 @@ impl<'r> Upload<'r> {
     {
         let content_type = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         let boundary = multer::parse_boundary(content_type).ok()?;
-        let given = Arc::new(AtomicU64::new(0));
+        let progress = Arc::<Progress>::default();
         let metered = Metered {
             body,
             pieces: Bytes::new(),
+            end: None,
             taken: 0,
-            given: Arc::clone(&given),
+            progress: Arc::clone(&progress),
+            rested_at: 0,
             rest: false,
         };
+        let line = boundary.len() as u64 + 6;
         let limit = SizeLimit::new().whole_stream(max_file.saturating_add(MAX_BESIDE));
         let constraints = Constraints::new().size_limit(limit);
         Some(Self {
             multipart: Multipart::with_constraints(metered, boundary, constraints),
-            given,
+            progress,
+            boundary: line,
             beside: 0,
             parts: 0,
         })
@@ -116,9 +125,9 @@ impl<'r> Upload<'r> {
         if let Some(field) = &field {
             let headers = field.headers().iter();
             let len: usize = headers
-                .map(|(name, value)| name.as_str().len() + value.len())
+                .map(|(name, value)| name.as_str().len() + value.len() + 4)
                 .sum();
-            self.pass(len)?;
+            self.pass(self.boundary + len as u64)?;
         }
         Ok(field)
     }
@@ -126,14 +135,14 @@ impl<'r> Upload<'r> {
     /// Reads a part to its end, for nothing.
     async fn skip(&mut self, mut field: Field<'r>) -> Result<(), MultipartError> {
         while let Some(chunk) = field.chunk().await? {
-            self.pass(chunk.len())?;
+            self.pass(chunk.len() as u64)?;
         }
         Ok(())
     }
 
-    fn pass(&mut self, len: usize) -> Result<(), MultipartError> {
-        self.given.fetch_add(len as u64, Ordering::Relaxed);
-        self.beside += len as u64;
+    fn pass(&mut self, len: u64) -> Result<(), MultipartError> {
+        self.progress.made(len);
+        self.beside += len;
         if self.beside > MAX_BESIDE {
             return Err(MultipartError::TooLarge);
         }
@@ -154,8 +163,7 @@ impl<'r> FilePart<'r> {
     async fn chunk(&mut self) -> Result<Option<Bytes>, MultipartError> {
         if let Some(field) = &mut self.field {
             if let Some(chunk) = field.chunk().await? {
-                let given = &self.upload.given;
-                given.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                self.upload.progress.made(chunk.len() as u64);
                 return Ok(Some(chunk));
             }
             self.field = None;
@@ -204,17 +212,83 @@ fn is_file(field: &Field<'_>) -> Result<Option<String>, MultipartError> {
     }
 }
 
+/// What came out of the parser.
+#[derive(Default)]
+struct Progress {
+    bytes: AtomicU64,
+    /// How often something came out, be it of no bytes.
+    steps: AtomicU64,
+}
+
+impl Progress {
+    fn made(&self, len: u64) {
+        self.bytes.fetch_add(len, Ordering::Relaxed);
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Hands a body to the parser in pieces, one at a time, and ends it when the parser keeps too much.
 ///
 /// The parser reads on as long as its source has something, and bounds neither a part's headers nor
 /// what comes before the first part. So there is a pause after each piece, and a count of the
-/// bytes that went in and have not come out.
+/// bytes that went in and have not come out. And it reads before it looks at what it has: while it
+/// holds more than a piece there is a pause after each step that it made, and it gets another only
+/// when it comes again without having made one.
 struct Metered<S> {
     body: S,
     pieces: Bytes,
+    /// What came behind frames that were put together.
+    end: Option<Option<BoxError>>,
     taken: u64,
-    given: Arc<AtomicU64>,
+    progress: Arc<Progress>,
+    rested_at: u64,
     rest: bool,
+}
+
+impl<S> Metered<S> {
+    /// Bytes that went in and have not come out.
+    fn held(&self) -> u64 {
+        let given = self.progress.bytes.load(Ordering::Relaxed);
+        self.taken.saturating_sub(given)
+    }
+
+    fn rests(&mut self) -> bool {
+        let steps = self.progress.steps.load(Ordering::Relaxed);
+        let made_one = std::mem::replace(&mut self.rested_at, steps) != steps;
+        std::mem::take(&mut self.rest) || (made_one && self.held() > PIECE as u64)
+    }
+}
+
+impl<S> Metered<S>
+where
+    S: Stream<Item = Result<Bytes, BoxError>> + Unpin,
+{
+    /// A frame of the body, or as many small ones as are there.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        if let Some(end) = self.end.take() {
+            return Poll::Ready(end.map(Err));
+        }
+        let mut frames = BytesMut::new();
+        for _ in 0..SMALL {
+            match Pin::new(&mut self.body).poll_next(cx) {
+                Poll::Ready(Some(Ok(frame))) if frames.is_empty() && frame.len() >= SMALL => {
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Poll::Ready(Some(Ok(frame))) => frames.extend_from_slice(&frame),
+                Poll::Ready(end) if frames.is_empty() => return Poll::Ready(end),
+                Poll::Ready(end) => {
+                    self.end = Some(end.and_then(Result::err));
+                    break;
+                }
+                Poll::Pending if frames.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+            if frames.len() >= SMALL {
+                break;
+            }
+        }
+        Poll::Ready(Some(Ok(frames.freeze())))
+    }
 }
 
 impl<S> Stream for Metered<S>
@@ -224,23 +298,20 @@ where
     type Item = Result<Bytes, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.rest) {
+        if self.rests() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         if self.pieces.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_next(cx)) {
-                Some(Ok(chunk)) => self.pieces = chunk,
+            match ready!(self.poll_frames(cx)) {
+                Some(Ok(frames)) => self.pieces = frames,
                 end => return Poll::Ready(end),
             }
         }
         let len = self.pieces.len().min(PIECE);
         let piece = self.pieces.split_to(len);
         self.taken += len as u64;
-        let held = self
-            .taken
-            .saturating_sub(self.given.load(Ordering::Relaxed));
-        if held > MAX_HELD {
+        if self.held() > MAX_HELD {
             let error = "the headers of a part, or what comes before the first, are too long";
             return Poll::Ready(Some(Err(error.into())));
         }

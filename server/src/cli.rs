@@ -117,7 +117,7 @@ pub(crate) struct Keys {
 pub(crate) enum KeysCommand {
     /// Sign with a new key from now on
     Rotate {
-        /// How long tokens and links of the present key stay good; 0s ends them all
+        /// How long the tokens and links that there are stay good; 0s ends them all
         #[arg(long, default_value = "7d", value_name = "TIME")]
         overlap: Span,
     },

@@ -26,7 +26,7 @@ use tower_http::timeout::TimeoutBody;
 
 use crate::{
     options::Limits,
-    watch::{Answer, Watch, Watched},
+    watch::{Answer, Received, Watch, Watched},
 };
 
 /// Bytes that the head of a request has at most.
@@ -38,8 +38,8 @@ const MAX_STREAMS: u32 = 64;
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How long to wait for the rest of a beginning that may still become [`PREFACE`].
-const PREFACE_RETRY: Duration = Duration::from_millis(20);
+/// How long to wait at first, and at most, for more of a beginning that may still become [`PREFACE`].
+const PREFACE_RETRY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
 /// Serves a connection until it ends, is overdue, or the server stops.
 pub(crate) async fn serve<H, B>(
@@ -49,7 +49,7 @@ pub(crate) async fn serve<H, B>(
     mut stop: signal::Receiver<bool>,
 ) where
     H: tower_service::Service<
-            Request<TimeoutBody<Incoming>>,
+            Request<Received<TimeoutBody<Incoming>>>,
             Response = Response<B>,
             Error = Infallible,
         > + Clone
@@ -63,7 +63,7 @@ pub(crate) async fn serve<H, B>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
-    let watch = Watch::new(limits);
+    let accepted = Instant::now();
     let http2 = tokio::select! {
         version = time::timeout(limits.header, speaks_http2(&stream)) => match version {
             Ok(Ok(http2)) => http2,
@@ -71,17 +71,21 @@ pub(crate) async fn serve<H, B>(
         },
         _ = stopped(&mut stop) => return,
     };
+    let watch = Watch::new(accepted, limits, http2);
     let io = TokioIo::new(Watched {
         stream,
         watch: Arc::clone(&watch),
     });
     let service = service_fn(|request: Request<Incoming>| {
         let running = watch.begin();
-        let request = request.map(|body| TimeoutBody::new(limits.body, body));
+        // The answer may be over before the body is.
+        let reading = running.and();
+        let request =
+            request.map(|body| Received::new(TimeoutBody::new(limits.body, body), reading));
         let answer = handler.clone().call(request);
         async move {
             let answer = answer.await?;
-            Ok::<_, Infallible>(answer.map(|body| Answer { body, running }))
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, running)))
         }
     });
     if http2 {
@@ -121,6 +125,10 @@ async fn supervise<C>(
         let driven = std::future::poll_fn(|cx| {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(Some(ended));
+            }
+            // What came of a further request's head is not waited out.
+            if stopping && watch.is_quiet() {
+                return Poll::Ready(Some(Ok(())));
             }
             overdue(watch, &mut alarm, cx).map(|()| None)
         });
@@ -171,6 +179,7 @@ async fn stopped(stop: &mut signal::Receiver<bool>) {
 /// Which HTTP the client speaks, from its first bytes, which stay where they are.
 async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0; PREFACE.len()];
+    let (mut retry, longest) = PREFACE_RETRY;
     loop {
         let seen = stream.peek(&mut first).await?;
         if seen == 0 || !PREFACE.starts_with(&first[..seen]) {
@@ -179,6 +188,7 @@ async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
         if seen == PREFACE.len() {
             return Ok(true);
         }
-        time::sleep(PREFACE_RETRY).await;
+        time::sleep(retry).await;
+        retry = (retry * 2).min(longest);
     }
 }

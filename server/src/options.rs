@@ -17,6 +17,13 @@ use crate::BoxError;
 /// The file of settings that is read when no other is named, if it is there.
 const DEFAULT_FILE: &str = "consign.toml";
 
+/// Milliseconds.
+const SECOND: u64 = 1000;
+const MAX_LINK: u64 = Consign::MAX_LINK_LIFETIME.as_secs() * SECOND;
+
+/// More descriptors than any machine gives out.
+const MAX_CONNECTIONS: usize = 1 << 28;
+
 /// What can be set. Each has a flag, a variable of the environment and a key in the file, all of
 /// one name.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -36,7 +43,7 @@ pub(crate) struct Options {
 
     /// How the world reaches the server; links begin with it [default: http:// and the bound address]
     #[arg(long, env = "CONSIGN_PUBLIC_URL", value_name = "URL")]
-    public_url: Option<String>,
+    public_url: Option<Url>,
 
     /// The largest file taken [default: 5GiB]
     #[arg(long, env = "CONSIGN_MAX_UPLOAD", value_name = "SIZE")]
@@ -44,15 +51,15 @@ pub(crate) struct Options {
 
     /// How long a login lasts [default: 1h]
     #[arg(long, env = "CONSIGN_ACCESS_LIFETIME", value_name = "TIME")]
-    access_lifetime: Option<Span>,
+    access_lifetime: Option<Span<SECOND>>,
 
     /// How long a download link lasts, at most 7 days [default: 15m]
     #[arg(long, env = "CONSIGN_LINK_LIFETIME", value_name = "TIME")]
-    link_lifetime: Option<Span>,
+    link_lifetime: Option<Span<SECOND, MAX_LINK>>,
 
     /// Characters that a password has at least [default: 8]
     #[arg(long, env = "CONSIGN_MIN_PASSWORD", value_name = "COUNT")]
-    min_password: Option<usize>,
+    min_password: Option<Count<0, { Consign::MAX_PASSWORD }>>,
 
     /// Who may register an operations user without being invited by one [default: first]
     #[arg(long, env = "CONSIGN_OPERATIONS_REGISTRATION", value_name = "WHO")]
@@ -64,19 +71,19 @@ pub(crate) struct Options {
 
     /// Connections at once, at most [default: 16384]
     #[arg(long, env = "CONSIGN_MAX_CONNECTIONS", value_name = "COUNT")]
-    max_connections: Option<usize>,
+    max_connections: Option<Count<1, MAX_CONNECTIONS>>,
 
     /// How long a client may take over the head of a request [default: 15s]
     #[arg(long, env = "CONSIGN_HEADER_TIMEOUT", value_name = "TIME")]
-    header_timeout: Option<Span>,
+    header_timeout: Option<Span<1>>,
 
     /// How long a client may neither send nor take any bytes in the middle of a request [default: 30s]
     #[arg(long, env = "CONSIGN_BODY_TIMEOUT", value_name = "TIME")]
-    body_timeout: Option<Span>,
+    body_timeout: Option<Span<1>>,
 
     /// How long a connection may wait for its next request [default: 60s]
     #[arg(long, env = "CONSIGN_IDLE_TIMEOUT", value_name = "TIME")]
-    idle_timeout: Option<Span>,
+    idle_timeout: Option<Span<1>>,
 
     /// How long running requests may take to finish when the server is stopped [default: 10s]
     #[arg(long, env = "CONSIGN_SHUTDOWN_TIMEOUT", value_name = "TIME")]
@@ -136,36 +143,25 @@ impl Options {
     pub(crate) fn resolve(self) -> Result<Config, BoxError> {
         let file = read(self.folder.config.as_deref())?;
         let public_url = self.public_url.or(file.public_url);
-        let public_url = public_url
-            .map(|url| {
-                url.parse()
-                    .map_err(|error| format!("public-url {url:?}: {error}"))
-            })
-            .transpose()?;
         let defaults = Settings::default();
-        let span = |given: Option<Span>, file: Option<Span>, default| {
-            given.or(file).map_or(default, |span| span.0)
-        };
         let seconds = Duration::from_secs;
         let settings = Settings {
             max_upload: self
                 .max_upload
                 .or(file.max_upload)
                 .map_or(defaults.max_upload, |size| size.0),
-            access_lifetime: span(
-                self.access_lifetime,
-                file.access_lifetime,
-                defaults.access_lifetime,
-            ),
-            link_lifetime: span(
-                self.link_lifetime,
-                file.link_lifetime,
-                defaults.link_lifetime,
-            ),
+            access_lifetime: self
+                .access_lifetime
+                .or(file.access_lifetime)
+                .map_or(defaults.access_lifetime, |span| span.0),
+            link_lifetime: self
+                .link_lifetime
+                .or(file.link_lifetime)
+                .map_or(defaults.link_lifetime, |span| span.0),
             min_password: self
                 .min_password
                 .or(file.min_password)
-                .unwrap_or(defaults.min_password),
+                .map_or(defaults.min_password, |count| count.0),
             operations_registration: self
                 .operations_registration
                 .or(file.operations_registration)
@@ -175,7 +171,9 @@ impl Options {
                 .or(file.client_registration)
                 .map_or(defaults.client_registration, Into::into),
         };
-        check(&settings)?;
+        let span = |given: Option<Span<1>>, file: Option<Span<1>>, default| {
+            given.or(file).map_or(default, |span| span.0)
+        };
         Ok(Config {
             data: self
                 .folder
@@ -186,36 +184,24 @@ impl Options {
                 .listen
                 .or(file.listen)
                 .unwrap_or_else(|| "127.0.0.1:5000".into()),
-            public_url,
+            public_url: public_url.map(|url| url.0),
             settings,
             limits: Limits {
                 connections: self
                     .max_connections
                     .or(file.max_connections)
-                    .unwrap_or(16_384)
-                    .max(1),
+                    .map_or(16_384, |count| count.0),
                 header: span(self.header_timeout, file.header_timeout, seconds(15)),
                 body: span(self.body_timeout, file.body_timeout, seconds(30)),
                 idle: span(self.idle_timeout, file.idle_timeout, seconds(60)),
-                shutdown: span(self.shutdown_timeout, file.shutdown_timeout, seconds(10)),
+                shutdown: self
+                    .shutdown_timeout
+                    .or(file.shutdown_timeout)
+                    .map_or(seconds(10), |span| span.0),
             },
             log: self.log.or(file.log).unwrap_or(Log::Info),
         })
     }
-}
-
-fn check(settings: &Settings) -> Result<(), String> {
-    if settings.link_lifetime > Consign::MAX_LINK_LIFETIME {
-        return Err("link-lifetime is at most 7 days".to_owned());
-    }
-    let whole = |span: Duration| span >= Duration::from_secs(1);
-    if !whole(settings.link_lifetime) || !whole(settings.access_lifetime) {
-        return Err("link-lifetime and access-lifetime are at least a second".to_owned());
-    }
-    if settings.min_password > Consign::MAX_PASSWORD {
-        return Err(format!("min-password is at most {}", Consign::MAX_PASSWORD));
-    }
-    Ok(())
 }
 
 fn read(named: Option<&Path>) -> Result<Options, BoxError> {
@@ -227,15 +213,28 @@ fn read(named: Option<&Path>) -> Result<Options, BoxError> {
         }
         Err(error) => return Err(format!("{}: {error}", path.display()).into()),
     };
-    toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()).into())
+    toml::from_str(&text).map_err(|error| bad(path, &text, &error).into())
 }
 
-/// A time, as people write it: `15m`, `1h 30m`, `90s`.
+/// What is wrong with a file, and where, in one line.
+fn bad(path: &Path, text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().replace('\n', ", ");
+    let (path, at) = (path.display(), error.span().map_or(0, |span| span.start));
+    let before = text.get(..at).unwrap_or_default();
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    format!(
+        "{path}, line {number}: {message}: {}",
+        line.trim().escape_debug()
+    )
+}
+
+/// A time, as people write it: `15m`, `1h 30m`, `90s`. Its bounds are milliseconds.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct Span(pub(crate) Duration);
+pub(crate) struct Span<const LEAST: u64 = 0, const MOST: u64 = { u64::MAX }>(pub(crate) Duration);
 
-impl FromStr for Span {
+impl<const LEAST: u64, const MOST: u64> FromStr for Span<LEAST, MOST> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -244,13 +243,79 @@ impl FromStr for Span {
             let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
             Duration::try_from(span.ok()?).ok()
         };
-        parse()
-            .map(Self)
-            .ok_or_else(|| format!("{text:?} is not a time such as 90s, 15m, 1h or 7d"))
+        let span =
+            parse().ok_or_else(|| format!("{text:?} is not a time such as 90s, 15m, 1h or 7d"))?;
+        if span < Duration::from_millis(LEAST) {
+            return Err(format!("{text:?} is less than {}", words(LEAST)));
+        }
+        if span > Duration::from_millis(MOST) {
+            return Err(format!("{text:?} is more than {}", words(MOST)));
+        }
+        Ok(Self(span))
     }
 }
 
-impl TryFrom<String> for Span {
+impl<const LEAST: u64, const MOST: u64> TryFrom<String> for Span<LEAST, MOST> {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Milliseconds, as people write them.
+fn words(millis: u64) -> String {
+    match millis {
+        _ if millis.is_multiple_of(86_400_000) => format!("{}d", millis / 86_400_000),
+        _ if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
+        _ => format!("{millis}ms"),
+    }
+}
+
+/// A number within bounds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "usize")]
+struct Count<const LEAST: usize, const MOST: usize>(usize);
+
+impl<const LEAST: usize, const MOST: usize> FromStr for Count<LEAST, MOST> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let count: usize = text
+            .parse()
+            .map_err(|_| format!("{text:?} is not a number"))?;
+        count.try_into()
+    }
+}
+
+impl<const LEAST: usize, const MOST: usize> TryFrom<usize> for Count<LEAST, MOST> {
+    type Error = String;
+
+    fn try_from(count: usize) -> Result<Self, String> {
+        if (LEAST..=MOST).contains(&count) {
+            Ok(Self(count))
+        } else {
+            Err(format!("{count} is not between {LEAST} and {MOST}"))
+        }
+    }
+}
+
+/// How the world reaches the server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Url(PublicUrl);
+
+impl FromStr for Url {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = text.parse();
+        url.map(Self)
+            .map_err(|error| format!("{text:?} is {error}"))
+    }
+}
+
+impl TryFrom<String> for Url {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {

@@ -29,6 +29,9 @@ const SWEEP_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long to wait before accepting again when the machine has no file descriptor to spare.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// File descriptors for all that is not a connection or its file.
+const RESERVED_FILES: u64 = 64;
+
 /// SIGXFSZ: a write went beyond the file size limit. Unhandled it ends the process.
 const SIGXFSZ: i32 = 25;
 
@@ -38,14 +41,14 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let mut ended = Ended::listen()?;
     // With a handler, a write that is too large is an error like any other.
     let _oversized = unix::signal(SignalKind::from_raw(SIGXFSZ))?;
-    raise_file_limit();
+    let files = raise_file_limit();
 
     let installation = Installation::open(&config.data, config.settings.clone()).await?;
     let listener = TcpListener::bind(&config.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
     let address = listener.local_addr()?;
-    let public_url = public_url(&config, address);
+    let public_url = public_url(&config, address)?;
     let administration = admin::Socket::bind(&Paths::of(&config.data), installation.clone())?;
     let api = Api::new(installation.consign.clone(), public_url);
     let handler = warp::service(consign_http_warp::server(api));
@@ -55,7 +58,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let administered = tokio::spawn(administration.serve());
     announce(address)?;
 
-    let slots = Arc::new(Semaphore::new(config.limits.connections));
+    let connections = bounded(config.limits.connections, files);
+    let slots = Arc::new(Semaphore::new(connections));
     loop {
         let slot = tokio::select! {
             slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
@@ -91,6 +95,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
         tracing::warn!("some requests did not finish in time and were cut off");
     }
     administered.abort();
+    // Its socket goes with it.
+    let _ = administered.await;
     Ok(())
 }
 
@@ -123,18 +129,18 @@ fn announce(address: SocketAddr) -> io::Result<()> {
     stdout.flush()
 }
 
-fn public_url(config: &Config, address: SocketAddr) -> PublicUrl {
+fn public_url(config: &Config, address: SocketAddr) -> Result<PublicUrl, BoxError> {
     if let Some(url) = &config.public_url {
-        return url.clone();
+        return Ok(url.clone());
     }
     if address.ip().is_unspecified() {
         tracing::warn!(
             "links will begin with http://{address}, which leads nowhere: set --public-url"
         );
     }
-    format!("http://{address}")
-        .parse()
-        .expect("an address makes a URL")
+    // A link-local address is good on one machine alone, and so makes no URL.
+    let url = format!("http://{address}").parse();
+    url.map_err(|_| format!("links cannot begin with http://{address}: set --public-url").into())
 }
 
 async fn sweep_now_and_then(installation: Installation) {
@@ -154,16 +160,36 @@ async fn sweep_now_and_then(installation: Installation) {
     }
 }
 
-/// Each connection needs a file descriptor, each download one more.
-fn raise_file_limit() {
+/// The limit of open files, after it was raised as far as it goes; `None` when there is none.
+fn raise_file_limit() -> Option<u64> {
     let limit = process::getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    if let Err(error) = process::setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
+    match process::setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+            limit.current
+        }
     }
+}
+
+/// As many connections as there are file descriptors for: each needs one, and its file one more.
+fn bounded(connections: usize, files: Option<u64>) -> usize {
+    let Some(files) = files else {
+        return connections;
+    };
+    let room = usize::try_from(files.saturating_sub(RESERVED_FILES) / 2).unwrap_or(usize::MAX);
+    let room = room.max(1);
+    if room < connections {
+        tracing::info!(
+            connections = room,
+            "fewer connections are served than are set: the limit of open files is {files}"
+        );
+    }
+    connections.min(room)
 }
 
 fn log_to_stderr(log: Log) {

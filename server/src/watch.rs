@@ -23,66 +23,101 @@ use crate::options::Limits;
 /// No time.
 const NEVER: u64 = u64::MAX;
 
+/// Bytes at once of an HTTP/2 answer that count as one that was taken. Fewer are the frames by which
+/// a connection that serves nobody is kept alive.
+const MIN_TAKEN: usize = 64;
+
 /// What a connection is doing. Times are milliseconds since it was accepted.
 #[derive(Debug)]
 pub(crate) struct Watch {
     accepted: Instant,
     limits: Limits,
-    /// Requests whose answers have not gone out whole.
+    /// Whether other frames come between the heads of requests.
+    http2: bool,
+    /// Parts of requests that are not over: bodies that are read, answers that are made or sent.
     running: AtomicUsize,
+    /// Answers among them that go on when the client has taken more.
+    waiting: AtomicUsize,
     /// Requests so far.
     requests: AtomicU64,
     /// Since when nothing is running.
     idle_since: AtomicU64,
     /// Since when a request's head is coming in.
     head_since: AtomicU64,
-    /// Since when the client takes no bytes.
+    /// Since when the connection takes no bytes.
     stalled_since: AtomicU64,
+    /// When some of an answer was last taken.
+    taken_at: AtomicU64,
 }
 
 impl Watch {
-    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(accepted: Instant, limits: Limits, http2: bool) -> Arc<Self> {
         Arc::new(Self {
-            accepted: Instant::now(),
+            accepted,
             limits,
+            http2,
             running: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(NEVER),
             stalled_since: AtomicU64::new(NEVER),
+            taken_at: AtomicU64::new(0),
         })
     }
 
     /// When the connection is to be closed if it goes on as it is. A request's body is watched where
-    /// it is read; while a request is running, only an answer that is not taken counts here.
+    /// it is read; while a request is running, only answers that are not taken count here.
     pub(crate) fn deadline(&self) -> Instant {
-        let running = self.running.load(Ordering::Acquire) > 0;
-        let (since, limit) = if running {
-            match self.stalled_since.load(Ordering::Relaxed) {
-                NEVER => (self.now(), self.limits.body),
-                stalled => (stalled, self.limits.body),
-            }
+        let limits = &self.limits;
+        let taken_at = self.taken_at.load(Ordering::Relaxed);
+        let stalled_since = self.stalled_since.load(Ordering::Relaxed);
+        let running = self.running.load(Ordering::Acquire);
+        let (since, limit) = if stalled_since != NEVER {
+            (stalled_since, limits.body)
+        } else if running > 0 {
+            let waiting = self.waiting.load(Ordering::Acquire) == running;
+            (if waiting { taken_at } else { self.now() }, limits.body)
         } else {
             let first = self.requests.load(Ordering::Relaxed) == 0;
             match self.head_since.load(Ordering::Relaxed) {
-                NEVER if first => (0, self.limits.header),
-                NEVER => (self.idle_since.load(Ordering::Relaxed), self.limits.idle),
-                head => (head, self.limits.header),
+                NEVER if first => (0, limits.header),
+                // The end of the last answer may still be on its way.
+                NEVER => {
+                    let since = self.idle_since.load(Ordering::Relaxed).max(taken_at);
+                    (since, limits.idle)
+                }
+                head => (head, limits.header),
             }
         };
         self.accepted + Duration::from_millis(since) + limit
     }
 
-    /// A request has come in; it runs until the value is dropped.
+    /// Whether nothing is running and all answers have gone out. What an HTTP/2 connection still
+    /// holds back is not known here.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.http2
+            && self.running.load(Ordering::Acquire) == 0
+            && self.stalled_since.load(Ordering::Relaxed) == NEVER
+    }
+
+    /// A request has come in.
     pub(crate) fn begin(self: &Arc<Self>) -> Running {
-        self.running.fetch_add(1, Ordering::AcqRel);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(NEVER, Ordering::Relaxed);
-        Running(Arc::clone(self))
+        self.run()
+    }
+
+    fn run(self: &Arc<Self>) -> Running {
+        self.running.fetch_add(1, Ordering::AcqRel);
+        Running {
+            watch: Arc::clone(self),
+            waits: false,
+        }
     }
 
     fn received(&self) {
-        if self.running.load(Ordering::Acquire) == 0 {
+        if !self.http2 && self.running.load(Ordering::Acquire) == 0 {
             let unset = self.head_since.load(Ordering::Relaxed) == NEVER;
             if unset {
                 self.head_since.store(self.now(), Ordering::Relaxed);
@@ -90,13 +125,21 @@ impl Watch {
         }
     }
 
-    fn sent(&self, pending: bool) {
-        let stalled = self.stalled_since.load(Ordering::Relaxed);
-        if pending && stalled == NEVER {
-            self.stalled_since.store(self.now(), Ordering::Relaxed);
-        } else if !pending && stalled != NEVER {
-            self.stalled_since.store(NEVER, Ordering::Relaxed);
+    fn sent(&self, written: &Poll<io::Result<usize>>) {
+        let stalled = self.stalled_since.load(Ordering::Relaxed) != NEVER;
+        match written {
+            Poll::Pending if !stalled => self.stalled_since.store(self.now(), Ordering::Relaxed),
+            Poll::Ready(_) if stalled => self.stalled_since.store(NEVER, Ordering::Relaxed),
+            _ => {}
         }
+        let least = if self.http2 { MIN_TAKEN } else { 1 };
+        if matches!(written, Poll::Ready(Ok(bytes)) if *bytes >= least) {
+            self.taken();
+        }
+    }
+
+    fn taken(&self) {
+        self.taken_at.store(self.now(), Ordering::Relaxed);
     }
 
     fn now(&self) -> u64 {
@@ -104,24 +147,91 @@ impl Watch {
     }
 }
 
-/// A request that is running.
+/// A part of a request, which runs until the value is dropped.
 #[derive(Debug)]
-pub(crate) struct Running(Arc<Watch>);
+pub(crate) struct Running {
+    watch: Arc<Watch>,
+    waits: bool,
+}
+
+impl Running {
+    /// Another part of the same request.
+    pub(crate) fn and(&self) -> Self {
+        self.watch.run()
+    }
+
+    /// It goes on when the client has taken what there is, or goes on now.
+    fn waits(&mut self, waits: bool) {
+        if waits && !self.waits {
+            self.watch.taken();
+            self.watch.waiting.fetch_add(1, Ordering::AcqRel);
+        } else if !waits && self.waits {
+            self.watch.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+        self.waits = waits;
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let watch = &self.0;
+        self.waits(false);
+        let watch = &self.watch;
         watch.idle_since.store(watch.now(), Ordering::Relaxed);
         watch.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 pin_project! {
-    /// An answer's body, with the request that runs until it has gone out.
+    /// A request's body, which runs until nobody reads it any more.
+    pub(crate) struct Received<B> {
+        #[pin]
+        body: B,
+        _running: Running,
+    }
+}
+
+impl<B> Received<B> {
+    pub(crate) fn new(body: B, running: Running) -> Self {
+        Self {
+            body,
+            _running: running,
+        }
+    }
+}
+
+impl<B: http_body::Body> http_body::Body for Received<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+pin_project! {
+    /// An answer's body, which runs until its last bytes have been handed on.
     pub(crate) struct Answer<B> {
         #[pin]
-        pub(crate) body: B,
-        pub(crate) running: Running,
+        body: B,
+        running: Running,
+    }
+}
+
+impl<B> Answer<B> {
+    pub(crate) fn new(body: B, mut running: Running) -> Self {
+        running.waits(true);
+        Self { body, running }
     }
 }
 
@@ -129,11 +239,17 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for Answer<B> {
     type Data = Bytes;
     type Error = B::Error;
 
+    /// Nobody asks for more before there is room for it, so that from one piece to the next it is
+    /// the client's turn.
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        this.running.waits(false);
+        let frame = this.body.poll_frame(cx);
+        this.running.waits(frame.is_ready());
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -178,7 +294,7 @@ impl<S: AsyncWrite> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
         let written = this.stream.poll_write(cx, buffer);
-        this.watch.sent(written.is_pending());
+        this.watch.sent(&written);
         written
     }
 
@@ -189,7 +305,7 @@ impl<S: AsyncWrite> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
         let written = this.stream.poll_write_vectored(cx, buffers);
-        this.watch.sent(written.is_pending());
+        this.watch.sent(&written);
         written
     }
 

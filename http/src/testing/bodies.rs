@@ -197,6 +197,12 @@ pub async fn forms_have_bounds(start: &Start) {
         .field("comment", &long[..500_000])
         .file("file", "b.docx", &content);
     site.try_upload(&olga, form).await.has_status(200);
+    // Nor does what stands around it matter to how large the file may be.
+    let form = fields(3)
+        .file("file", "c.docx", &DOCX.document_of(4 << 20))
+        .field("a", "b")
+        .field("c", "");
+    site.try_upload(&olga, form).await.has_status(200);
 }
 
 pub async fn an_early_answer_reaches_one_who_still_sends(start: &Start) {

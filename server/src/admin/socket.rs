@@ -121,7 +121,7 @@ async fn answer(mut stream: UnixStream, installation: &Installation) -> Result<(
     BufReader::new(read.take(MAX_REQUEST))
         .read_line(&mut line)
         .await?;
-    let (lines, mut answer) = mpsc::channel(LINES);
+    let (lines, answer) = mpsc::channel(LINES);
     let executed = async {
         match serde_json::from_str::<Request>(&line) {
             Ok(request) => execute::execute(installation, request, lines).await,
@@ -133,6 +133,8 @@ async fn answer(mut stream: UnixStream, installation: &Installation) -> Result<(
         }
     };
     let written = async {
+        // It goes when nobody reads any more, and then nothing waits to be read.
+        let mut answer = answer;
         while let Some(line) = answer.recv().await {
             let mut text = serde_json::to_string(&line)?;
             text.push('\n');

@@ -1,0 +1,165 @@
+//! No secret is in any log.
+#![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use consign_http::testing::{self, DOCX, Form, Setup};
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+use tracing::Level;
+
+/// Everything that was logged.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Caller {
+    api: consign_http::Api,
+}
+
+impl Caller {
+    async fn call(
+        &self,
+        method: Method,
+        target: &str,
+        token: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Value {
+        let mut request = Request::builder().method(method).uri(target);
+        if !token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request
+            .header(header::CONTENT_TYPE, kind)
+            .body(Full::new(body));
+        let body = self.api.handle(request.unwrap()).await.into_body();
+        let body = body.collect().await.unwrap().to_bytes();
+        serde_json::from_slice(&body).unwrap_or_default()
+    }
+
+    async fn get(&self, target: &str, token: &str) -> Value {
+        self.call(Method::GET, target, token, "", Bytes::new())
+            .await
+    }
+
+    async fn post(&self, target: &str, token: &str, value: Value) -> Value {
+        let body = value.to_string().into();
+        self.call(Method::POST, target, token, "application/json", body)
+            .await
+    }
+}
+
+/// The only test of its program: it takes the log of all threads.
+#[tokio::test]
+async fn no_secret_is_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .init();
+
+    let api = testing::api(&Setup::default(), "https://files.example");
+    let caller = Caller { api };
+    let mut secrets = vec![
+        "first secret phrase".to_owned(),
+        "second secret phrase".to_owned(),
+    ];
+    let mut tokens = Vec::new();
+    for (name, operations) in [("olga", true), ("carl", false)] {
+        let password = secrets[usize::from(!operations)].clone();
+        let mut fields = json!({"username": name, "email": format!("{name}@example.org"),
+            "password": password, "is_operation_user": operations});
+        caller.post("/register", "", fields.clone()).await;
+        caller.post("/register", "", fields.clone()).await;
+        let session = caller.post("/login", "", fields.clone()).await;
+        tokens.push(session["access_token"].as_str().unwrap().to_owned());
+        // Typed wrongly, it is nearly one.
+        fields["password"] = format!("{password}!").into();
+        caller.post("/login", "", fields.clone()).await;
+        fields["username"] = password.clone().into();
+        caller.post("/login", "", fields).await;
+        caller
+            .post(
+                "/login",
+                "",
+                json!({"username": name, "password": {"x": password}}),
+            )
+            .await;
+    }
+    let (olga, carl) = (tokens[0].clone(), tokens[1].clone());
+    for content in [DOCX.document("x"), b"no document".to_vec()] {
+        let (kind, body) = Form::of_file("a.docx", &content).finish();
+        for token in [&olga, &carl] {
+            caller
+                .call(Method::POST, "/upload", token, &kind, body.clone().into())
+                .await;
+        }
+        let cut = Bytes::copy_from_slice(&body[..body.len() / 2]);
+        caller
+            .call(Method::POST, "/upload", &olga, &kind, cut)
+            .await;
+    }
+    caller.get("/files", &carl).await;
+    let link = caller.get("/generate_download_url/a.docx", &carl).await;
+    let link = link["download_url"].as_str().unwrap();
+    let link = link.strip_prefix("https://files.example").unwrap();
+    tokens.push(link.rsplit('/').next().unwrap().to_owned());
+    for target in [
+        link.to_owned(),
+        format!("{link}x"),
+        format!("{link}/x"),
+        format!("{link}?{carl}"),
+        format!("/download_file/{carl}"),
+        format!("/generate_download_url/{carl}"),
+        format!("/{carl}"),
+        format!("/files?cursor={carl}"),
+    ] {
+        for token in &tokens {
+            caller.get(&target, token).await;
+            caller
+                .call(Method::DELETE, &target, token, "", Bytes::new())
+                .await;
+        }
+    }
+
+    // A token's signature is all of its secret: what stands before it can be made by anybody.
+    secrets.extend(
+        tokens
+            .iter()
+            .map(|token| token.rsplit('.').next().unwrap().to_owned()),
+    );
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("consign_http"), "requests are logged");
+    assert!(
+        log.contains("route=\"/download_file/{token}\""),
+        "by their pattern: {log}"
+    );
+    assert!(log.contains("DEBUG consign"), "down to the least of it");
+    for line in log.lines() {
+        for secret in &secrets {
+            assert!(!line.contains(secret), "{line}");
+        }
+        for token in &tokens {
+            let claims = token.split('.').nth(1).unwrap();
+            assert!(!line.contains(claims), "{line}");
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Settings: where they come from, which of them counts, and what is said about bad ones.
+#![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
+
+mod support;
+
+use std::{fs, net::TcpListener};
+
+use consign_http::testing::{DOCX, Request};
+use support::{Home, Ran, Server, run, text};
+
+/// The shortest password that the server takes: a setting that shows without a user.
+async fn min_password(server: &Server) -> String {
+    let fields = serde_json::json!({"username": "x", "email": "x@example.org", "password": "x"});
+    let answer = server.call(Request::post("/register").json(&fields)).await;
+    let msg = text(&answer.has_status(400).json()["msg"]);
+    let count = msg.strip_prefix("Password must be at least ");
+    let count = count.and_then(|msg| msg.strip_suffix(" characters long"));
+    count.unwrap_or_else(|| panic!("{msg}")).to_owned()
+}
+
+#[tokio::test]
+async fn a_flag_goes_before_the_environment_before_the_file_before_the_default() {
+    let home = Home::new();
+    let server = Server::on(&home, |_| {});
+    assert_eq!(min_password(&server).await, "8");
+    server.stop();
+
+    home.settings("min-password = 11");
+    let server = Server::on(&home, |_| {});
+    assert_eq!(min_password(&server).await, "11");
+    server.stop();
+
+    let server = Server::on(&home, |command| {
+        command.env("CONSIGN_MIN_PASSWORD", "12");
+    });
+    assert_eq!(min_password(&server).await, "12");
+    server.stop();
+
+    let server = Server::on(&home, |command| {
+        command
+            .env("CONSIGN_MIN_PASSWORD", "12")
+            .arg("--min-password=13");
+    });
+    assert_eq!(min_password(&server).await, "13");
+    server.stop();
+
+    // Another file than the one that lies there.
+    fs::write(home.path().join("other.toml"), "min-password = 14").unwrap();
+    let server = Server::on(&home, |command| {
+        command.env("CONSIGN_CONFIG", "other.toml");
+    });
+    assert_eq!(min_password(&server).await, "14");
+    server.stop();
+    let server = Server::on(&home, |command| {
+        command
+            .env("CONSIGN_CONFIG", "not-there.toml")
+            .arg("--config=consign.toml");
+    });
+    assert_eq!(min_password(&server).await, "11");
+    server.stop();
+
+    // Serving needs no word for it.
+    let mut command = home.consign();
+    command.args(["--listen=127.0.0.1:0", "--min-password=15"]);
+    assert_eq!(min_password(&Server::spawn(&home, command)).await, "15");
+}
+
+#[tokio::test]
+async fn the_folder_is_found_the_same_way_by_all_commands() {
+    let home = Home::new();
+    home.settings("data = \"by-file\"\nlisten = \"127.0.0.1:0\"\nlog = \"warn\"");
+    let mut command = home.consign();
+    command.env_remove("CONSIGN_DATA");
+    let server = Server::spawn(&home, command);
+    assert!(home.path().join("by-file/consign.redb").exists());
+    let list = |set: &dyn Fn(&mut std::process::Command)| {
+        let mut command = home.consign();
+        command.env_remove("CONSIGN_DATA").args(["user"]);
+        set(&mut command);
+        command.args(["list", "--json"]);
+        run(command, "")
+    };
+    assert_eq!(list(&|_| {}).json().len(), 0);
+    list(&|command| {
+        command.env("CONSIGN_DATA", "by-environment");
+    })
+    .fails(1, "by-environment: there is no such data folder");
+    list(&|command| {
+        command
+            .env("CONSIGN_DATA", "by-environment")
+            .arg("--data=by-flag");
+    })
+    .fails(1, "by-flag: there is no such data folder");
+    list(&|command| {
+        command
+            .env("CONSIGN_DATA", "by-environment")
+            .arg("--data=by-file");
+    })
+    .succeeds();
+    list(&|command| {
+        command.arg("--config=not-there.toml");
+    })
+    .fails(1, "not-there.toml: ");
+    assert_eq!(server.log(), "", "nothing to warn of");
+}
+
+/// What a server says that does not come to serve.
+fn refused(home: &Home, flags: &[&str]) -> Ran {
+    home.run(&[&["serve", "--listen=127.0.0.1:0"], flags].concat())
+}
+
+#[test]
+fn a_bad_file_is_refused_with_the_setting_that_is_bad() {
+    let home = Home::new();
+    for (text, why) in [
+        ("nonsense = 1", "nonsense"),
+        ("lisen = \"127.0.0.1:0\"", "lisen"),
+        ("max_upload = \"5GiB\"", "max_upload"),
+        ("config = \"other.toml\"", "config"),
+        ("[server]\nlisten = \"127.0.0.1:0\"", "server"),
+        ("listen = 5000", "listen"),
+        ("max-upload = \"lots\"", "max-upload"),
+        ("max-upload = -1", "max-upload"),
+        ("access-lifetime = \"soon\"", "access-lifetime"),
+        ("access-lifetime = 3600", "access-lifetime"),
+        ("access-lifetime = \"100ms\"", "access-lifetime"),
+        ("link-lifetime = \"8d\"", "link-lifetime"),
+        ("link-lifetime = \"0s\"", "link-lifetime"),
+        ("min-password = \"many\"", "min-password"),
+        ("min-password = 1025", "min-password"),
+        (
+            "operations-registration = \"all\"",
+            "operations-registration",
+        ),
+        ("client-registration = \"first\"", "client-registration"),
+        ("max-connections = -1", "max-connections"),
+        ("max-connections = 0", "max-connections"),
+        ("header-timeout = \"0s\"", "header-timeout"),
+        ("body-timeout = \"0s\"", "body-timeout"),
+        ("idle-timeout = \"0s\"", "idle-timeout"),
+        ("shutdown-timeout = \"-1s\"", "shutdown-timeout"),
+        ("public-url = \"example.org\"", "public-url"),
+        ("log = \"loud\"", "log"),
+        ("min-password = 9\nmin-password = 10", "min-password"),
+        ("listen = \"unfinished", "consign.toml"),
+        ("\0", "consign.toml"),
+    ] {
+        home.settings(text);
+        let ran = refused(&home, &[]);
+        // A refusal of the file says where to look; every refusal says what for.
+        ran.fails(1, why);
+        home.run(&["user", "list"]).fails(1, why);
+        assert!(
+            !home.data().exists(),
+            "nothing is made before all is known to be good"
+        );
+    }
+    fs::write(home.path().join("consign.toml"), [0xff, 0xfe]).unwrap();
+    refused(&home, &[]).fails(1, "consign.toml");
+    fs::remove_file(home.path().join("consign.toml")).unwrap();
+    fs::create_dir(home.path().join("consign.toml")).unwrap();
+    refused(&home, &[]).fails(1, "consign.toml");
+    refused(&home, &["--config=not-there.toml"]).fails(1, "not-there.toml");
+}
+
+#[test]
+fn a_bad_flag_and_a_bad_variable_are_refused_alike() {
+    let home = Home::new();
+    for (name, value) in [
+        ("max-upload", "lots"),
+        ("max-upload", "-1"),
+        ("max-upload", "5 parsecs"),
+        ("access-lifetime", "soon"),
+        ("access-lifetime", "-1h"),
+        ("access-lifetime", "3600"),
+        ("access-lifetime", "1mo"),
+        ("access-lifetime", "999ms"),
+        ("link-lifetime", "7d 1s"),
+        ("link-lifetime", "0s"),
+        ("min-password", "many"),
+        ("min-password", "1025"),
+        ("operations-registration", "all"),
+        ("client-registration", "first"),
+        ("max-connections", "0"),
+        ("max-connections", "1e3"),
+        ("header-timeout", "0s"),
+        ("body-timeout", "0s"),
+        ("idle-timeout", "0s"),
+        ("shutdown-timeout", "-1s"),
+        ("public-url", "example.org"),
+        ("public-url", "ftp://example.org"),
+        ("public-url", "http://user@example.org"),
+        ("public-url", "http://example.org/?x"),
+        ("public-url", ""),
+        ("log", "loud"),
+    ] {
+        let flag = format!("--{name}");
+        let ran = refused(&home, &[&format!("{flag}={value}")]);
+        ran.fails(2, &flag);
+        assert!(ran.err.starts_with("error: "), "{ran:?}");
+        assert!(ran.err.lines().next().unwrap().contains(&flag), "{ran:?}");
+        let mut command = home.consign();
+        let variable = format!("CONSIGN_{}", name.to_uppercase().replace('-', "_"));
+        command
+            .args(["serve", "--listen=127.0.0.1:0"])
+            .env(variable, value);
+        run(command, "").fails(2, &flag);
+    }
+    assert!(!home.data().exists());
+}
+
+#[tokio::test]
+async fn sizes_are_taken_as_people_write_them() {
+    let home = Home::new();
+    let server = Server::on(&home, |_| {});
+    let olga = server.sign_up("olga", true).await;
+    let limit = async |server: &Server| {
+        let upload = Request::post("/upload")
+            .bearer(&olga)
+            .header("Content-Type", "multipart/form-data; boundary=x")
+            .header("Content-Length", "1000000000000000")
+            .header("Expect", "100-continue");
+        let answer = server.call(upload).await;
+        let msg = text(&answer.has_status(413).json()["msg"]);
+        let limit = msg.strip_prefix("The file is too large. At most ");
+        let limit = limit.and_then(|msg| msg.strip_suffix(" bytes are allowed."));
+        limit.unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(limit(&server).await, 5 << 30);
+    server.stop();
+    for (written, bytes) in [
+        ("4096", 4096),
+        ("100MB", 100_000_000),
+        ("100MiB", 100 << 20),
+        ("100 mib", 100 << 20),
+        ("1.5GiB", 3 << 29),
+        ("10k", 10_000),
+        ("1B", 1),
+    ] {
+        let server = Server::on(&home, |command| {
+            command.arg(format!("--max-upload={written}"));
+        });
+        assert_eq!(limit(&server).await, bytes, "{written}");
+        server.stop();
+    }
+    for (written, bytes) in [("4096", 4096), ("\"5 MB\"", 5_000_000), ("\"4096\"", 4096)] {
+        home.settings(&format!("max-upload = {written}"));
+        let server = Server::on(&home, |_| {});
+        assert_eq!(limit(&server).await, bytes, "{written}");
+        server.stop();
+    }
+}
+
+#[tokio::test]
+async fn times_are_taken_as_people_write_them() {
+    let home = Home::new();
+    let server = Server::on(&home, |_| {});
+    server.sign_up("olga", true).await;
+    let lifetime = async |server: &Server| {
+        let answer = server.login("olga", support::PASSWORD).await.is_json(200);
+        answer["expires_in"].as_u64().unwrap()
+    };
+    assert_eq!(lifetime(&server).await, 3600);
+    server.stop();
+    let written = [
+        "90s", "15m", "1h 30m", "1h30m", "2 hours", "7d", "1w", "PT90S", "1.5h", "3650d",
+    ];
+    let seconds = [
+        90,
+        900,
+        5400,
+        5400,
+        7200,
+        604_800,
+        604_800,
+        90,
+        5400,
+        315_360_000,
+    ];
+    for (written, seconds) in written.into_iter().zip(seconds) {
+        let server = Server::on(&home, |command| {
+            command.arg(format!("--access-lifetime={written}"));
+        });
+        assert_eq!(lifetime(&server).await, seconds, "{written}");
+        server.stop();
+    }
+    home.settings("access-lifetime = \"2m\"");
+    assert_eq!(lifetime(&Server::on(&home, |_| {})).await, 120);
+}
+
+#[tokio::test]
+async fn links_begin_with_the_public_url_and_last_as_long_as_is_set() {
+    let home = Home::new();
+    let server = Server::on(&home, |_| {});
+    let olga = server.sign_up("olga", true).await;
+    let carl = server.sign_up("carl", false).await;
+    server.upload(&olga, "a.docx", &DOCX.document("a")).await;
+    let request = Request::get("/generate_download_url/a.docx")
+        .bearer(&carl)
+        .header("Host", "evil.example")
+        .header("X-Forwarded-Host", "evil.example");
+    let begins = async |server: &Server, with: &str| {
+        let answer = server.call(request.clone()).await.is_json(200);
+        let link = text(&answer["download_url"]);
+        assert!(
+            link.starts_with(&format!("{with}/download_file/")),
+            "{link}"
+        );
+    };
+    begins(&server, &format!("http://{}", server.address)).await;
+    server.stop();
+    for (url, with) in [
+        ("https://files.example.org", "https://files.example.org"),
+        ("https://files.example.org/", "https://files.example.org"),
+        (
+            "http://example.org:8080/files/",
+            "http://example.org:8080/files",
+        ),
+        ("http://[::1]:5000", "http://[::1]:5000"),
+    ] {
+        let server = Server::on(&home, |command| {
+            command.args([
+                format!("--public-url={url}"),
+                "--link-lifetime=7d".to_owned(),
+            ]);
+        });
+        begins(&server, with).await;
+        let link = server.link(&carl, "a.docx").await;
+        assert!(server.opens(&link).await);
+        server.stop();
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_leads_nowhere_is_warned_of() {
+    let home = Home::new();
+    let serve = |more: &[&str]| {
+        let mut command = home.consign();
+        command.args(["serve", "--listen=0.0.0.0:0"]).args(more);
+        Server::spawn(&home, command)
+    };
+    let server = serve(&[]);
+    server.tells("set --public-url");
+    server.serves().await;
+    server.stop();
+    let server = serve(&["--public-url=https://files.example.org"]);
+    server.serves().await;
+    server.signal(rustix::process::Signal::TERM);
+    assert!(!server.end().1.contains("--public-url"));
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_told_in_a_line() {
+    let home = Home::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (listen, why) in [
+        (&*address, "in use"),
+        ("127.0.0.1", "cannot listen on 127.0.0.1: "),
+        ("127.0.0.1:70000", "cannot listen on 127.0.0.1:70000: "),
+        ("", "cannot listen on"),
+        ("no such host:80", "cannot listen on no such host:80: "),
+        ("203.0.113.1:80", "cannot listen on 203.0.113.1:80: "),
+    ] {
+        let ran = home.run(&["serve", &format!("--listen={listen}"), "--log=error"]);
+        ran.fails(1, "cannot listen on");
+        assert!(ran.err.contains(why), "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_tells_as_much_as_is_asked_for() {
+    for (level, requests) in [
+        ("error", false),
+        ("warn", false),
+        ("info", true),
+        ("trace", true),
+    ] {
+        let server = Server::with(|command| {
+            command.arg(format!("--log={level}"));
+        });
+        server.serves().await;
+        server.signal(rustix::process::Signal::TERM);
+        let (status, log) = server.end();
+        assert!(status.success());
+        assert_eq!(log.contains("/healthz"), requests, "{level}: {log}");
+        assert!(!log.contains('\x1b'), "no colours but for a terminal");
+    }
+}
