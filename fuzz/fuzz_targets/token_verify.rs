@@ -27,7 +27,10 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let verified = Purpose::ALL.map(|purpose| SIGNER.verify(purpose, token, NOW));
-    assert!(verified.iter().filter(|claims| claims.is_ok()).count() <= 1, "good for two purposes");
+    assert!(
+        verified.iter().filter(|claims| claims.is_ok()).count() <= 1,
+        "good for two purposes"
+    );
     for (purpose, claims) in Purpose::ALL.into_iter().zip(verified) {
         if let Ok(claims) = claims {
             let again = SIGNER.sign(purpose, &claims).expect("it was signed before");

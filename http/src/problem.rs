@@ -164,7 +164,10 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
             S::PAYLOAD_TOO_LARGE,
             format!("The file is too large. At most {limit} bytes are allowed."),
         ),
-        ErrorKind::Incomplete => Problem::new(S::BAD_REQUEST, "The request body is incomplete"),
+        ErrorKind::Incomplete => Problem::new(
+            S::BAD_REQUEST,
+            "The request body is incomplete or malformed",
+        ),
         ErrorKind::Busy => Problem::new(
             S::SERVICE_UNAVAILABLE,
             "The server is busy, try again later",

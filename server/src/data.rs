@@ -6,6 +6,7 @@ use std::{
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use consign_core::{
@@ -14,7 +15,7 @@ use consign_core::{
 };
 use consign_storage_fs::{FsBlobs, FsKeys};
 use consign_storage_redb::{OpenError, RedbStore};
-use tokio::task;
+use tokio::{sync::Mutex, task};
 
 /// Whom tokens and links say they are from.
 const ISSUER: &str = "consign";
@@ -25,6 +26,7 @@ pub(crate) struct Installation {
     pub(crate) consign: Consign,
     pub(crate) keys: FsKeys,
     pub(crate) signer: JwtSigner,
+    pub(crate) rotating: Arc<Mutex<()>>,
 }
 
 /// Why there is no installation.
@@ -59,6 +61,7 @@ impl Installation {
             consign: Consign::new(parts, settings),
             keys,
             signer,
+            rotating: Arc::default(),
         })
     }
 }

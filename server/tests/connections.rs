@@ -206,7 +206,7 @@ async fn a_body_that_stops_coming_is_not_waited_for() {
         let answer = soon(stalled.next("POST"))
             .await
             .expect("the client is told");
-        answer.is_problem(400, "The request body is incomplete");
+        answer.is_problem(400, "The request body is incomplete or malformed");
         assert!(soon(stalled.is_closed()).await);
     }
     assert!(server.files(&olga).await.is_empty());

@@ -108,16 +108,19 @@ impl Administration {
         Ok(files.events(after, limit.max(1)).await?)
     }
 
-    /// Removes stages that nobody has appended to, and blobs that no file references, for at least
-    /// `grace`. One that cannot be removed is counted, and does not stop the rest. Safe beside uploads on any number of nodes as long as no upload takes longer than
-    /// `grace` between two of its chunks, or from publishing to its answer. `progress` is called now
-    /// and then.
+    /// Removes stages that nobody has appended to, and blobs that no file references, for longer
+    /// than `grace`. One that cannot be removed is counted, and does not stop the rest. `progress` is
+    /// called now and then.
+    ///
+    /// What this service's own uploads hold is left alone, whatever the grace. Uploads through
+    /// another service over the same stores (another node, another process) are safe as long as none
+    /// takes longer than `grace` between two of its chunks, or from publishing to its answer.
     pub async fn sweep(
         &self,
         grace: Duration,
         mut progress: impl FnMut(&SweepReport) + Send,
     ) -> Result<SweepReport, Error> {
-        let parts = self.consign.parts();
+        let (parts, held) = (self.consign.parts(), &self.consign.0.held);
         let before = parts.clock.now() - grace;
         let mut report = SweepReport::default();
         let mut after = None;
@@ -125,7 +128,7 @@ impl Administration {
             let page = parts.blobs.stages(after, SWEEP_PAGE).await?;
             for stage in &page.items {
                 report.stages_seen += 1;
-                if stage.modified < before {
+                if stage.modified < before && !held.holds_stage(stage.id) {
                     match parts.blobs.abort(stage.id).await {
                         Ok(()) => report.stages_removed += 1,
                         Err(error) => report.failed(&stage.id, &error),
@@ -143,7 +146,11 @@ impl Administration {
             let page = parts.blobs.keys(after, SWEEP_PAGE).await?;
             for blob in &page.items {
                 report.blobs_seen += 1;
-                if blob.modified < before && !parts.files.references(blob.key).await? {
+                // Asked in this order: what is no longer held is referenced, if ever it will be.
+                if blob.modified < before
+                    && !held.holds_blob(blob.key)
+                    && !parts.files.references(blob.key).await?
+                {
                     match parts.blobs.delete(blob.key).await {
                         Ok(()) => {
                             report.blobs_removed += 1;

@@ -62,7 +62,15 @@ impl Consign {
         parts.intake.check_name(&name)?;
         let check_head = |head: &[u8]| Ok(parts.intake.check_head(&name, head)?);
         let limit = self.settings().max_upload;
-        let received = receive(&parts.blobs, body, limit, intake::HEAD_LEN, check_head).await?;
+        let received = receive(
+            &parts.blobs,
+            &self.0.held,
+            body,
+            limit,
+            intake::HEAD_LEN,
+            check_head,
+        )
+        .await?;
         let (received, verdict) = self.inspect(received, name.clone()).await?;
         let media_type = match self.settle(verdict, &permit).await {
             Ok(media_type) => media_type,
@@ -165,6 +173,7 @@ impl Consign {
     async fn finish(&self, received: Received, entry: FileEntry) -> Result<File, Error> {
         let parts = self.parts();
         let blob = entry.blob;
+        let _hold = self.0.held.hold_blob(blob);
         received.publish(blob).await?;
         // An error leaves the bytes to the sweeper: whether the catalogue took the file is not known.
         match parts.files.apply(Change::AddFile(entry)).await? {

@@ -23,7 +23,7 @@ use crate::{
     intake::Intake,
     password::PasswordHasher,
     random::Entropy,
-    store::{BlobStore, FileStore, UserStore},
+    store::{BlobStore, FileStore, Held, UserStore},
     time::Clock,
     token::TokenSigner,
 };
@@ -42,6 +42,7 @@ struct Inner {
     parts: Parts,
     settings: Settings,
     inspecting: Arc<Semaphore>,
+    held: Held,
 }
 
 impl Consign {
@@ -61,6 +62,7 @@ impl Consign {
             parts,
             settings,
             inspecting: Arc::new(Semaphore::new(cores)),
+            held: Held::default(),
         }))
     }
 

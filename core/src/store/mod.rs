@@ -4,12 +4,14 @@
 
 mod blobs;
 mod files;
+mod held;
 mod receive;
 mod users;
 
 pub use self::{
     blobs::{BlobInfo, BlobStore, ByteStream, ReadGrant, Stage, StageInfo},
     files::{Change, FileStore, Outcome},
+    held::{Held, Hold},
     receive::{BodyError, Received, StagedContent, body, receive},
     users::{Insert, InsertGuard, Update, UserStore},
 };

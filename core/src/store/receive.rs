@@ -14,7 +14,7 @@ use futures_util::stream;
 use sha2::{Digest, Sha256 as Hasher};
 use tokio::{runtime::Handle, task};
 
-use super::{BlobStore, BoxError, Stage, StoreError};
+use super::{BlobStore, BoxError, Held, Hold, Stage, StoreError};
 use crate::{
     error::{Error, ErrorKind},
     file::Sha256,
@@ -45,13 +45,14 @@ pub fn body(bytes: impl Into<Bytes>) -> impl Stream<Item = Result<Bytes, BodyErr
 ///
 /// `check_head` sees the first `head_len` bytes (all of a shorter body) while the rest arrives, and
 /// may end it. On an error nothing is left when it returns; when the future or the returned value is
-/// dropped, the stage is aborted in the background.
+/// dropped, the stage is aborted in the background. Until then it is `held`.
 ///
 /// # Errors
 /// [`ErrorKind::TooLarge`] beyond `limit` bytes, [`ErrorKind::Incomplete`] when the body ends
 /// early, what `check_head` gave, and the store's own.
 pub async fn receive<S>(
     blobs: &Arc<dyn BlobStore>,
+    held: &Held,
     body: S,
     limit: u64,
     head_len: usize,
@@ -60,7 +61,7 @@ pub async fn receive<S>(
 where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
-    let mut received = Received::begin(Arc::clone(blobs)).await?;
+    let mut received = Received::begin(Arc::clone(blobs), held.clone()).await?;
     match fill(&mut received, body, limit, head_len, check_head).await {
         Ok(()) => Ok(received),
         Err(error) => {
@@ -123,11 +124,12 @@ pub struct Received {
 impl Received {
     /// Begun in a task of its own: wherever the future is dropped, nobody but its task knows yet
     /// whether there is a stage, and what the task gives is then dropped, and so aborted, too.
-    async fn begin(blobs: Arc<dyn BlobStore>) -> Result<Self, Error> {
+    async fn begin(blobs: Arc<dyn BlobStore>, held: Held) -> Result<Self, Error> {
         let begin = async move {
             let stage = blobs.begin().await?;
             let abort = AbortOnDrop {
                 stage: Some(stage.id()),
+                _hold: held.hold_stage(stage.id()),
                 blobs,
                 runtime: Handle::current(),
             };
@@ -221,6 +223,7 @@ struct AbortOnDrop {
     blobs: Arc<dyn BlobStore>,
     stage: Option<StageId>,
     runtime: Handle,
+    _hold: Hold,
 }
 
 impl Drop for AbortOnDrop {

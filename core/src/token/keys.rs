@@ -56,17 +56,16 @@ impl KeyRing {
         Ok(ring)
     }
 
-    /// The ring with a new current key. The present one verifies for `overlap` longer; those whose
-    /// time is over are dropped, and the oldest beyond [`KeyRing::MAX_KEYS`].
+    /// The ring with a new current key. Those before it verify for `overlap` longer, or for what is
+    /// left of their own time; those whose time is over are dropped, and the oldest beyond
+    /// [`KeyRing::MAX_KEYS`].
     #[must_use]
     pub fn rotated(&self, entropy: &dyn Entropy, now: Timestamp, overlap: Duration) -> Self {
-        let mut retired = vec![(self.current.clone(), now + overlap)];
-        retired.extend(
-            self.retired
-                .iter()
-                .filter(|(_, until)| *until > now)
-                .cloned(),
-        );
+        let end = now + overlap;
+        let mut retired = vec![(self.current.clone(), end)];
+        let before = self.retired.iter();
+        retired.extend(before.map(|(key, until)| (key.clone(), end.min(*until))));
+        retired.retain(|(_, until)| *until > now);
         retired.truncate(Self::MAX_KEYS - 1);
         let mut current = SigningKey::generate(entropy, now);
         while retired.iter().any(|(key, _)| key.id == current.id) {
@@ -233,6 +232,11 @@ mod tests {
         assert_eq!(second.retired()[0].1, start + hour);
         let third = second.rotated(&OsEntropy, start + hour, hour);
         assert_eq!(third.retired().len(), 1, "the first key's time is over");
+        let ended = second.rotated(&OsEntropy, start, Duration::ZERO);
+        assert!(
+            ended.retired().is_empty(),
+            "no overlap ends all keys before"
+        );
         let mut many = third;
         for _ in 0..40 {
             many = many.rotated(&OsEntropy, start, hour);

@@ -8,7 +8,7 @@ use consign_core::{
     password::Password,
     random::OsEntropy,
     time::{Clock, SystemClock, Timestamp},
-    token::{KeyRing, KeySource},
+    token::KeySource,
 };
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
@@ -195,14 +195,10 @@ async fn only_version(administration: &Administration, name: &str) -> Result<Fil
 }
 
 async fn rotate_keys(installation: &Installation, overlap: Duration) -> Result<String, Failure> {
+    // One at a time: a key that another rotation adds meanwhile would be lost.
+    let _alone = installation.rotating.lock().await;
     let before = installation.keys.load().await?;
-    let now = SystemClock.now();
-    let after = before.rotated(&OsEntropy, now, overlap);
-    // Who ends the present key's tokens means those of the keys before it too.
-    let retired = after.retired().iter();
-    let retired = retired.map(|(key, until)| (key.clone(), (*until).min(now + overlap)));
-    let retired = retired.filter(|(_, until)| *until > now).collect();
-    let after = KeyRing::new(after.current().clone(), retired)?;
+    let after = before.rotated(&OsEntropy, SystemClock.now(), overlap);
     installation.keys.save(&after).await?;
     installation.signer.replace(&after);
     Ok(format!(

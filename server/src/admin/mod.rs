@@ -4,9 +4,14 @@
 mod execute;
 mod socket;
 
-use std::io::{self, Write};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::MetadataExt,
+};
 
 use consign_core::user::{Email, Role, Status, Username};
+use rustix::process;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -87,6 +92,7 @@ pub(crate) async fn run(folder: Folder, request: Request) -> Result<(), BoxError
         if let Some(stream) = socket::connect(&paths).await? {
             return socket::forward(stream, &request, lines).await;
         }
+        only_owner(&paths)?;
         match Installation::open(&config.data, config.settings).await {
             Ok(installation) => execute::execute(&installation, request, lines).await,
             // It has come up since, or is going down.
@@ -101,6 +107,22 @@ pub(crate) async fn run(folder: Folder, request: Request) -> Result<(), BoxError
     let (carried_out, printed) = tokio::join!(carried_out, print(answer));
     carried_out?;
     printed
+}
+
+/// Another user, root before all, would leave files in the folder that its server cannot open.
+fn only_owner(paths: &Paths) -> Result<(), BoxError> {
+    let (owner, caller) = (
+        fs::metadata(&paths.folder)?.uid(),
+        process::geteuid().as_raw(),
+    );
+    if owner == caller {
+        return Ok(());
+    }
+    let folder = paths.folder.display();
+    Err(
+        format!("{folder} belongs to user {owner}: run this as that user, or start the server")
+            .into(),
+    )
 }
 
 async fn print(mut answer: mpsc::Receiver<Line>) -> Result<(), BoxError> {

@@ -66,6 +66,34 @@ async fn an_upload_can_be_dropped_wherever_it_waits() {
     }
 }
 
+/// Whatever its grace, and wherever the upload is, once its stage is known.
+#[tokio::test]
+async fn a_sweep_leaves_alone_what_a_running_upload_holds() {
+    for (n, step) in steps().await.into_iter().enumerate() {
+        if step.starts_with("begin") {
+            continue;
+        }
+        let world = World::new();
+        let op = world.newcomer("op", Role::Operations).await;
+        let ann = world.newcomer("ann", Role::Client).await;
+        world.rig.hold_nth(n);
+        let permit = world.consign.permit_upload(&op).unwrap();
+        let body = world.rig.body(chunks());
+        let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
+        world.rig.reached_by(&mut upload).await;
+        world.clock.advance(DAY);
+        let administration = world.consign.administration();
+        let swept = administration.sweep(Duration::ZERO, |_| ()).await.unwrap();
+        let removed = swept.stages_removed + swept.blobs_removed + swept.failures;
+        assert_eq!(removed, 0, "swept at step {n}, {step}");
+        world.rig.release();
+        upload.await.unwrap();
+        let link = world.link(&ann, "a.docx").await;
+        let received = world.download(&link.token).await.unwrap();
+        assert_eq!(received, chunks().concat(), "swept at step {n}, {step}");
+    }
+}
+
 /// Dropped when it was polled once and never again, and where no runtime is entered any more.
 #[test]
 fn an_upload_can_be_dropped_outside_the_runtime() {

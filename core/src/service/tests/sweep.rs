@@ -117,7 +117,7 @@ async fn an_upload_that_goes_on_is_not_swept() {
     let world = World::new();
     let op = world.newcomer("op", Role::Operations).await;
     let clock = Arc::clone(&world.clock);
-    let administration = world.consign.administration();
+    let administration = world.other(|_, _| ()).administration();
     let body = stream::iter(0..6).then(|_| {
         let (clock, administration) = (Arc::clone(&clock), administration.clone());
         async move {
@@ -140,7 +140,7 @@ async fn an_upload_beyond_the_grace_fails_and_loses_nothing_else() {
     let world = World::new();
     let op = world.newcomer("op", Role::Operations).await;
     let clock = Arc::clone(&world.clock);
-    let administration = world.consign.administration();
+    let administration = world.other(|_, _| ()).administration();
     let late = async move {
         clock.advance(DAY * 2);
         administration.sweep(DAY, |_| ()).await.unwrap();

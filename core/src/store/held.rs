@@ -1,0 +1,67 @@
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::id::{BlobKey, StageId};
+
+/// The stages and blobs that running uploads hold, so that a sweep of the same service leaves them
+/// alone whatever its grace. Clones share what they hold.
+#[derive(Clone, Debug, Default)]
+pub struct Held(Arc<Mutex<HashSet<Item>>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Item {
+    Stage(StageId),
+    Blob(BlobKey),
+}
+
+impl Held {
+    /// Holds a stage until the value is dropped.
+    pub fn hold_stage(&self, id: StageId) -> Hold {
+        self.hold(Item::Stage(id))
+    }
+
+    /// Holds a blob until the value is dropped: from before it is published until the catalogue
+    /// has said whether it references it.
+    pub fn hold_blob(&self, key: BlobKey) -> Hold {
+        self.hold(Item::Blob(key))
+    }
+
+    /// Whether a running upload holds the stage.
+    pub fn holds_stage(&self, id: StageId) -> bool {
+        self.items().contains(&Item::Stage(id))
+    }
+
+    /// Whether a running upload holds the blob. When none does, its reference, if there is one, is in
+    /// the catalogue already.
+    pub fn holds_blob(&self, key: BlobKey) -> bool {
+        self.items().contains(&Item::Blob(key))
+    }
+
+    fn hold(&self, item: Item) -> Hold {
+        self.items().insert(item);
+        Hold {
+            held: self.clone(),
+            item,
+        }
+    }
+
+    /// The set is whole between any two calls, so a panic elsewhere does not spoil it.
+    fn items(&self) -> MutexGuard<'_, HashSet<Item>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Holds one stage or blob.
+#[derive(Debug)]
+pub struct Hold {
+    held: Held,
+    item: Item,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.held.items().remove(&self.item);
+    }
+}
