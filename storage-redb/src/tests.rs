@@ -132,7 +132,10 @@ async fn what_changes_nothing_needs_no_commit() {
         username: sample_user(1, Role::Client).username,
         ..sample_user(2, Role::Client)
     };
-    let refused = bench.ask_insert(namesake).await.await.unwrap();
+    let refused = bench
+        .store
+        .insert(namesake, InsertGuard::None, vec![])
+        .await;
     assert_eq!(refused.unwrap(), Insert::UsernameTaken);
     assert_eq!(bench.store.commits(), 1);
 }
