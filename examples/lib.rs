@@ -1,2 +1,3 @@
-//! Applications made of Consign, one a file. The README's is here too, so that it is compiled.
-#![doc = include_str!("../README.md")]
+//! Applications made of Consign, one a file.
+// The README's example is compiled as one of its own.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]

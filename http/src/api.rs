@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Buf;
-use consign_core::{Actor, Consign};
+use consign_core::{Actor, Consign, ErrorKind};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 
@@ -82,7 +82,7 @@ impl Api {
             Ok(Err(failure)) => Err(failure),
             Err(_) => {
                 tracing::error!("a handler panicked");
-                Err(consign_core::ErrorKind::Internal.into())
+                Err(ErrorKind::Internal.into())
             }
         };
         let mut response = failure.unwrap_or_else(|failure: Failure| {
@@ -96,7 +96,12 @@ impl Api {
         }
         // The pattern, never the path: a path can hold a secret.
         tracing::info!(
-            method = %head.method,
+            // An extension method can be as long as a client likes.
+            method = head
+                .method
+                .as_str()
+                .get(..16)
+                .unwrap_or(head.method.as_str()),
             route = route.map_or("-", |(route, _)| route.path),
             status = response.status().as_u16(),
             micros = started.elapsed().as_micros() as u64,
@@ -155,7 +160,10 @@ impl Inner {
     }
 
     async fn health(&self) -> Result<Response<Body>, Failure> {
-        self.consign.check().await?;
+        // Whatever is wrong with a store, it does not answer as it should.
+        if let Err(error) = self.consign.check().await {
+            return Err(consign_core::Error::new(ErrorKind::Unavailable, error).into());
+        }
         Ok(json::response(
             StatusCode::OK,
             &serde_json::json!({"status": "ok"}),

@@ -23,6 +23,12 @@ pub(crate) async fn read<T: DeserializeOwned>(
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, msg).into());
     }
     let bytes = body.read(MAX_LEN).await?;
+    // serde would take an array for the members in their order.
+    let object = bytes.trim_ascii_start().starts_with(b"{");
+    if !object && serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok() {
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid JSON");
+        return Err(problem.with_detail("it is not an object").into());
+    }
     // What serde says of the error may repeat what was sent, so it is not passed on.
     serde_json::from_slice(&bytes).map_err(|error| {
         let place = format!("at line {}, column {}", error.line(), error.column());

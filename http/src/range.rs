@@ -81,8 +81,9 @@ pub(crate) struct ByteRanges {
 impl ByteRanges {
     /// Frames `ranges` of a representation of `len` bytes and the given media type.
     ///
-    /// The boundary is these 16 bytes in hexadecimal. They must be random, made anew for each
-    /// response: then no uploaded file can hold the boundary, and it needs no checking.
+    /// The boundary is these 16 bytes in hexadecimal. Nobody may be able
+    /// to know them before a file is made: then no file can hold the boundary, and it needs no
+    /// checking. A file's own digest is such a value.
     pub(crate) fn new(
         boundary: [u8; 16],
         media_type: &HeaderValue,

@@ -109,7 +109,18 @@ fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Unopened {
     Unopened::Failed(error.into())
 }
 
+/// Makes the folder if it is missing, and its name durable: without it a power cut can take the
+/// folder with everything in it. The name may be another process's, made a moment before it died.
 fn create_folder(folder: &Path) -> io::Result<()> {
+    make_folder(folder)?;
+    let folder = folder.canonicalize()?;
+    match folder.parent() {
+        Some(parent) => fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             if fs::metadata(folder)?.is_dir() {

@@ -364,7 +364,7 @@ enum Operations {
     First,
     /// Anyone
     Open,
-    /// Nobody
+    /// Only those invited by an operations user
     Closed,
 }
 
@@ -383,7 +383,7 @@ impl From<Operations> for OperationsRegistration {
 enum Clients {
     /// Anyone
     Open,
-    /// Nobody
+    /// Only those invited by an operations user
     Closed,
 }
 

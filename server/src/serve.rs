@@ -153,6 +153,7 @@ async fn sweep_now_and_then(installation: Installation) {
                 stages = report.stages_removed,
                 blobs = report.blobs_removed,
                 bytes = report.bytes_removed,
+                failures = report.failures,
                 "swept"
             ),
             Err(error) => tracing::warn!(%error, "sweeping failed"),
@@ -192,7 +193,7 @@ fn bounded(connections: usize, files: Option<u64>) -> usize {
     connections.min(room)
 }
 
-fn log_to_stderr(log: Log) {
+pub(crate) fn log_to_stderr(log: Log) {
     let level = match log {
         Log::Error => tracing::Level::ERROR,
         Log::Warn => tracing::Level::WARN,

@@ -94,8 +94,18 @@ impl Consign {
         by: Option<&Actor>,
     ) -> Result<User, Error> {
         let guard = self.registration_guard(registration.role, by).await?;
-        let author = by.map_or(Author::Anonymous, |actor| Author::User(actor.user.id));
-        self.add_user(registration, guard, author).await
+        let user = self.new_user(registration).await?;
+        let author = match by {
+            None => Author::Anonymous,
+            Some(actor) => {
+                let (id, epoch) = (actor.user.id, actor.user.session_epoch);
+                // The hash may have waited for its turn. Whoever was logged out, disabled or given
+                // another role meanwhile has not invited.
+                self.present(id, epoch).await?;
+                Author::User(id)
+            }
+        };
+        self.insert(user, guard, author).await
     }
 
     /// Signs a user in.
@@ -209,12 +219,8 @@ impl Consign {
         (expires_at, claims)
     }
 
-    pub(super) async fn add_user(
-        &self,
-        registration: Registration,
-        guard: InsertGuard,
-        by: Author,
-    ) -> Result<User, Error> {
+    /// The user that a registration asks for, if it is in order.
+    pub(super) async fn new_user(&self, registration: Registration) -> Result<User, Error> {
         let parts = self.parts();
         let username = Username::try_from(registration.username)
             .map_err(|cause| Error::new(ErrorKind::InvalidUsername, cause))?;
@@ -225,7 +231,7 @@ impl Consign {
         if parts.users.by_username(&username).await?.is_some() {
             return Err(ErrorKind::UsernameTaken.into());
         }
-        let user = User {
+        Ok(User {
             id: UserId::random(&*parts.entropy),
             username,
             email,
@@ -234,7 +240,15 @@ impl Consign {
             password: parts.hasher.hash(registration.password).await?,
             session_epoch: 0,
             created_at: parts.clock.now(),
-        };
+        })
+    }
+
+    pub(super) async fn insert(
+        &self,
+        user: User,
+        guard: InsertGuard,
+        by: Author,
+    ) -> Result<User, Error> {
         let kind = EventKind::UserRegistered {
             user: user.id,
             role: user.role,
@@ -244,7 +258,8 @@ impl Consign {
             by,
             kind,
         };
-        match parts.users.insert(user.clone(), guard, vec![event]).await? {
+        let users = &self.parts().users;
+        match users.insert(user.clone(), guard, vec![event]).await? {
             Insert::Done => Ok(user),
             Insert::GuardFailed => Err(ErrorKind::Forbidden(Action::RegisterOperations).into()),
             Insert::UsernameTaken => Err(ErrorKind::UsernameTaken.into()),

@@ -31,8 +31,9 @@ impl Administration {
     /// Adds a user, whatever the settings say about registration.
     pub async fn add_user(&self, registration: Registration) -> Result<User, Error> {
         let consign = &self.consign;
+        let user = consign.new_user(registration).await?;
         consign
-            .add_user(registration, InsertGuard::None, Author::Administrator)
+            .insert(user, InsertGuard::None, Author::Administrator)
             .await
     }
 

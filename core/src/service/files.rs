@@ -175,13 +175,19 @@ impl Consign {
         let blob = entry.blob;
         let _hold = self.0.held.hold_blob(blob);
         received.publish(blob).await?;
-        // An error leaves the bytes to the sweeper: whether the catalogue took the file is not known.
-        match parts.files.apply(Change::AddFile(entry)).await? {
-            Outcome::Added(file) => Ok(file),
-            outcome => {
+        let refused = match parts.files.apply(Change::AddFile(entry)).await {
+            Ok(Outcome::Added(file)) => return Ok(file),
+            Ok(outcome) => {
                 let taken = format!("the catalogue did not add a file: {outcome:?}");
-                Err(Error::new(ErrorKind::Internal, taken))
+                Error::new(ErrorKind::Internal, taken)
             }
+            Err(error @ (StoreError::Full(_) | StoreError::Busy)) => error.into(),
+            // Whether the catalogue took the file is not known: the sweeper will see.
+            Err(error) => return Err(error.into()),
+        };
+        if let Err(error) = parts.blobs.delete(blob).await {
+            tracing::warn!(%blob, %error, "refused bytes remain; the sweeper will remove them");
         }
+        Err(refused)
     }
 }

@@ -28,6 +28,10 @@ use crate::{
     token::TokenSigner,
 };
 
+/// Inspections at once at most, however many cores there are: each keeps a blocking thread that waits
+/// for others of the same pool.
+const MAX_INSPECTIONS: usize = 16;
+
 /// Hands files to people safely.
 ///
 /// Cheap to clone; clones are one service. Its methods ask for the value that proves the caller may
@@ -58,10 +62,11 @@ impl Consign {
     pub fn new(parts: Parts, mut settings: Settings) -> Self {
         settings.link_lifetime = settings.link_lifetime.min(Self::MAX_LINK_LIFETIME);
         let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+        let inspections = cores.min(MAX_INSPECTIONS);
         Self(Arc::new(Inner {
             parts,
             settings,
-            inspecting: Arc::new(Semaphore::new(cores)),
+            inspecting: Arc::new(Semaphore::new(inspections)),
             held: Held::default(),
         }))
     }

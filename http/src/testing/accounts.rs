@@ -285,14 +285,16 @@ pub async fn who_cannot_sign_in_is_not_told_why(start: &Start) {
 pub async fn what_is_no_json_object_is_refused(start: &Start) {
     let site = Site::new(start).await;
     let deep = format!("{{\"username\":{}", "[".repeat(50_000));
-    let bodies: [&[u8]; 16] = [
+    let bodies: [&[u8]; 18] = [
         b"",
         b"{",
         b"null",
         b"true",
         b"\"text\"",
         b"[]",
+        b"[\"a\",\"secret phrase\"]",
         b"[\"a\",\"a@example.org\",\"password\"]",
+        b" [\"a\",\"a@example.org\",\"secret phrase\",true]",
         b"{\"username\":1,\"password\":\"secret phrase\"}",
         b"{\"username\":[\"a\"],\"password\":\"secret phrase\"}",
         b"{\"username\":\"a\",\"username\":\"b\",\"password\":\"secret phrase\"}",

@@ -42,7 +42,9 @@ fn a_store_that_fails_is_told_without_its_words() {
         for (error, status, later) in errors {
             for fault in [&users, &files, &blobs] {
                 fault.set(Some(error));
-                let mut answers = vec![room.get("/healthz", "").await];
+                let health = room.get("/healthz", "").await;
+                assert_eq!(health.status, 503, "whatever is wrong with a store");
+                let mut answers = vec![];
                 if std::ptr::eq(fault, &users) {
                     answers.push(room.post_json("/login", "", login.clone()).await);
                     answers.push(room.post_json("/register", "", other.clone()).await);

@@ -224,6 +224,12 @@ async fn sweep(
             }
         })
         .await?;
+    if report.failures > 0 {
+        let failures = report.failures;
+        return Err(Failure(format!(
+            "{failures} of what was to be removed could not be; the log says why"
+        )));
+    }
     Ok(format!(
         "{} of {} unfinished upload(s) and {} of {} stored file(s), {} bytes, are removed",
         report.stages_removed,

@@ -66,6 +66,30 @@ async fn an_upload_can_be_dropped_wherever_it_waits() {
     }
 }
 
+#[tokio::test]
+async fn a_full_catalogue_leaves_no_bytes_behind() {
+    let world = World::new();
+    let op = world.newcomer("op", Role::Operations).await;
+    world.rig.fill_at("apply");
+    let refused = world.upload(&op, "a.docx", b"bytes").await;
+    assert_eq!(refusal(refused), Full);
+    assert_nothing(world.kept().await, "after a full catalogue");
+}
+
+#[tokio::test]
+async fn whoever_may_no_longer_invite_when_the_hash_is_made_has_not_invited() {
+    let world = World::new();
+    let op = world.newcomer("op", Role::Operations).await;
+    // As an administrator does while the invitation waits for its hash.
+    world
+        .rig
+        .rewrite_users(|user| user.status = crate::user::Status::Disabled);
+    let invited = world
+        .consign
+        .register(registration("mole", Role::Operations), Some(&op));
+    assert_eq!(refusal(invited.await), InvalidToken);
+}
+
 /// Whatever its grace, and wherever the upload is, once its stage is known.
 #[tokio::test]
 async fn a_sweep_leaves_alone_what_a_running_upload_holds() {

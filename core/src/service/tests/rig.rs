@@ -47,6 +47,7 @@ enum At {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     Fail,
+    Fill,
     Hold,
 }
 
@@ -59,6 +60,11 @@ impl Rig {
     /// Fails every step of this name.
     pub fn fail_at(&self, name: &'static str) {
         self.arm(Some((At::Named(name), Fault::Fail)));
+    }
+
+    /// Answers that the store is full at every step of this name.
+    pub fn fill_at(&self, name: &'static str) {
+        self.arm(Some((At::Named(name), Fault::Fill)));
     }
 
     /// Halts at the step of this number, counted from now, until [`release`](Self::release).
@@ -134,6 +140,7 @@ impl Rig {
         };
         match fault {
             Some(Fault::Fail) => return Err(StoreError::Unavailable("rigged".into())),
+            Some(Fault::Fill) => return Err(StoreError::Full("rigged".into())),
             Some(Fault::Hold) => {
                 self.reached.notify_one();
                 self.release.notified().await;
