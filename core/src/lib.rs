@@ -65,7 +65,7 @@
 //!   [`memory`] implements them for tests, other crates for good; `testing` checks them.
 //! - [`token`], [`password`] and [`intake`] have a trait and a default each; so have [`time`] and
 //!   [`random`], for tests to take hold of.
-//! - [`user`], [`file`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
+//! - [`user`], [`mod@file`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
 //!   who may do what.
 //! - [`Error`] says what went wrong: its [`ErrorKind`] to the caller, its sources to the operator.
 //!
