@@ -36,7 +36,7 @@ struct Failure(String);
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self(crate::chain(&ErrorRef(&error)))
+        Self(crate::chain(&error))
     }
 }
 
@@ -302,20 +302,4 @@ fn day(time: Timestamp) -> String {
     let secs = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let time = jiff::Timestamp::from_second(secs).unwrap_or(jiff::Timestamp::MAX);
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// Lends an error to where a trait object is wanted.
-#[derive(Debug)]
-struct ErrorRef<'e, E>(&'e E);
-
-impl<E: Display> Display for ErrorRef<'_, E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl<E: std::error::Error> std::error::Error for ErrorRef<'_, E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
 }
