@@ -66,7 +66,7 @@
 //! - [`token`], [`password`] and [`intake`] have a trait and a default each; so have [`time`] and
 //!   [`random`], for tests to take hold of.
 //! - [`user`], [`mod@file`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
-//!   who may do what.
+//!   who may do what, [`quota`] how much of it.
 //! - [`Error`] says what went wrong: its [`ErrorKind`] to the caller, its sources to the operator.
 //!
 //! It knows no HTTP, no framework and no disk. It needs a tokio runtime.
@@ -89,6 +89,7 @@ pub mod intake;
 pub mod memory;
 pub mod password;
 pub mod policy;
+pub mod quota;
 pub mod random;
 mod service;
 pub mod store;

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use consign_core::{
     event::Recorded,
     file::{File, FileEntry, FileName, Seq},
-    id::{BlobKey, FileId},
+    id::{BlobKey, FileId, UserId},
+    quota::{Quota, Usage},
     store::{Change, FileStore, Outcome, Page, StoreError},
 };
 use redb::{ReadTransaction, ReadableTable};
@@ -13,7 +14,7 @@ use crate::{
     RedbStore,
     fault::Fault,
     record,
-    schema::{self, BLOBS, EVENTS, FILE_IDS, FILE_NAMES, FILES, LAST_FILE, Tables},
+    schema::{self, BLOBS, EVENTS, FILE_IDS, FILE_NAMES, FILES, LAST_FILE, Tables, USAGE},
     writer::Verdict,
 };
 
@@ -50,6 +51,10 @@ impl FileStore for RedbStore {
 
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
         self.point(|snapshot| Ok(snapshot.open_table(BLOBS)?.get(key.as_bytes())?.is_some()))
+    }
+
+    async fn usage(&self, user: UserId) -> Result<Usage, StoreError> {
+        self.point(|snapshot| schema::usage(&snapshot.open_table(USAGE)?, user))
     }
 
     async fn events(
@@ -111,7 +116,7 @@ fn events(
 impl Tables<'_> {
     fn apply(&mut self, change: &Change) -> Result<Verdict<Outcome>, Fault> {
         let verdict = match change {
-            Change::AddFile(entry) => self.add_file(entry)?,
+            Change::AddFile { entry, quota } => self.add_file(entry, quota)?,
             Change::RemoveFile { id, .. } => self.remove_file(*id)?,
             unknown => {
                 let text = format!("this store cannot make the change {unknown:?}");
@@ -124,16 +129,21 @@ impl Tables<'_> {
         Ok(verdict)
     }
 
-    fn add_file(&mut self, entry: &FileEntry) -> Result<Verdict<Outcome>, Fault> {
+    fn add_file(&mut self, entry: &FileEntry, quota: &Quota) -> Result<Verdict<Outcome>, Fault> {
         let (id, blob) = (entry.id.as_bytes(), entry.blob.as_bytes());
         if self.file_ids.get(id)?.is_some() || self.blobs.get(blob)?.is_some() {
             return Ok(Verdict::Unchanged(Outcome::Exists));
+        }
+        let usage = schema::usage(&self.usage, entry.uploaded_by)?;
+        if !quota.allows(usage.plus(Usage::file(entry.size))) {
+            return Ok(Verdict::Unchanged(Outcome::OverQuota));
         }
         let seq = self.next(LAST_FILE)?;
         self.files.insert(seq, record::file(entry)?.as_slice())?;
         self.file_ids.insert(id, seq)?;
         self.file_names.insert((entry.name.as_str(), seq), ())?;
         self.blobs.insert(blob, seq)?;
+        self.count(entry)?;
         let entry = entry.clone();
         Ok(Verdict::Changed(Outcome::Added(File { seq, entry })))
     }
@@ -147,6 +157,7 @@ impl Tables<'_> {
         self.file_names
             .remove((file.entry.name.as_str(), file.seq))?;
         self.blobs.remove(file.entry.blob.as_bytes())?;
+        self.discount(&file.entry)?;
         Ok(Verdict::Changed(Outcome::Removed(file)))
     }
 }

@@ -17,7 +17,7 @@
 //!
 //! let name = FileName::from_upload("Q3 report.xlsx")?;
 //! let outcome = store
-//!     .apply(Change::AddFile(FileEntry {
+//!     .apply(Change::add(FileEntry {
 //!         id: FileId::random(&OsEntropy),
 //!         blob: BlobKey::random(&OsEntropy),
 //!         name: name.clone(),

@@ -1,7 +1,10 @@
+use std::collections::HashMap;
+
 use consign_core::{
     event::Event,
-    file::{File, Seq},
+    file::{File, FileEntry, Seq},
     id::{FileId, UserId},
+    quota::Usage,
     store::StoreError,
     user::User,
 };
@@ -35,12 +38,14 @@ pub(crate) const FILE_NAMES: TableDefinition<'_, (&str, Seq), ()> =
     TableDefinition::new("file_names");
 /// The position of the file that has its bytes under each key.
 pub(crate) const BLOBS: TableDefinition<'_, Id, Seq> = TableDefinition::new("blobs");
+/// How many files each user has uploaded, and their bytes; those alone who have any.
+pub(crate) const USAGE: TableDefinition<'_, Id, (u64, u128)> = TableDefinition::new("usage");
 /// The trail by position.
 pub(crate) const EVENTS: TableDefinition<'_, Seq, Record> = TableDefinition::new("events");
 
 /// The version of all this and of [`record`], in [`META`].
 pub(crate) const SCHEMA: &str = "schema";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// How many users have the role `Operations`, in [`META`].
 pub(crate) const OPERATIONS_USERS: &str = "operations_users";
 /// The last position given to a file, in [`META`]: it is never given again, though the file be gone.
@@ -59,7 +64,7 @@ pub(crate) fn check(database: &Database, may_be_empty: bool) -> Result<(), OpenE
     };
     match found {
         Some(VERSION) => Ok(()),
-        // Once there is a second version, the step from each to the next goes here.
+        Some(1) => to_version_2(database),
         Some(found) => Err(OpenError::Schema {
             found,
             supported: VERSION,
@@ -79,6 +84,36 @@ fn lay_out(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
+/// Version 1 did not count what each user's files take.
+fn to_version_2(database: &Database) -> Result<(), OpenError> {
+    let transaction = database.begin_write().map_err(damaged)?;
+    {
+        let mut tables = Tables::open(&transaction).map_err(damaged)?;
+        let mut sums = HashMap::<_, (u64, u128)>::new();
+        for entry in tables.files.iter()? {
+            let (seq, bytes) = entry?;
+            let entry = file(seq.value(), bytes.value()).map_err(unusable)?.entry;
+            let (files, sum) = sums.entry(entry.uploaded_by).or_default();
+            *files += 1;
+            *sum += u128::from(entry.size);
+        }
+        for (user, sum) in sums {
+            tables.usage.insert(user.as_bytes(), sum)?;
+        }
+        tables.meta.insert(SCHEMA, 2)?;
+    }
+    transaction
+        .commit()
+        .map_err(|error| damaged(redb::Error::from(error)))
+}
+
+fn unusable(fault: Fault) -> OpenError {
+    match fault {
+        Fault::Database(error) => damaged(error),
+        Fault::Work(error) => OpenError::Damaged(error.into()),
+    }
+}
+
 fn damaged(error: impl Into<redb::Error>) -> OpenError {
     match error.into() {
         redb::Error::Io(error) => OpenError::Io(error),
@@ -96,6 +131,7 @@ pub(crate) struct Tables<'txn> {
     pub(crate) file_ids: Table<'txn, Id, Seq>,
     pub(crate) file_names: Table<'txn, (&'static str, Seq), ()>,
     pub(crate) blobs: Table<'txn, Id, Seq>,
+    pub(crate) usage: Table<'txn, Id, (u64, u128)>,
     pub(crate) events: Table<'txn, Seq, Record>,
 }
 
@@ -110,6 +146,7 @@ impl<'txn> Tables<'txn> {
             file_ids: transaction.open_table(FILE_IDS)?,
             file_names: transaction.open_table(FILE_NAMES)?,
             blobs: transaction.open_table(BLOBS)?,
+            usage: transaction.open_table(USAGE)?,
             events: transaction.open_table(EVENTS)?,
         })
     }
@@ -122,6 +159,32 @@ impl<'txn> Tables<'txn> {
             .ok_or_else(|| StoreError::Damaged(format!("{counter} is at its end")))?;
         self.meta.insert(counter, next)?;
         Ok(next)
+    }
+
+    /// Counts a file that its uploader has now.
+    pub(crate) fn count(&mut self, entry: &FileEntry) -> Result<(), Fault> {
+        let (files, bytes) = sums(&self.usage, entry.uploaded_by)?;
+        let more = (files + 1, bytes + u128::from(entry.size));
+        self.usage.insert(entry.uploaded_by.as_bytes(), more)?;
+        Ok(())
+    }
+
+    /// Counts a file that its uploader has no more.
+    pub(crate) fn discount(&mut self, entry: &FileEntry) -> Result<(), Fault> {
+        let user = entry.uploaded_by;
+        let (files, bytes) = sums(&self.usage, user)?;
+        let less = files
+            .checked_sub(1)
+            .zip(bytes.checked_sub(entry.size.into()));
+        match less {
+            Some((0, _)) => self.usage.remove(user.as_bytes())?,
+            Some(less) => self.usage.insert(user.as_bytes(), less)?,
+            None => {
+                let text = format!("user {user} has more files than are counted");
+                return Err(StoreError::Damaged(text).into());
+            }
+        };
+        Ok(())
     }
 
     pub(crate) fn record(&mut self, events: &[Event]) -> Result<(), Fault> {
@@ -139,6 +202,21 @@ pub(crate) fn number(
     name: &str,
 ) -> Result<u64, Fault> {
     Ok(meta.get(name)?.map_or(0, |number| number.value()))
+}
+
+/// What the files of a user take.
+pub(crate) fn usage(
+    usage: &impl ReadableTable<Id, (u64, u128)>,
+    user: UserId,
+) -> Result<Usage, Fault> {
+    let (files, bytes) = sums(usage, user)?;
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    Ok(Usage { files, bytes })
+}
+
+fn sums(usage: &impl ReadableTable<Id, (u64, u128)>, user: UserId) -> Result<(u64, u128), Fault> {
+    let sums = usage.get(user.as_bytes())?;
+    Ok(sums.map(|sums| sums.value()).unwrap_or_default())
 }
 
 pub(crate) fn user(

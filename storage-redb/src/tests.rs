@@ -347,12 +347,11 @@ async fn a_full_queue_waits() {
     let mut tasks = Vec::new();
     for n in 0..crate::writer::QUEUE as u32 {
         let store = bench.store.clone();
-        let add = async move { store.apply(Change::AddFile(sample_entry(n))).await };
+        let add = async move { store.apply(Change::add(sample_entry(n))).await };
         tasks.push(bench.ask(add).await);
     }
     let store = bench.store.clone();
-    let mut last =
-        tokio::spawn(async move { store.apply(Change::AddFile(sample_entry(9_999))).await });
+    let mut last = tokio::spawn(async move { store.apply(Change::add(sample_entry(9_999))).await });
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }

@@ -11,6 +11,7 @@ use std::{
 
 use consign_core::{
     event::Author,
+    quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, UserStore},
     testing::{sample_entry, sample_event, sample_user},
     time::Timestamp,
@@ -36,7 +37,7 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 async fn add(store: &RedbStore, n: u32) -> Outcome {
-    store.apply(Change::AddFile(sample_entry(n))).await.unwrap()
+    store.apply(Change::add(sample_entry(n))).await.unwrap()
 }
 
 async fn remove(store: &RedbStore, n: u32) -> Outcome {
@@ -250,21 +251,58 @@ fn an_empty_file_becomes_a_database() {
 fn a_newer_schema_is_refused() {
     let (_folder, path) = place();
     drop(open(&path).unwrap());
-    set_schema(&path, 2);
+    set_schema(&path, 3);
     let error = open(&path).unwrap_err();
     assert!(matches!(
         error,
         OpenError::Schema {
-            found: 2,
-            supported: 1
+            found: 3,
+            supported: 2
         }
     ));
     assert_eq!(
         error.to_string(),
-        "the database has schema version 2, this program knows version 1"
+        "the database has schema version 3, this program knows version 2"
     );
-    set_schema(&path, 1);
+    set_schema(&path, 2);
     open(&path).unwrap();
+}
+
+/// Version 1 was the same without the table `usage`.
+#[test]
+fn a_database_of_version_1_is_counted_when_it_is_opened() {
+    let (_folder, path) = place();
+    let owner = sample_entry(1).uploaded_by;
+    run(async {
+        let store = open(&path).unwrap();
+        for n in 1..=9 {
+            add(&store, n).await;
+        }
+        remove(&store, 4).await;
+    });
+    set_schema(&path, 1);
+    let database = redb::Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let usage = TableDefinition::<&[u8; 16], (u64, u128)>::new("usage");
+    assert!(transaction.delete_table(usage).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+
+    // 1, 4 and 7 are of one user; 4 is gone.
+    let expected = Usage {
+        files: 2,
+        bytes: 8000,
+    };
+    run(async {
+        let store = open(&path).unwrap();
+        assert_eq!(store.usage(owner).await.unwrap(), expected);
+        remove(&store, 7).await;
+        assert_eq!(store.usage(owner).await.unwrap(), Usage::file(1000));
+    });
+    run(async {
+        let store = open(&path).unwrap();
+        assert_eq!(store.usage(owner).await.unwrap(), Usage::file(1000));
+    });
 }
 
 fn set_schema(path: &Path, version: u64) {

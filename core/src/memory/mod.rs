@@ -14,6 +14,7 @@ use crate::{
     event::{Event, Recorded},
     file::{File, FileName, Seq},
     id::{BlobKey, FileId, UserId},
+    quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, Page, StoreError, Update, UserStore},
     user::{User, UserChange, Username},
 };
@@ -95,6 +96,10 @@ impl FileStore for MemoryStore {
 
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
         Ok(self.state().references(key))
+    }
+
+    async fn usage(&self, user: UserId) -> Result<Usage, StoreError> {
+        Ok(self.state().usage(user))
     }
 
     async fn events(

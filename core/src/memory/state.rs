@@ -9,6 +9,7 @@ use crate::{
     event::{Event, Recorded},
     file::{File, FileName, Seq},
     id::{BlobKey, FileId, UserId},
+    quota::Usage,
     store::{Change, Insert, InsertGuard, Outcome, Page, StoreError, Update},
     user::{Role, User, UserChange, Username},
 };
@@ -119,6 +120,14 @@ impl State {
         self.files.values().any(|file| file.entry.blob == key)
     }
 
+    pub(super) fn usage(&self, user: UserId) -> Usage {
+        let files = self.files.values().map(|file| &file.entry);
+        let own = files.filter(|entry| entry.uploaded_by == user);
+        own.fold(Usage::default(), |sum, entry| {
+            sum.plus(Usage::file(entry.size))
+        })
+    }
+
     pub(super) fn events_after(&self, after: Option<Seq>, limit: usize) -> Page<Recorded, Seq> {
         let recorded = self.events.iter().zip(1..).map(|(event, seq)| Recorded {
             seq,
@@ -134,9 +143,13 @@ impl State {
     pub(super) fn apply(&mut self, change: Change) -> Outcome {
         let event = change.event();
         let outcome = match change {
-            Change::AddFile(entry) => {
+            Change::AddFile { entry, quota } => {
                 if self.file(entry.id).is_some() || self.references(entry.blob) {
                     return Outcome::Exists;
+                }
+                let usage = self.usage(entry.uploaded_by);
+                if !quota.allows(usage.plus(Usage::file(entry.size))) {
+                    return Outcome::OverQuota;
                 }
                 self.last_file += 1;
                 let seq = self.last_file;

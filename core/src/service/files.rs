@@ -175,7 +175,7 @@ impl Consign {
         let blob = entry.blob;
         let _hold = self.0.held.hold_blob(blob);
         received.publish(blob).await?;
-        let refused = match parts.files.apply(Change::AddFile(entry)).await {
+        let refused = match parts.files.apply(Change::add(entry)).await {
             Ok(Outcome::Added(file)) => return Ok(file),
             Ok(outcome) => {
                 let taken = format!("the catalogue did not add a file: {outcome:?}");

@@ -6,7 +6,8 @@ use super::{Page, StoreError};
 use crate::{
     event::{Author, Event, EventKind, Recorded},
     file::{File, FileEntry, FileName, Seq},
-    id::{BlobKey, FileId},
+    id::{BlobKey, FileId, UserId},
+    quota::{Quota, Usage},
     time::Timestamp,
 };
 
@@ -27,6 +28,9 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
 
     /// Whether a file of the catalogue has its bytes under `key`.
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError>;
+
+    /// What the files that `user` uploaded take: those of the catalogue, as it is now.
+    async fn usage(&self, user: UserId) -> Result<Usage, StoreError>;
 
     /// At most `limit` events (at least 1), oldest first, after position `after`.
     async fn events(
@@ -49,8 +53,14 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// Add a file. No file has its id, and none has its blob.
-    AddFile(FileEntry),
+    /// Add a file. No file has its id, none has its blob, and with it the files of its uploader are
+    /// within the quota.
+    AddFile {
+        /// The file.
+        entry: FileEntry,
+        /// What the files of the uploader may take.
+        quota: Quota,
+    },
     /// Remove a file. It exists.
     RemoveFile {
         /// The file.
@@ -63,10 +73,16 @@ pub enum Change {
 }
 
 impl Change {
+    /// Adds a file, whatever its uploader has.
+    pub fn add(entry: FileEntry) -> Self {
+        let quota = Quota::NONE;
+        Self::AddFile { entry, quota }
+    }
+
     /// The event that the change causes when it is made.
     pub fn event(&self) -> Event {
         match self {
-            Self::AddFile(entry) => Event {
+            Self::AddFile { entry, .. } => Event {
                 at: entry.uploaded_at,
                 by: Author::User(entry.uploaded_by),
                 kind: EventKind::FileAdded {
@@ -94,6 +110,8 @@ pub enum Outcome {
     Removed(File),
     /// Its id or its blob is in the catalogue already.
     Exists,
+    /// With it the files of its uploader would be beyond the quota. [`Outcome::Exists`] comes first.
+    OverQuota,
     /// There is no such file.
     Missing,
 }

@@ -210,6 +210,7 @@ mod tests {
                 include_str!("files/mod.rs"),
                 include_str!("files/read.rs"),
                 include_str!("files/change.rs"),
+                include_str!("files/quota.rs"),
                 include_str!("files/trail.rs"),
             ),
             concat!(

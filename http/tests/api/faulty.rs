@@ -11,6 +11,7 @@ use consign_core::{
     event::{Event, Recorded},
     file::{FileName, Seq},
     id::{BlobKey, FileId, StageId, UserId},
+    quota::Usage,
     store::{
         BlobInfo, BlobStore, ByteStream, Change, FileStore, Insert, InsertGuard, Outcome, Page,
         ReadGrant, Stage, StageInfo, StoreError, Update, UserStore,
@@ -122,6 +123,11 @@ impl FileStore for Faulty<dyn FileStore> {
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
         self.fault.check()?;
         self.inner.references(key).await
+    }
+
+    async fn usage(&self, user: UserId) -> Result<Usage, StoreError> {
+        self.fault.check()?;
+        self.inner.usage(user).await
     }
 
     async fn events(

@@ -16,6 +16,7 @@ use crate::{
     file::{File, FileName, Seq},
     id::{BlobKey, FileId, StageId, UserId},
     memory::{MemoryBlobs, MemoryStore},
+    quota::Usage,
     store::{
         BlobInfo, BlobStore, BodyError, ByteStream, Change, FileStore, Insert, InsertGuard,
         Outcome, Page, ReadGrant, Stage, StageInfo, StoreError, Update, UserStore,
@@ -295,6 +296,10 @@ impl FileStore for RiggedFiles {
         self.rig
             .around("references", self.inner.references(key))
             .await
+    }
+
+    async fn usage(&self, user: UserId) -> Result<Usage, StoreError> {
+        self.rig.around("usage", self.inner.usage(user)).await
     }
 
     async fn events(

@@ -1,12 +1,13 @@
 //! What [`FileStore`] promises.
 
 mod change;
+mod quota;
 mod read;
 mod trail;
 
 use std::sync::Arc;
 
-pub use self::{change::*, read::*, trail::*};
+pub use self::{change::*, quota::*, read::*, trail::*};
 use super::{ANSWERS, promise, promise_eq, promise_matches, samples::sample_entry, walk};
 use crate::{
     event::{Author, Event, Recorded},
@@ -53,6 +54,9 @@ macro_rules! __file_store_suite {
                     events_pages_are_the_trail,
                     events_take_any_limit,
                     events_go_on_after_a_position_that_need_not_exist,
+                    usage_is_what_the_files_of_a_user_take,
+                    add_keeps_within_the_quota,
+                    concurrent_additions_stay_within_the_quota,
                     concurrent_additions_are_all_there,
                     concurrent_additions_of_one_blob_store_one,
                     concurrent_removals_remove_once,
@@ -101,7 +105,7 @@ async fn remove(store: &Store, id: FileId) {
 
 async fn apply_add(store: &Store, entry: &FileEntry) -> Outcome {
     store
-        .apply(Change::AddFile(entry.clone()))
+        .apply(Change::add(entry.clone()))
         .await
         .expect(ANSWERS)
 }
@@ -140,7 +144,7 @@ async fn only(store: &Store, file: &File, statement: &str) {
         store.references(file.entry.blob).await.expect(ANSWERS),
         "{statement}"
     );
-    let added = Change::AddFile(file.entry.clone()).event();
+    let added = Change::add(file.entry.clone()).event();
     promise_eq!(events(trail(store).await), [added], "{statement}");
 }
 

@@ -45,12 +45,12 @@ pub async fn events_are_those_of_the_changes_made(store: Store) {
         at: Timestamp::from_millis(millis),
     };
     let changes = [
-        (true, Change::AddFile(one.clone())),
-        (true, Change::AddFile(other.clone())),
-        (false, Change::AddFile(one.clone())),
+        (true, Change::add(one.clone())),
+        (true, Change::add(other.clone())),
+        (false, Change::add(one.clone())),
         (
             false,
-            Change::AddFile(FileEntry {
+            Change::add(FileEntry {
                 id: sample_entry(3).id,
                 ..one.clone()
             }),
@@ -60,7 +60,7 @@ pub async fn events_are_those_of_the_changes_made(store: Store) {
             removal(one.id, Author::User(UserId::from_bytes([5; 16])), 10),
         ),
         (false, removal(one.id, Author::Administrator, 11)),
-        (true, Change::AddFile(one.clone())),
+        (true, Change::add(one.clone())),
         (true, removal(other.id, Author::Administrator, 3)),
         (true, removal(one.id, Author::Anonymous, 0)),
     ];
@@ -128,7 +128,7 @@ pub async fn events_go_on_after_a_position_that_need_not_exist(store: Store) {
     .await;
     promise_eq!(
         events(rest),
-        [Change::AddFile(later.entry).event()],
+        [Change::add(later.entry).event()],
         "events: what was recorded since is after the last position seen"
     );
 }
@@ -143,7 +143,7 @@ pub async fn concurrent_changes_leave_a_trail_in_their_order(store: Store) {
     files.reverse();
     let expected: Vec<_> = files
         .into_iter()
-        .map(|file| Change::AddFile(file.entry).event())
+        .map(|file| Change::add(file.entry).event())
         .collect();
     promise_eq!(
         events(trail(&store).await),

@@ -13,8 +13,9 @@ use super::{
 use crate::{
     event::{Author, Event, Recorded},
     file::{File, FileEntry, FileName, Seq},
-    id::{BlobKey, FileId},
+    id::{BlobKey, FileId, UserId},
     memory::MemoryStore,
+    quota::{Quota, Usage},
     store::{Change, FileStore, Outcome},
     time::Timestamp,
 };
@@ -51,6 +52,7 @@ enum FileOp {
     ById(FileId),
     Newest(FileName),
     References(BlobKey),
+    Usage(UserId),
     List { before: Option<usize>, limit: usize },
     Events { after: Option<usize>, limit: usize },
 }
@@ -58,12 +60,14 @@ enum FileOp {
 impl FileOp {
     fn any() -> impl Strategy<Value = Self> {
         prop_oneof![
-            6 => any_entry().prop_map(|entry| Self::Apply(Change::AddFile(entry))),
+            6 => (any_entry(), any_quota())
+                .prop_map(|(entry, quota)| Self::Apply(Change::AddFile { entry, quota })),
             4 => (any_id(), any_author(), any_time())
                 .prop_map(|(id, by, at)| Self::Apply(Change::RemoveFile { id, by, at })),
             1 => any_id().prop_map(Self::ById),
             2 => any_name().prop_map(Self::Newest),
             1 => any_blob().prop_map(Self::References),
+            1 => any_owner().prop_map(Self::Usage),
             1 => (prop::option::of(0..20_usize), 1..4_usize)
                 .prop_map(|(before, limit)| Self::List { before, limit }),
             1 => (prop::option::of(0..20_usize), 1..4_usize)
@@ -111,6 +115,7 @@ impl Side {
             FileOp::References(blob) => {
                 Seen::Referenced(self.store.references(blob).await.expect(ANSWERS))
             }
+            FileOp::Usage(user) => Seen::Usage(self.store.usage(user).await.expect(ANSWERS)),
             FileOp::List { before, limit } => {
                 let before =
                     before.map(|rank| self.positions.get(rank).copied().unwrap_or(Seq::MAX));
@@ -164,6 +169,7 @@ enum Seen {
     Outcome(Outcome),
     Files(Vec<File>),
     Referenced(bool),
+    Usage(Usage),
     Events(Vec<Event>),
 }
 
@@ -193,13 +199,25 @@ fn any_author() -> impl Strategy<Value = Author> {
 }
 
 fn any_entry() -> impl Strategy<Value = FileEntry> {
-    (any_id(), any_blob(), any_name(), any_time()).prop_map(|(id, blob, name, uploaded_at)| {
+    let what = (any_id(), any_blob(), any_name(), any_time());
+    (what, any_owner(), 0..4_u64).prop_map(|((id, blob, name, uploaded_at), uploaded_by, size)| {
         FileEntry {
             id,
             blob,
             name,
+            size,
             uploaded_at,
+            uploaded_by,
             ..sample_entry(1)
         }
     })
+}
+
+fn any_owner() -> impl Strategy<Value = UserId> {
+    (0..3_u32).prop_map(|n| sample_entry(n).uploaded_by)
+}
+
+fn any_quota() -> impl Strategy<Value = Quota> {
+    let limit = || prop::option::weighted(0.3, 0..6_u64);
+    (limit(), limit()).prop_map(|(files, bytes)| Quota { files, bytes })
 }
