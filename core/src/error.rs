@@ -1,6 +1,6 @@
 //! Why the service did not do what it was asked.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use crate::{
     intake::Refusal, password::HashError, policy::Action, store::BoxError, store::StoreError,
@@ -93,6 +93,12 @@ pub enum ErrorKind {
     /// The username, the password or both are wrong, or the user is disabled.
     #[error("wrong username or password")]
     InvalidCredentials,
+    /// Logins to this account have failed too often in a row.
+    #[error("too many failed logins in a row")]
+    TooManyAttempts {
+        /// When the next is taken.
+        retry_after: Duration,
+    },
     /// The token or the link is not good: forged, expired, revoked, or for something else.
     #[error("invalid or expired token")]
     InvalidToken,
@@ -126,6 +132,9 @@ pub enum ErrorKind {
     /// Too much is waiting; it can be tried again later.
     #[error("busy")]
     Busy,
+    /// With it the uploader would have more than their quota.
+    #[error("beyond the uploader's quota")]
+    OverQuota,
     /// There is no room left.
     #[error("no room left")]
     Full,

@@ -31,6 +31,11 @@ impl Timestamp {
         self.0
     }
 
+    /// How long ago `earlier` was; nothing when it lies ahead.
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
     /// Whole seconds since the Unix epoch, rounded down.
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000

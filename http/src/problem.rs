@@ -1,6 +1,6 @@
 //! What goes wrong, as problem documents (RFC 9457): the one place where errors get a status and words.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use consign_core::{Error, ErrorKind, policy::Action};
 use http::{
@@ -110,6 +110,13 @@ impl Problem {
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// 429, with the whole seconds to wait (RFC 6585, section 4).
+    pub(crate) fn too_many(msg: &'static str, wait: Duration) -> Self {
+        let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, msg)
+            .with_header(header::RETRY_AFTER, secs.max(1).into())
+    }
+
     pub(crate) fn into_response(self) -> Response<Body> {
         let document = Document {
             kind: "about:blank",
@@ -148,6 +155,10 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
         ErrorKind::EmailTaken => Problem::new(S::BAD_REQUEST, "Email already exists"),
         ErrorKind::RegistrationClosed => Problem::new(S::FORBIDDEN, "Registration is closed"),
         ErrorKind::InvalidCredentials => Problem::unauthorized("Invalid username or password"),
+        ErrorKind::TooManyAttempts { retry_after } => {
+            let msg = "Too many failed attempts, try again later";
+            Problem::too_many(msg, retry_after)
+        }
         ErrorKind::InvalidToken => Problem::unauthorized("Invalid or expired token"),
         ErrorKind::Forbidden(action) => Problem::new(S::FORBIDDEN, forbidden(action)),
         ErrorKind::InvalidFileName => Problem::new(S::BAD_REQUEST, "Invalid file name"),
@@ -173,6 +184,10 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
             "The server is busy, try again later",
         )
         .with_header(header::RETRY_AFTER, soon),
+        ErrorKind::OverQuota => Problem::new(
+            S::PAYLOAD_TOO_LARGE,
+            "Your quota has no room left for this file",
+        ),
         ErrorKind::Full => Problem::new(
             S::INSUFFICIENT_STORAGE,
             "The server has no room left for this file",

@@ -35,7 +35,11 @@ impl Inner {
         let actor = self.actor(&head.headers).await?;
         let permit = self.consign.permit_upload(&actor)?;
         let limit = self.consign.settings().max_upload;
-        if length(&head.headers).is_some_and(|length| length > limit.saturating_add(MAX_AROUND)) {
+        // A body that ends well has no more than this beside its file.
+        let expected = length(&head.headers)
+            .unwrap_or_default()
+            .saturating_sub(MAX_AROUND);
+        if expected > limit {
             return Err(ErrorKind::TooLarge { limit }.into());
         }
         let no_file = || Failure::bad_request("key name should be file");
@@ -52,7 +56,7 @@ impl Inner {
         let name = FileName::from_upload(&part.filename).map_err(invalid)?;
         let file = self
             .consign
-            .upload(permit, name, part.into_stream())
+            .upload(permit.expecting(expected), name, part.into_stream())
             .await?;
         let answer = Uploaded {
             msg: format!("File {} uploaded successfully", file.entry.name),

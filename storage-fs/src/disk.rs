@@ -190,6 +190,14 @@ impl Disk {
         self.run(Op::SyncFolder, Some(path), || File::open(path)?.sync_all())
     }
 
+    /// Bytes free on the file system of a folder, for those who are not root.
+    pub(crate) fn free(&self, path: &Path) -> io::Result<u64> {
+        self.run(Op::Inspect, Some(path), || {
+            let system = rustix::fs::statvfs(path)?;
+            Ok(system.f_bavail.saturating_mul(system.f_frsize))
+        })
+    }
+
     /// Gives `each` the name of every entry, and whether it is a regular file.
     pub(crate) fn list(&self, path: &Path, mut each: impl FnMut(&OsStr, bool)) -> io::Result<()> {
         self.run(Op::List, Some(path), || {

@@ -4,7 +4,7 @@ use crate::{
     id::UserId,
     password::{HashError, Password, PasswordHash, Verdict},
     policy::{self, Action},
-    service::{ClientRegistration, Consign, OperationsRegistration},
+    service::{ClientRegistration, Consign, OperationsRegistration, attempts::Attempt},
     store::{Insert, InsertGuard, Update},
     time::Timestamp,
     token::{Claims, Purpose, TokenId},
@@ -112,7 +112,9 @@ impl Consign {
     ///
     /// # Errors
     /// [`InvalidCredentials`](ErrorKind::InvalidCredentials) after the same time for an unknown
-    /// user, a wrong password and a disabled user.
+    /// user, a wrong password and a disabled user; [`TooManyAttempts`](ErrorKind::TooManyAttempts)
+    /// without a look at the password when a hundred logins by this name have failed in a row, the
+    /// user known or not, and the growing delay after each further one has not passed.
     pub async fn login(&self, username: &str, password: Password) -> Result<Session, Error> {
         let parts = self.parts();
         let user = match username.parse::<Username>() {
@@ -120,18 +122,10 @@ impl Consign {
             Err(_) => None,
         };
         let stored = user.as_ref().map(|user| user.password.clone());
-        let verdict = match parts.hasher.verify(password.clone(), stored).await {
-            Err(HashError::Unusable(why)) => {
-                tracing::error!(
-                    why,
-                    "a user cannot sign in: their password hash is not usable"
-                );
-                Verdict::Wrong
-            }
-            verdict => verdict?,
-        };
+        let (attempt, verdict) = self.attempt(username, password.clone(), stored).await?;
         let user = user.filter(|user| user.status == Status::Active && verdict != Verdict::Wrong);
         let user = user.ok_or(ErrorKind::InvalidCredentials)?;
+        attempt.succeeded();
         if verdict == Verdict::RightButOld {
             self.upgrade_hash(&user, password).await;
         }
@@ -154,7 +148,8 @@ impl Consign {
     /// Replaces the actor's own password, and logs them out everywhere.
     ///
     /// # Errors
-    /// [`InvalidCredentials`](ErrorKind::InvalidCredentials) when `current` is not their password;
+    /// [`InvalidCredentials`](ErrorKind::InvalidCredentials) when `current` is not their password,
+    /// which counts as a failed login; [`TooManyAttempts`](ErrorKind::TooManyAttempts) as for those;
     /// [`InvalidToken`](ErrorKind::InvalidToken) when they were logged out or disabled since.
     pub async fn change_password(
         &self,
@@ -162,11 +157,13 @@ impl Consign {
         current: Password,
         new: Password,
     ) -> Result<(), Error> {
-        let hasher = &self.parts().hasher;
         let stored = Some(actor.user.password.clone());
-        if hasher.verify(current, stored).await? == Verdict::Wrong {
+        let name = actor.user.username.as_str();
+        let (attempt, verdict) = self.attempt(name, current, stored).await?;
+        if verdict == Verdict::Wrong {
             return Err(ErrorKind::InvalidCredentials.into());
         }
+        attempt.succeeded();
         let change = UserChange::Password(self.hash(new).await?);
         // Hashing takes its time: whoever was logged out or disabled meanwhile decides nothing more.
         let user = self
@@ -337,6 +334,31 @@ impl Consign {
                     Err(ErrorKind::Forbidden(Action::RegisterOperations).into())
                 }
             },
+        }
+    }
+
+    /// Looks at a password, as one more attempt at the account of this name.
+    async fn attempt(
+        &self,
+        name: &str,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<(Attempt<'_>, Verdict), Error> {
+        let parts = self.parts();
+        let attempt = self.0.attempts.begin(name, parts.clock.now())?;
+        match parts.hasher.verify(password, stored).await {
+            Err(HashError::Busy) => {
+                attempt.undone();
+                Err(HashError::Busy.into())
+            }
+            Err(HashError::Unusable(why)) => {
+                tracing::error!(
+                    why,
+                    "a user cannot sign in: their password hash is not usable"
+                );
+                Ok((attempt, Verdict::Wrong))
+            }
+            verdict => Ok((attempt, verdict?)),
         }
     }
 

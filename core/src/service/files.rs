@@ -10,6 +10,7 @@ use crate::{
     id::{BlobKey, FileId},
     intake::{self, IntakeError},
     policy::{self, Action},
+    service::room::UploadRoom,
     service::{Actor, Consign},
     store::{BodyError, Change, Outcome, Page, Received, StagedContent, StoreError, receive},
     user::User,
@@ -19,6 +20,19 @@ use crate::{
 #[derive(Debug)]
 pub struct UploadPermit {
     uploader: User,
+    expected: u64,
+}
+
+impl UploadPermit {
+    /// At least this many bytes will come: where there is no room for them, the upload is refused
+    /// before the first.
+    #[must_use]
+    pub fn expecting(self, bytes: u64) -> Self {
+        Self {
+            expected: bytes,
+            ..self
+        }
+    }
 }
 
 impl Consign {
@@ -30,6 +44,7 @@ impl Consign {
         actor.demand(Action::Upload)?;
         Ok(UploadPermit {
             uploader: actor.user().clone(),
+            expected: 0,
         })
     }
 
@@ -46,7 +61,8 @@ impl Consign {
     ///
     /// # Errors
     /// [`UnsupportedType`](ErrorKind::UnsupportedType), [`TooLarge`](ErrorKind::TooLarge),
-    /// [`Incomplete`](ErrorKind::Incomplete), [`Full`](ErrorKind::Full);
+    /// [`Incomplete`](ErrorKind::Incomplete), [`Full`](ErrorKind::Full),
+    /// [`OverQuota`](ErrorKind::OverQuota);
     /// [`InvalidToken`](ErrorKind::InvalidToken) or [`Forbidden`](ErrorKind::Forbidden) when
     /// the uploader was logged out, disabled or demoted while the file came in.
     pub async fn upload<S>(
@@ -62,15 +78,22 @@ impl Consign {
         parts.intake.check_name(&name)?;
         let check_head = |head: &[u8]| Ok(parts.intake.check_head(&name, head)?);
         let limit = self.settings().max_upload;
+        if permit.expected > limit {
+            return Err(ErrorKind::TooLarge { limit }.into());
+        }
+        // Reserved as the upload begins, so that uploads at the same time stay within the quota.
+        let mut room = UploadRoom::reserve(self, permit.uploader.id, permit.expected).await?;
         let received = receive(
             &parts.blobs,
             &self.0.held,
             body,
             limit,
+            &mut room,
             intake::HEAD_LEN,
             check_head,
         )
         .await?;
+        room.settle();
         let (received, verdict) = self.inspect(received, name.clone()).await?;
         let media_type = match self.settle(verdict, &permit).await {
             Ok(media_type) => media_type,
@@ -93,7 +116,7 @@ impl Consign {
         // From here on it is finished whether or not anybody still waits for the answer: half-way,
         // nobody could say whether the file is there.
         let consign = self.clone();
-        tokio::spawn(async move { consign.finish(received, entry).await })
+        tokio::spawn(async move { consign.finish(received, entry, room).await })
             .await
             .map_err(|failure| Error::new(ErrorKind::Internal, failure))?
     }
@@ -170,13 +193,21 @@ impl Consign {
         Ok(media_type)
     }
 
-    async fn finish(&self, received: Received, entry: FileEntry) -> Result<File, Error> {
+    /// Its `room` is kept until the catalogue counts the file.
+    async fn finish(
+        &self,
+        received: Received,
+        entry: FileEntry,
+        _room: UploadRoom,
+    ) -> Result<File, Error> {
         let parts = self.parts();
         let blob = entry.blob;
         let _hold = self.0.held.hold_blob(blob);
         received.publish(blob).await?;
-        let refused = match parts.files.apply(Change::add(entry)).await {
+        let quota = self.settings().quota;
+        let refused = match parts.files.apply(Change::AddFile { entry, quota }).await {
             Ok(Outcome::Added(file)) => return Ok(file),
+            Ok(Outcome::OverQuota) => ErrorKind::OverQuota.into(),
             Ok(outcome) => {
                 let taken = format!("the catalogue did not add a file: {outcome:?}");
                 Error::new(ErrorKind::Internal, taken)

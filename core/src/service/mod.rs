@@ -2,8 +2,10 @@
 
 mod accounts;
 mod administration;
+mod attempts;
 mod files;
 mod links;
+mod room;
 #[cfg(test)]
 #[cfg(all(feature = "jwt", feature = "scrypt"))]
 mod tests;
@@ -22,6 +24,7 @@ use crate::{
     error::Error,
     intake::Intake,
     password::PasswordHasher,
+    quota::Quota,
     random::Entropy,
     store::{BlobStore, FileStore, Held, UserStore},
     time::Clock,
@@ -47,6 +50,8 @@ struct Inner {
     settings: Settings,
     inspecting: Arc<Semaphore>,
     held: Held,
+    promises: room::Promises,
+    attempts: attempts::Attempts,
 }
 
 impl Consign {
@@ -68,6 +73,8 @@ impl Consign {
             settings,
             inspecting: Arc::new(Semaphore::new(inspections)),
             held: Held::default(),
+            promises: room::Promises::default(),
+            attempts: attempts::Attempts::default(),
         }))
     }
 
@@ -148,6 +155,11 @@ impl Parts {
 pub struct Settings {
     /// Bytes that a file has at most.
     pub max_upload: u64,
+    /// What the files of each user may take.
+    pub quota: Quota,
+    /// Bytes that the blob store keeps free, if it can tell how many there are: an upload that would
+    /// leave fewer is refused. 0 asks it nothing.
+    pub min_free: u64,
     /// How long a login lasts.
     pub access_lifetime: Duration,
     /// How long a download link lasts.
@@ -161,11 +173,13 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 5 GiB, an hour, 15 minutes, 8 characters; the first operations user and any client register
+    /// 5 GiB, no quota, 64 MiB kept free, an hour, 15 minutes, 8 characters; the first operations user and any client register
     /// freely.
     fn default() -> Self {
         Self {
             max_upload: 5 << 30,
+            quota: Quota::NONE,
+            min_free: 64 << 20,
             access_lifetime: Duration::from_secs(60 * 60),
             link_lifetime: Duration::from_secs(15 * 60),
             min_password: 8,

@@ -6,6 +6,7 @@ mod files;
 mod intake;
 mod links;
 mod logins;
+mod quotas;
 mod rig;
 mod sessions;
 mod sweep;
@@ -157,10 +158,12 @@ impl World {
     }
 
     /// Waits until nothing that the service has spawned runs any more: whatever runs holds the
-    /// service or its blob store.
+    /// service or its blob store. Then no room is promised to anybody.
     async fn settle(&self) {
         for _ in 0..5_000_000 {
             if Arc::strong_count(&self.consign.0) == 1 && Arc::strong_count(&self.blobs) == 2 {
+                let promises = &self.consign.0.promises;
+                assert!(promises.are_kept(), "{promises:?}");
                 return;
             }
             tokio::task::yield_now().await;

@@ -64,6 +64,11 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<BlobInfo, BlobKey>, StoreError>;
 
+    /// Bytes that can still be stored, as far as the store can tell now; `None` where it cannot tell.
+    async fn free(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
     /// Whether the store answers.
     async fn check(&self) -> Result<(), StoreError>;
 }

@@ -12,7 +12,7 @@ pub use self::{
     blobs::{BlobInfo, BlobStore, ByteStream, ReadGrant, Stage, StageInfo},
     files::{Change, FileStore, Outcome},
     held::{Held, Hold},
-    receive::{BodyError, Received, StagedContent, body, receive},
+    receive::{BodyError, Received, Room, StagedContent, Unbounded, body, receive},
     users::{Insert, InsertGuard, Update, UserStore},
 };
 

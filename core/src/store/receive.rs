@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 use futures_util::stream;
@@ -36,6 +37,28 @@ pub enum BodyError {
     TooLarge,
 }
 
+/// Where there is room for a body: asked before its bytes are taken.
+#[async_trait]
+pub trait Room: Send {
+    /// Sees that there is room for the first `total` bytes of the body. `total` grows from call to
+    /// call; the last is the body's size, unless it is empty.
+    ///
+    /// # Errors
+    /// Why there is none. It ends the body.
+    async fn make(&mut self, total: u64) -> Result<(), Error>;
+}
+
+/// Room without end.
+#[derive(Clone, Copy, Debug)]
+pub struct Unbounded;
+
+#[async_trait]
+impl Room for Unbounded {
+    async fn make(&mut self, _: u64) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// A body that is in memory already.
 pub fn body(bytes: impl Into<Bytes>) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
     stream::iter([Ok(bytes.into())])
@@ -44,17 +67,18 @@ pub fn body(bytes: impl Into<Bytes>) -> impl Stream<Item = Result<Bytes, BodyErr
 /// Receives `body` into a new stage of `blobs`, hashing it on the way.
 ///
 /// `check_head` sees the first `head_len` bytes (all of a shorter body) while the rest arrives, and
-/// may end it. On an error nothing is left when it returns; when the future or the returned value is
+/// may end it, and so may `room`. On an error nothing is left when it returns; when the future or the returned value is
 /// dropped, the stage is aborted in the background. Until then it is `held`.
 ///
 /// # Errors
 /// [`ErrorKind::TooLarge`] beyond `limit` bytes, [`ErrorKind::Incomplete`] when the body ends
-/// early, what `check_head` gave, and the store's own.
+/// early, what `room` and `check_head` gave, and the store's own.
 pub async fn receive<S>(
     blobs: &Arc<dyn BlobStore>,
     held: &Held,
     body: S,
     limit: u64,
+    room: &mut dyn Room,
     head_len: usize,
     check_head: impl FnMut(&[u8]) -> Result<(), Error>,
 ) -> Result<Received, Error>
@@ -62,7 +86,7 @@ where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
     let mut received = Received::begin(Arc::clone(blobs), held.clone()).await?;
-    match fill(&mut received, body, limit, head_len, check_head).await {
+    match fill(&mut received, body, limit, room, head_len, check_head).await {
         Ok(()) => Ok(received),
         Err(error) => {
             received.discard().await;
@@ -75,6 +99,7 @@ async fn fill<S>(
     received: &mut Received,
     body: S,
     limit: u64,
+    room: &mut dyn Room,
     head_len: usize,
     mut check_head: impl FnMut(&[u8]) -> Result<(), Error>,
 ) -> Result<(), Error>
@@ -97,6 +122,7 @@ where
             if total > limit {
                 return Err(ErrorKind::TooLarge { limit }.into());
             }
+            room.make(total).await?;
             chunk.extend_from_slice(&part);
         }
         if !head_checked && (ended || chunk.len() >= head_len) {

@@ -163,6 +163,15 @@ impl BlobStore for FsBlobs {
             .await
     }
 
+    /// What an ordinary user may still write to the file system of the folder.
+    async fn free(&self) -> Result<Option<u64>, StoreError> {
+        self.run(|inner| {
+            let path = inner.layout.path(Place::Stages);
+            inner.disk.free(&path).map(Some).map_err(unavailable)
+        })
+        .await
+    }
+
     /// Both folders are there, and what is in them can be read and written.
     async fn check(&self) -> Result<(), StoreError> {
         self.run(|inner| {

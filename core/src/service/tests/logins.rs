@@ -236,3 +236,44 @@ impl PasswordHasher for Fixed {
         self.0.ok_or(HashError::Busy)
     }
 }
+
+#[tokio::test]
+async fn a_hundred_failed_logins_in_a_row_make_the_next_wait() {
+    let world = World::new();
+    world.user("ann", Role::Client).await;
+    let actor = world.actor("ann").await;
+    // Whether or not there is such a user.
+    for name in ["ann", "nobody"] {
+        for _ in 0..100 {
+            let failed = world.consign.login(name, password("wrong")).await;
+            assert_eq!(refusal(failed), InvalidCredentials);
+        }
+        let second = Duration::from_secs(1);
+        for pass in ["wrong", PASSWORD] {
+            let refused = world.consign.login(name, password(pass)).await;
+            let retry_after = second;
+            assert_eq!(refusal(refused), TooManyAttempts { retry_after }, "{name}");
+        }
+    }
+    let (current, new) = (password(PASSWORD), password("another one"));
+    let refused = world.consign.change_password(&actor, current, new).await;
+    assert!(matches!(refusal(refused), TooManyAttempts { .. }));
+    world.clock.advance(Duration::from_secs(1));
+    world.session("ann").await;
+    let failed = world.consign.login("ann", password("wrong")).await;
+    assert_eq!(refusal(failed), InvalidCredentials, "it counts from none");
+    world.session("ann").await;
+}
+
+#[tokio::test]
+async fn guesses_at_the_present_password_count_as_failed_logins() {
+    let world = World::new();
+    let actor = world.newcomer("ann", Role::Client).await;
+    for _ in 0..100 {
+        let (guess, new) = (password("a wrong guess"), password("another one"));
+        let failed = world.consign.change_password(&actor, guess, new).await;
+        assert_eq!(refusal(failed), InvalidCredentials);
+    }
+    let refused = world.consign.login("ann", password(PASSWORD)).await;
+    assert!(matches!(refusal(refused), TooManyAttempts { .. }));
+}

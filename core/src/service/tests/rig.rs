@@ -37,6 +37,7 @@ struct State {
     steps: Vec<String>,
     fault: Option<(At, Fault)>,
     rewrite: Option<fn(&mut User)>,
+    free: Option<u64>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -118,6 +119,11 @@ impl Rig {
                 Ok(chunk)
             }
         })
+    }
+
+    /// How much room the blob store says it has.
+    pub fn set_free(&self, bytes: u64) {
+        self.state.lock().unwrap().free = Some(bytes);
     }
 
     fn arm(&self, fault: Option<(At, Fault)>) {
@@ -221,6 +227,11 @@ impl BlobStore for RiggedBlobs {
         limit: usize,
     ) -> Result<Page<BlobInfo, BlobKey>, StoreError> {
         self.rig.around("keys", self.inner.keys(after, limit)).await
+    }
+
+    async fn free(&self) -> Result<Option<u64>, StoreError> {
+        let free = self.rig.state.lock().unwrap().free;
+        self.rig.around("free", async { Ok(free) }).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

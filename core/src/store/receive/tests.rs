@@ -75,7 +75,7 @@ proptest! {
                 heads.push(head.to_vec());
                 Ok(())
             };
-            let received = receive(&blobs(), &Held::default(), body, u64::MAX, head_len, record).await.unwrap();
+            let received = receive(&blobs(), &Held::default(), body, u64::MAX, &mut Unbounded, head_len, record).await.unwrap();
             (received.size(), received.sha256())
         });
         prop_assert_eq!(heads, [&whole[..head_len.min(whole.len())]]);
@@ -195,7 +195,16 @@ async fn stages(store: &Arc<dyn BlobStore>) -> usize {
 
 async fn received(store: &Arc<dyn BlobStore>, chunks: Vec<Bytes>) -> Result<Received, Error> {
     let body = stream::iter(chunks.into_iter().map(Ok));
-    receive(store, &Held::default(), body, u64::MAX, HEAD, |_| Ok(())).await
+    receive(
+        store,
+        &Held::default(),
+        body,
+        u64::MAX,
+        &mut Unbounded,
+        HEAD,
+        |_| Ok(()),
+    )
+    .await
 }
 
 fn sample(size: usize) -> Bytes {
