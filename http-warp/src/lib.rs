@@ -15,7 +15,7 @@
 //! ```
 
 use bytes::Buf;
-use consign_http::{Api, BoxError};
+use consign_http::{Api, BoxError, ClientAddress};
 use futures_util::{Stream, TryStreamExt};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::Frame;
@@ -33,6 +33,7 @@ pub fn routes(api: Api) -> BoxedFilter<(WarpResponse,)> {
         .and(warp::method())
         .and(query)
         .and(warp::header::headers_cloned())
+        .and(warp::ext::optional())
         .and(warp::body::stream())
         .then(answer)
         .boxed()
@@ -81,6 +82,7 @@ async fn answer<S, B>(
     method: Method,
     query: String,
     headers: HeaderMap,
+    client: Option<ClientAddress>,
     body: S,
 ) -> WarpResponse
 where
@@ -97,6 +99,9 @@ where
     *request.method_mut() = method;
     *request.uri_mut() = target.parse().unwrap_or_else(|_| Uri::from_static("/"));
     *request.headers_mut() = headers;
+    if let Some(client) = client {
+        request.extensions_mut().insert(client);
+    }
     reply(api.handle(request).await)
 }
 
@@ -106,7 +111,8 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
     B: Buf + Send + 'static,
 {
-    answer(api, "*".to_owned(), method, String::new(), headers, body).await
+    let (target, query) = ("*".to_owned(), String::new());
+    answer(api, target, method, query, headers, None, body).await
 }
 
 fn reply(response: Response<consign_http::Body>) -> WarpResponse {

@@ -35,6 +35,10 @@ impl Inner {
         head: &request::Parts,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
+        let counted = self.limiter.as_ref().map(|limiter| &limiter.registration);
+        if let Some(counted) = counted {
+            counted.from_address(&head.extensions)?;
+        }
         let request: Register = json::read(&head.headers, body).await?;
         let role = match request.is_operation_user {
             Some(true) => Role::Operations,
@@ -57,6 +61,12 @@ impl Inner {
                 "Missing required parameters: username, email, and password are required.",
             ));
         };
+        if let Some(counted) = counted {
+            match &by {
+                Some(inviter) => counted.for_user(inviter.user().id)?,
+                None => counted.for_name(&username)?,
+            }
+        }
         let registration = Registration {
             username,
             email,
@@ -73,6 +83,10 @@ impl Inner {
         head: &request::Parts,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
+        let counted = self.limiter.as_ref().map(|limiter| &limiter.login);
+        if let Some(counted) = counted {
+            counted.from_address(&head.extensions)?;
+        }
         let request: Login = json::read(&head.headers, body).await?;
         let (Some(username), Some(password)) = (given(request.username), given(request.password))
         else {
@@ -80,6 +94,9 @@ impl Inner {
                 "Missing required parameters: username and password are required.",
             ));
         };
+        if let Some(counted) = counted {
+            counted.for_name(&username)?;
+        }
         let session = self
             .consign
             .login(&username, Password::new(password))

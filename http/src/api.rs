@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Buf;
@@ -18,6 +18,7 @@ use crate::{
     body::Body,
     json,
     problem::{Failure, Problem},
+    rates::{Limiter, Rates},
     request::RequestBody,
     route::{Endpoint, Route},
 };
@@ -30,10 +31,12 @@ const INDEX: &str = include_str!("index.html");
 #[derive(Clone, Debug)]
 pub struct Api(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inner {
     pub(crate) consign: Consign,
     pub(crate) public_url: PublicUrl,
+    /// How often things may be asked for, where that is limited.
+    pub(crate) limiter: Option<Arc<Limiter>>,
     index: bool,
 }
 
@@ -43,18 +46,42 @@ impl Api {
         Self(Arc::new(Inner {
             consign,
             public_url,
+            limiter: None,
             index: true,
         }))
+    }
+
+    /// The API with limits on how often logins, registrations and downloads are asked for, which
+    /// has none at first. Clones share one count. Addresses are limited where the front end tells
+    /// them: see [`ClientAddress`](crate::ClientAddress).
+    #[must_use]
+    pub fn with_rates(self, rates: Rates) -> Self {
+        self.limited(Limiter::new(rates))
+    }
+
+    /// As [`with_rates`](Self::with_rates), on a time of the caller's, counted from any beginning.
+    #[must_use]
+    pub fn with_rates_at(
+        self,
+        rates: Rates,
+        ticks: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        self.limited(Limiter::with_ticks(rates, Arc::new(ticks)))
     }
 
     /// The API without its page at `/`, for a host application that has one of its own.
     #[must_use]
     pub fn without_index(self) -> Self {
-        Self(Arc::new(Inner {
-            consign: self.0.consign.clone(),
-            public_url: self.0.public_url.clone(),
-            index: false,
-        }))
+        self.changed(|inner| inner.index = false)
+    }
+
+    fn limited(self, limiter: Limiter) -> Self {
+        self.changed(|inner| inner.limiter = Some(Arc::new(limiter)))
+    }
+
+    fn changed(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 
     /// Whether the API answers at this path of a request (percent-encoded, without the prefix it is

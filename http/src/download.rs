@@ -28,7 +28,14 @@ impl Inner {
         head: &request::Parts,
         token: &str,
     ) -> Result<Response<Body>, Failure> {
+        let counted = self.limiter.as_ref().map(|limiter| &limiter.redemption);
+        if let Some(counted) = counted {
+            counted.from_address(&head.extensions)?;
+        }
         let file = self.consign.open(token).await?;
+        if let Some(counted) = counted {
+            counted.for_user(file.maker())?;
+        }
         let validators = validators(file.file());
         let mut response = match conditional::evaluate(&head.method, &head.headers, &validators) {
             Precondition::Failed => {

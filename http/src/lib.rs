@@ -51,6 +51,7 @@ mod multipart;
 mod problem;
 mod public_url;
 mod range;
+mod rates;
 mod request;
 mod route;
 mod upload;
@@ -61,6 +62,7 @@ pub mod testing;
 pub use api::Api;
 pub use body::Body;
 pub use public_url::{InvalidPublicUrl, PublicUrl};
+pub use rates::{ClientAddress, Limit, Rate, Rates};
 pub use route::{ROUTES, Route};
 
 /// The cause of an error.

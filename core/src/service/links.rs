@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use crate::{
     error::{Error, ErrorKind},
     file::{File, FileName},
-    id::FileId,
+    id::{FileId, UserId},
     policy::{self, Action},
     service::{Actor, Consign},
     store::{BlobStore, ByteStream, FileStore, ReadGrant, StoreError},
@@ -70,6 +70,7 @@ impl Consign {
             grant: ReadGrant::new(file.entry.blob),
             blobs: Arc::clone(&self.parts().blobs),
             files: Arc::clone(&self.parts().files),
+            maker: maker.id,
             file,
         })
     }
@@ -96,12 +97,18 @@ pub struct AuthorizedFile {
     grant: ReadGrant,
     blobs: Arc<dyn BlobStore>,
     files: Arc<dyn FileStore>,
+    maker: UserId,
 }
 
 impl AuthorizedFile {
     /// What is known of the file.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Whose link it was opened by.
+    pub fn maker(&self) -> UserId {
+        self.maker
     }
 
     /// Its bytes from `range.start` up to, and without, `range.end`; cut to the file's size.

@@ -8,6 +8,7 @@ mod corpus;
 mod failures;
 mod faulty;
 mod ranges;
+mod rates;
 mod support;
 mod tokens;
 
