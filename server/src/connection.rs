@@ -4,12 +4,20 @@ use std::{
     convert::Infallible,
     future::Future,
     io,
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
 };
 
+use crate::{
+    options::Limits,
+    peers::Seat,
+    proxies::Proxies,
+    watch::{Answer, Received, Watch, Watched},
+};
 use bytes::Bytes;
+use consign_http::ClientAddress;
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
@@ -21,12 +29,6 @@ use tokio::{
     net::TcpStream,
     sync::watch as signal,
     time::{self, Duration, Instant, Sleep},
-};
-use tower_http::timeout::TimeoutBody;
-
-use crate::{
-    options::Limits,
-    watch::{Answer, Received, Watch, Watched},
 };
 
 /// Bytes that the head of a request has at most.
@@ -41,15 +43,27 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long to wait at first, and at most, for more of a beginning that may still become [`PREFACE`].
 const PREFACE_RETRY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
+/// Bytes of one HTTP/2 answer that are held until the client takes them, at most.
+const MAX_SEND_BUFFER: usize = 64 * 1024;
+
+/// A connection that was accepted.
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: IpAddr,
+    /// Whose number of connections it counts among.
+    pub(crate) seat: Option<Seat>,
+    pub(crate) proxies: Arc<Proxies>,
+}
+
 /// Serves a connection until it ends, is overdue, or the server stops.
 pub(crate) async fn serve<H, B>(
-    stream: TcpStream,
+    accepted: Accepted,
     handler: H,
     limits: Limits,
     mut stop: signal::Receiver<bool>,
 ) where
     H: tower_service::Service<
-            Request<Received<TimeoutBody<Incoming>>>,
+            Request<Received<Incoming>>,
             Response = Response<B>,
             Error = Infallible,
         > + Clone
@@ -59,6 +73,12 @@ pub(crate) async fn serve<H, B>(
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: std::error::Error + Send + Sync,
 {
+    let Accepted {
+        stream,
+        peer,
+        seat: _seat,
+        proxies,
+    } = accepted;
     // Without it every answer of more than one segment waits for a delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
@@ -80,12 +100,13 @@ pub(crate) async fn serve<H, B>(
         let running = watch.begin();
         // The answer may be over before the body is.
         let reading = running.and();
-        let request =
-            request.map(|body| Received::new(TimeoutBody::new(limits.body, body), reading));
+        let mut request = request.map(|body| Received::new(body, &limits, reading));
+        let client = ClientAddress(proxies.client(peer, request.headers()));
+        request.extensions_mut().insert(client);
         let answer = handler.clone().call(request);
         async move {
             let answer = answer.await?;
-            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, running)))
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, &limits, running)))
         }
     });
     if http2 {
@@ -93,7 +114,8 @@ pub(crate) async fn serve<H, B>(
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(MAX_HEAD as u32);
+            .max_header_list_size(MAX_HEAD as u32)
+            .max_send_buf_size(MAX_SEND_BUFFER);
         let connection = pin!(builder.serve_connection(io, service));
         let graceful = http2::Connection::graceful_shutdown;
         supervise(connection, graceful, &watch, stop).await;

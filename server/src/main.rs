@@ -8,6 +8,9 @@ mod cli;
 mod connection;
 mod data;
 mod options;
+mod pace;
+mod peers;
+mod proxies;
 mod serve;
 mod watch;
 

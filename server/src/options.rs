@@ -1,18 +1,21 @@
 //! The server's settings: from flags, the environment and a file, in this order.
 
+mod values;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
-use consign_core::{ClientRegistration, Consign, OperationsRegistration, Settings};
+use clap::Args;
+use consign_core::{Consign, Settings, quota::Quota};
 use consign_http::PublicUrl;
 use serde::Deserialize;
 
-use crate::BoxError;
+use self::values::{Clients, Count, Networks, Operations, Size, Switch, Url};
+pub(crate) use self::values::{ForwardedHeader, Log, Span};
+use crate::{BoxError, proxies::Proxies};
 
 /// The file of settings that is read when no other is named, if it is there.
 const DEFAULT_FILE: &str = "consign.toml";
@@ -49,6 +52,18 @@ pub(crate) struct Options {
     #[arg(long, env = "CONSIGN_MAX_UPLOAD", value_name = "SIZE")]
     max_upload: Option<Size>,
 
+    /// What the files of one user may take [default: no limit]
+    #[arg(long, env = "CONSIGN_QUOTA_BYTES", value_name = "SIZE")]
+    quota_bytes: Option<Size>,
+
+    /// How many files one user may have, each version counted [default: no limit]
+    #[arg(long, env = "CONSIGN_QUOTA_FILES", value_name = "COUNT")]
+    quota_files: Option<Count<0, { usize::MAX }>>,
+
+    /// What uploads leave free of the disk; 0 fills it [default: 64MiB]
+    #[arg(long, env = "CONSIGN_MIN_FREE", value_name = "SIZE")]
+    min_free: Option<Size>,
+
     /// How long a login lasts [default: 1h]
     #[arg(long, env = "CONSIGN_ACCESS_LIFETIME", value_name = "TIME")]
     access_lifetime: Option<Span<SECOND>>,
@@ -73,6 +88,28 @@ pub(crate) struct Options {
     #[arg(long, env = "CONSIGN_MAX_CONNECTIONS", value_name = "COUNT")]
     max_connections: Option<Count<1, MAX_CONNECTIONS>>,
 
+    /// Connections at once from one address, at most; of IPv6 from one /64 [default: 512]
+    #[arg(
+        long,
+        env = "CONSIGN_MAX_CONNECTIONS_PER_ADDRESS",
+        value_name = "COUNT"
+    )]
+    max_connections_per_address: Option<Count<1, MAX_CONNECTIONS>>,
+
+    /// Whether logins, registrations and downloads are limited in number by address and by account;
+    /// off is for load tests [default: on]
+    #[arg(long, env = "CONSIGN_RATE_LIMITS", value_name = "SWITCH")]
+    rate_limits: Option<Switch>,
+
+    /// Proxies that are believed in what they say of a client's address, as addresses or networks
+    /// with commas between them [default: none]
+    #[arg(long, env = "CONSIGN_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    trusted_proxies: Option<Networks>,
+
+    /// The header in which they say it [default: x-forwarded-for]
+    #[arg(long, env = "CONSIGN_FORWARDED_HEADER", value_name = "HEADER")]
+    forwarded_header: Option<ForwardedHeader>,
+
     /// How long a client may take over the head of a request [default: 15s]
     #[arg(long, env = "CONSIGN_HEADER_TIMEOUT", value_name = "TIME")]
     header_timeout: Option<Span<1>>,
@@ -80,6 +117,11 @@ pub(crate) struct Options {
     /// How long a client may neither send nor take any bytes in the middle of a request [default: 30s]
     #[arg(long, env = "CONSIGN_BODY_TIMEOUT", value_name = "TIME")]
     body_timeout: Option<Span<1>>,
+
+    /// Bytes a second that a client sends, or takes, at least on average once it has had the time
+    /// above; 0 asks for none [default: 1KiB]
+    #[arg(long, env = "CONSIGN_MIN_RATE", value_name = "SIZE")]
+    min_rate: Option<Size>,
 
     /// How long a connection may wait for its next request [default: 60s]
     #[arg(long, env = "CONSIGN_IDLE_TIMEOUT", value_name = "TIME")]
@@ -114,6 +156,9 @@ pub(crate) struct Config {
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) settings: Settings,
     pub(crate) limits: Limits,
+    /// Whether requests are limited in number.
+    pub(crate) rate_limits: bool,
+    pub(crate) proxies: Proxies,
     pub(crate) log: Log,
 }
 
@@ -121,8 +166,12 @@ pub(crate) struct Config {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) connections: usize,
+    /// Connections from one address.
+    pub(crate) per_address: usize,
     pub(crate) header: Duration,
     pub(crate) body: Duration,
+    /// Bytes a second.
+    pub(crate) rate: u64,
     pub(crate) idle: Duration,
     pub(crate) shutdown: Duration,
 }
@@ -150,6 +199,17 @@ impl Options {
                 .max_upload
                 .or(file.max_upload)
                 .map_or(defaults.max_upload, |size| size.0),
+            quota: Quota {
+                bytes: self.quota_bytes.or(file.quota_bytes).map(|size| size.0),
+                files: self
+                    .quota_files
+                    .or(file.quota_files)
+                    .map(|count| count.0 as u64),
+            },
+            min_free: self
+                .min_free
+                .or(file.min_free)
+                .map_or(defaults.min_free, |size| size.0),
             access_lifetime: self
                 .access_lifetime
                 .or(file.access_lifetime)
@@ -191,14 +251,28 @@ impl Options {
                     .max_connections
                     .or(file.max_connections)
                     .map_or(16_384, |count| count.0),
+                per_address: self
+                    .max_connections_per_address
+                    .or(file.max_connections_per_address)
+                    .map_or(512, |count| count.0),
                 header: span(self.header_timeout, file.header_timeout, seconds(15)),
                 body: span(self.body_timeout, file.body_timeout, seconds(30)),
+                rate: self.min_rate.or(file.min_rate).map_or(1024, |size| size.0),
                 idle: span(self.idle_timeout, file.idle_timeout, seconds(60)),
                 shutdown: self
                     .shutdown_timeout
                     .or(file.shutdown_timeout)
                     .map_or(seconds(10), |span| span.0),
             },
+            rate_limits: self.rate_limits.or(file.rate_limits) != Some(Switch::Off),
+            proxies: Proxies::new(
+                self.trusted_proxies
+                    .or(file.trusted_proxies)
+                    .map_or_else(Vec::new, |networks| networks.0),
+                self.forwarded_header
+                    .or(file.forwarded_header)
+                    .unwrap_or(ForwardedHeader::XForwardedFor),
+            ),
             log: self.log.or(file.log).unwrap_or(Log::Info),
         })
     }
@@ -227,182 +301,4 @@ fn bad(path: &Path, text: &str, error: &toml::de::Error) -> String {
         "{path}, line {number}: {message}: {}",
         line.trim().escape_debug()
     )
-}
-
-/// A time, as people write it: `15m`, `1h 30m`, `90s`. Its bounds are milliseconds.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct Span<const LEAST: u64 = 0, const MOST: u64 = { u64::MAX }>(pub(crate) Duration);
-
-impl<const LEAST: u64, const MOST: u64> FromStr for Span<LEAST, MOST> {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parse = || {
-            let span: jiff::Span = text.parse().ok()?;
-            let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
-            Duration::try_from(span.ok()?).ok()
-        };
-        let span =
-            parse().ok_or_else(|| format!("{text:?} is not a time such as 90s, 15m, 1h or 7d"))?;
-        if span < Duration::from_millis(LEAST) {
-            return Err(format!("{text:?} is less than {}", words(LEAST)));
-        }
-        if span > Duration::from_millis(MOST) {
-            return Err(format!("{text:?} is more than {}", words(MOST)));
-        }
-        Ok(Self(span))
-    }
-}
-
-impl<const LEAST: u64, const MOST: u64> TryFrom<String> for Span<LEAST, MOST> {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-/// Milliseconds, as people write them.
-fn words(millis: u64) -> String {
-    match millis {
-        _ if millis.is_multiple_of(86_400_000) => format!("{}d", millis / 86_400_000),
-        _ if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
-        _ => format!("{millis}ms"),
-    }
-}
-
-/// A number within bounds.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "usize")]
-struct Count<const LEAST: usize, const MOST: usize>(usize);
-
-impl<const LEAST: usize, const MOST: usize> FromStr for Count<LEAST, MOST> {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let count: usize = text
-            .parse()
-            .map_err(|_| format!("{text:?} is not a number"))?;
-        count.try_into()
-    }
-}
-
-impl<const LEAST: usize, const MOST: usize> TryFrom<usize> for Count<LEAST, MOST> {
-    type Error = String;
-
-    fn try_from(count: usize) -> Result<Self, String> {
-        if (LEAST..=MOST).contains(&count) {
-            Ok(Self(count))
-        } else {
-            Err(format!("{count} is not between {LEAST} and {MOST}"))
-        }
-    }
-}
-
-/// How the world reaches the server.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Url(PublicUrl);
-
-impl FromStr for Url {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let url = text.parse();
-        url.map(Self)
-            .map_err(|error| format!("{text:?} is {error}"))
-    }
-}
-
-impl TryFrom<String> for Url {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-/// A number of bytes, as people write it: `5GiB`, `100MB`, `4096`.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "SizeText")]
-pub(crate) struct Size(u64);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum SizeText {
-    Bytes(u64),
-    Text(String),
-}
-
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let size: bytesize::ByteSize = text
-            .parse()
-            .map_err(|_| format!("{text:?} is not a size such as 500MB or 5GiB"))?;
-        Ok(Self(size.as_u64()))
-    }
-}
-
-impl TryFrom<SizeText> for Size {
-    type Error = String;
-
-    fn try_from(text: SizeText) -> Result<Self, String> {
-        match text {
-            SizeText::Bytes(bytes) => Ok(Self(bytes)),
-            SizeText::Text(text) => text.parse(),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-enum Operations {
-    /// Anyone, while there is no operations user
-    First,
-    /// Anyone
-    Open,
-    /// Only those invited by an operations user
-    Closed,
-}
-
-impl From<Operations> for OperationsRegistration {
-    fn from(who: Operations) -> Self {
-        match who {
-            Operations::First => Self::First,
-            Operations::Open => Self::Open,
-            Operations::Closed => Self::Closed,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-enum Clients {
-    /// Anyone
-    Open,
-    /// Only those invited by an operations user
-    Closed,
-}
-
-impl From<Clients> for ClientRegistration {
-    fn from(who: Clients) -> Self {
-        match who {
-            Clients::Open => Self::Open,
-            Clients::Closed => Self::Closed,
-        }
-    }
-}
-
-/// What is told on standard error.
-#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Log {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
 }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use consign_http::{Api, PublicUrl};
+use consign_http::{Api, PublicUrl, Rates};
 use rustix::process::{self, Resource, Rlimit};
 use tokio::{
     net::TcpListener,
@@ -17,9 +17,11 @@ use tokio::{
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
-    BoxError, admin, connection,
+    BoxError, admin,
+    connection::{self, Accepted},
     data::{Installation, Paths},
     options::{Config, Log},
+    peers::Peers,
 };
 
 /// How often orphans are looked for, and how old they are left to become.
@@ -50,7 +52,10 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let address = listener.local_addr()?;
     let public_url = public_url(&config, address)?;
     let administration = admin::Socket::bind(&Paths::of(&config.data), installation.clone())?;
-    let api = Api::new(installation.consign.clone(), public_url);
+    let mut api = Api::new(installation.consign.clone(), public_url);
+    if config.rate_limits {
+        api = api.with_rates(Rates::default());
+    }
     let handler = warp::service(consign_http_warp::server(api));
 
     let (stop, stopped) = watch::channel(false);
@@ -60,14 +65,16 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
 
     let connections = bounded(config.limits.connections, files);
     let slots = Arc::new(Semaphore::new(connections));
+    let peers = Peers::new(config.limits.per_address);
+    let proxies = Arc::new(config.proxies);
     loop {
         let slot = tokio::select! {
             slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
             () = ended.wait() => break,
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, peer)) => (stream, peer.ip()),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     time::sleep(ACCEPT_RETRY).await;
@@ -76,7 +83,23 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
             },
             () = ended.wait() => break,
         };
-        let served = connection::serve(stream, handler.clone(), config.limits, stopped.clone());
+        // The connections of a proxy are those of many.
+        let seat = if proxies.trusts(peer) {
+            None
+        } else {
+            let Some(seat) = peers.admit(peer) else {
+                tracing::debug!(%peer, "a connection more than one address may have was closed");
+                continue;
+            };
+            Some(seat)
+        };
+        let accepted = Accepted {
+            stream,
+            peer,
+            seat,
+            proxies: Arc::clone(&proxies),
+        };
+        let served = connection::serve(accepted, handler.clone(), config.limits, stopped.clone());
         tokio::spawn(async move {
             served.await;
             drop(slot);

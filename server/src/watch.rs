@@ -1,10 +1,12 @@
 //! What a connection is doing, and by when it has to have done it.
 
 use std::{
+    collections::HashMap,
+    future::Future,
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
@@ -15,10 +17,10 @@ use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, Sleep, sleep_until},
 };
 
-use crate::options::Limits;
+use crate::{BoxError, options::Limits, pace::Pace};
 
 /// No time.
 const NEVER: u64 = u64::MAX;
@@ -48,6 +50,10 @@ pub(crate) struct Watch {
     stalled_since: AtomicU64,
     /// When some of an answer was last taken.
     taken_at: AtomicU64,
+    /// By when the answers that wait for the client have to be taken, each by a number of its own.
+    due: Mutex<HashMap<u64, u64>>,
+    /// The first of those times.
+    first_due: AtomicU64,
 }
 
 impl Watch {
@@ -63,6 +69,8 @@ impl Watch {
             head_since: AtomicU64::new(NEVER),
             stalled_since: AtomicU64::new(NEVER),
             taken_at: AtomicU64::new(0),
+            due: Mutex::default(),
+            first_due: AtomicU64::new(NEVER),
         })
     }
 
@@ -90,7 +98,11 @@ impl Watch {
                 head => (head, limits.header),
             }
         };
-        self.accepted + Duration::from_millis(since) + limit
+        let deadline = self.accepted + Duration::from_millis(since) + limit;
+        match self.first_due.load(Ordering::Acquire) {
+            NEVER => deadline,
+            due => deadline.min(self.accepted + Duration::from_millis(due)),
+        }
     }
 
     /// Whether nothing is running and all answers have gone out. What an HTTP/2 connection still
@@ -103,16 +115,17 @@ impl Watch {
 
     /// A request has come in.
     pub(crate) fn begin(self: &Arc<Self>) -> Running {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(NEVER, Ordering::Relaxed);
-        self.run()
+        self.run(number)
     }
 
-    fn run(self: &Arc<Self>) -> Running {
+    fn run(self: &Arc<Self>, number: u64) -> Running {
         self.running.fetch_add(1, Ordering::AcqRel);
         Running {
             watch: Arc::clone(self),
-            waits: false,
+            waits: None,
+            number,
         }
     }
 
@@ -138,6 +151,18 @@ impl Watch {
         }
     }
 
+    /// Sets by when an answer has to be taken; `None` when it does not wait for the client.
+    fn set_due(&self, answer: u64, due: Option<u64>) {
+        // The map is whole between any two calls, so a panic elsewhere does not spoil it.
+        let mut all = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        match due {
+            Some(due) => all.insert(answer, due),
+            None => all.remove(&answer),
+        };
+        let first = all.values().min().copied().unwrap_or(NEVER);
+        self.first_due.store(first, Ordering::Release);
+    }
+
     fn taken(&self) {
         self.taken_at.store(self.now(), Ordering::Relaxed);
     }
@@ -151,30 +176,47 @@ impl Watch {
 #[derive(Debug)]
 pub(crate) struct Running {
     watch: Arc<Watch>,
-    waits: bool,
+    /// When it began to wait for the client to take what there is; it does not when `None`.
+    waits: Option<u64>,
+    /// Its number among the requests of the connection.
+    number: u64,
 }
 
 impl Running {
     /// Another part of the same request.
     pub(crate) fn and(&self) -> Self {
-        self.watch.run()
+        self.watch.run(self.number)
     }
 
-    /// It goes on when the client has taken what there is, or goes on now.
-    fn waits(&mut self, waits: bool) {
-        if waits && !self.waits {
-            self.watch.taken();
-            self.watch.waiting.fetch_add(1, Ordering::AcqRel);
-        } else if !waits && self.waits {
-            self.watch.waiting.fetch_sub(1, Ordering::AcqRel);
+    /// From now on it goes on when the client has taken what there is.
+    fn wait(&mut self, pace: &Pace) {
+        if self.waits.is_some() {
+            return;
         }
-        self.waits = waits;
+        let (watch, now) = (&self.watch, self.watch.now());
+        self.waits = Some(now);
+        watch.taken();
+        watch.waiting.fetch_add(1, Ordering::AcqRel);
+        if let Some(left) = pace.left() {
+            let left = u64::try_from(left.as_millis()).unwrap_or(NEVER);
+            watch.set_due(self.number, Some(now.saturating_add(left)));
+        }
+    }
+
+    /// It goes on now; how long it has waited.
+    fn go_on(&mut self) -> Duration {
+        let Some(since) = self.waits.take() else {
+            return Duration::ZERO;
+        };
+        self.watch.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.watch.set_due(self.number, None);
+        Duration::from_millis(self.watch.now().saturating_sub(since))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.waits(false);
+        self.go_on();
         let watch = &self.watch;
         watch.idle_since.store(watch.now(), Ordering::Relaxed);
         watch.running.fetch_sub(1, Ordering::AcqRel);
@@ -182,32 +224,73 @@ impl Drop for Running {
 }
 
 pin_project! {
-    /// A request's body, which runs until nobody reads it any more.
+    /// A request's body, which runs until nobody reads it any more. It breaks off when nothing of it
+    /// comes for too long, or too little.
     pub(crate) struct Received<B> {
         #[pin]
         body: B,
+        // The end of the time that the client is waited for, while it is.
+        #[pin]
+        alarm: Option<Sleep>,
+        // Since when it is.
+        waits: Option<Instant>,
+        pace: Pace,
+        silence: Duration,
         _running: Running,
     }
 }
 
 impl<B> Received<B> {
-    pub(crate) fn new(body: B, running: Running) -> Self {
+    pub(crate) fn new(body: B, limits: &Limits, running: Running) -> Self {
         Self {
             body,
+            alarm: None,
+            waits: None,
+            pace: Pace::new(limits.body, limits.rate),
+            silence: limits.body,
             _running: running,
         }
     }
 }
 
-impl<B: http_body::Body> http_body::Body for Received<B> {
-    type Data = B::Data;
-    type Error = B::Error;
+/// The client was too slow over a body.
+#[derive(Debug, thiserror::Error)]
+#[error("the body came too slowly, or stopped")]
+pub(crate) struct TooSlow;
+
+impl<B> http_body::Body for Received<B>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        if let Poll::Ready(frame) = this.body.poll_frame(cx) {
+            this.alarm.set(None);
+            if let Some(since) = this.waits.take() {
+                this.pace.waited(since.elapsed());
+            }
+            let frame = frame.map(|frame| frame.map_err(Into::into));
+            if let Some(Ok(frame)) = &frame {
+                this.pace.moved(frame.data_ref().map_or(0, Bytes::len));
+            }
+            return Poll::Ready(frame);
+        }
+        let since = *this.waits.get_or_insert_with(Instant::now);
+        if this.alarm.is_none() {
+            let left = this.pace.left().unwrap_or(*this.silence);
+            let end = sleep_until(since + left.min(*this.silence));
+            this.alarm.set(Some(end));
+        }
+        let alarm = this.alarm.as_pin_mut().expect("it was set above");
+        ready!(alarm.poll(cx));
+        Poll::Ready(Some(Err(TooSlow.into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -224,14 +307,20 @@ pin_project! {
     pub(crate) struct Answer<B> {
         #[pin]
         body: B,
+        pace: Pace,
         running: Running,
     }
 }
 
 impl<B> Answer<B> {
-    pub(crate) fn new(body: B, mut running: Running) -> Self {
-        running.waits(true);
-        Self { body, running }
+    pub(crate) fn new(body: B, limits: &Limits, mut running: Running) -> Self {
+        let pace = Pace::new(limits.body, limits.rate);
+        running.wait(&pace);
+        Self {
+            body,
+            pace,
+            running,
+        }
     }
 }
 
@@ -246,9 +335,15 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for Answer<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        this.running.waits(false);
+        this.pace.waited(this.running.go_on());
         let frame = this.body.poll_frame(cx);
-        this.running.waits(frame.is_ready());
+        if let Poll::Ready(frame) = &frame {
+            let data = frame
+                .as_ref()
+                .and_then(|frame| frame.as_ref().ok()?.data_ref());
+            this.pace.moved(data.map_or(0, Bytes::len));
+            this.running.wait(this.pace);
+        }
         frame
     }
 

@@ -10,17 +10,12 @@ use std::{sync::Arc, time::Duration};
 
 use consign_http::testing::{Connection, DOCX, Form, Request};
 use http_body_util::{BodyExt, Full};
-use hyper::{
-    Response,
-    body::{Bytes, Incoming},
-    client::conn::http2::{self, SendRequest},
-};
+use hyper::{body::Bytes, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use support::{Home, PASSWORD, Server, package::docx, soon, text};
+use support::{Home, PASSWORD, Server, http2::Http2, package::docx, soon, text};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    task::JoinHandle,
     time::sleep,
 };
 
@@ -465,48 +460,6 @@ async fn odd_requests_are_answered_soundly() {
         server.serves().await;
     }
     assert!(!server.log().contains("panicked"), "{}", server.log());
-}
-
-/// An HTTP/2 connection with prior knowledge, and its end.
-struct Http2 {
-    send: SendRequest<Full<Bytes>>,
-    ended: JoinHandle<()>,
-    base: String,
-}
-
-impl Http2 {
-    async fn new(server: &Server, set: impl FnOnce(&mut http2::Builder<TokioExecutor>)) -> Self {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        set(&mut builder);
-        let io = TokioIo::new(raw(server).await);
-        let (send, connection) = builder.handshake(io).await.unwrap();
-        Self {
-            send,
-            ended: tokio::spawn(async move {
-                let _ = connection.await;
-            }),
-            base: format!("http://{}", server.address),
-        }
-    }
-
-    async fn begin(&mut self, request: http::request::Builder, body: Bytes) -> Response<Incoming> {
-        let request = request.body(Full::new(body)).unwrap();
-        soon(self.send.send_request(request)).await.unwrap()
-    }
-
-    async fn call(&mut self, request: http::request::Builder, body: Bytes) -> Response<Bytes> {
-        let (head, body) = self.begin(request, body).await.into_parts();
-        Response::from_parts(head, soon(body.collect()).await.unwrap().to_bytes())
-    }
-
-    fn get(&self, path: &str) -> http::request::Builder {
-        http::Request::get(format!("{}{path}", self.base))
-    }
-
-    async fn serves(&mut self) {
-        let answer = self.call(self.get("/healthz"), Bytes::new()).await;
-        assert_eq!(answer.status(), 200);
-    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! guard ends a test that waits in vain.
 #![allow(dead_code)]
 
+pub mod http2;
 pub mod package;
 
 use std::{
@@ -228,7 +229,7 @@ impl Server {
     /// A server in this place, and with these flags.
     pub fn on(home: &Arc<Home>, flags: impl FnOnce(&mut Command)) -> Self {
         let mut command = home.consign();
-        command.args(["serve", "--listen=127.0.0.1:0"]);
+        command.args(["serve", "--listen=127.0.0.1:0", "--rate-limits=off"]);
         flags(&mut command);
         Self::spawn(home, command)
     }
