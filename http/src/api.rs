@@ -25,6 +25,9 @@ use crate::{
 
 const INDEX: &str = include_str!("index.html");
 
+/// Nothing here is for search engines: a link that one has found is a link that leaked (RFC 9309).
+const ROBOTS: &str = "User-agent: *\nDisallow: /\n";
+
 /// The HTTP API, as a function from requests to answers. Cheap to clone.
 ///
 /// It is also a [`tower_service::Service`] that is always ready and never fails.
@@ -69,7 +72,7 @@ impl Api {
         self.limited(Limiter::with_ticks(rates, Arc::new(ticks)))
     }
 
-    /// The API without its page at `/`, for a host application that has one of its own.
+    /// The API without its pages at `/` and `/robots.txt`, for a host application that has its own.
     #[must_use]
     pub fn without_index(self) -> Self {
         self.changed(|inner| inner.index = false)
@@ -139,7 +142,8 @@ impl Api {
 
     fn route<'p>(&self, path: &'p str) -> Option<(&'static Route, &'p str)> {
         let found = Route::of(path)?;
-        (self.0.index || found.0.endpoint != Endpoint::Index).then_some(found)
+        let of_host = matches!(found.0.endpoint, Endpoint::Index | Endpoint::Robots);
+        (self.0.index || !of_host).then_some(found)
     }
 
     async fn answer(
@@ -158,7 +162,8 @@ impl Api {
         }
         let api = &*self.0;
         match route.endpoint {
-            Endpoint::Index => Ok(index()),
+            Endpoint::Index => Ok(fixed("text/html; charset=utf-8", INDEX)),
+            Endpoint::Robots => Ok(fixed("text/plain; charset=utf-8", ROBOTS)),
             Endpoint::Health => api.health().await,
             Endpoint::Register => api.register(head, body).await,
             Endpoint::Login => api.login(head, body).await,
@@ -218,11 +223,12 @@ where
     }
 }
 
-fn index() -> Response<Body> {
-    let mut response = Response::new(Body::full(INDEX));
+/// A page that never changes.
+fn fixed(content_type: &'static str, page: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::full(page));
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_TYPE, content_type),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (
             header::CONTENT_SECURITY_POLICY,
@@ -232,6 +238,6 @@ fn index() -> Response<Body> {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.insert(header::CONTENT_LENGTH, INDEX.len().into());
+    headers.insert(header::CONTENT_LENGTH, page.len().into());
     response
 }

@@ -15,6 +15,7 @@ pub struct Route {
 /// All paths of the API.
 pub const ROUTES: &[Route] = &[
     Route::new("/", READ, Endpoint::Index),
+    Route::new("/robots.txt", READ, Endpoint::Robots),
     Route::new("/healthz", READ, Endpoint::Health),
     Route::new("/register", POST, Endpoint::Register),
     Route::new("/login", POST, Endpoint::Login),
@@ -32,6 +33,7 @@ const POST: &[Method] = &[Method::POST];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Index,
+    Robots,
     Health,
     Register,
     Login,

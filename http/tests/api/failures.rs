@@ -232,17 +232,31 @@ fn a_dropped_request_leaves_nothing() {
 fn a_page_of_the_host_takes_the_place_of_ours() {
     run(async {
         let room = Room::new();
-        assert!(room.api.answers("/"));
         let without = room.api.clone().without_index();
-        assert!(!without.answers("/"));
-        let answer = without.handle(request(Method::GET, "/", "", "")).await;
-        assert_eq!(answer.status(), 404);
+        for path in ["/", "/robots.txt"] {
+            assert_eq!(room.get(path, "").await.status, 200, "{path}");
+            assert!(!without.answers(path));
+            let answer = without.handle(request(Method::GET, path, "", "")).await;
+            assert_eq!(answer.status(), 404);
+        }
         for path in ["/healthz", "/files", "/files/", "/download_file/x"] {
             assert!(without.answers(path), "{path}");
         }
         for path in ["", "/nowhere", "/files/x", "*", "/download_file/"] {
             assert!(!room.api.answers(path), "{path}");
         }
+    });
+}
+
+#[test]
+fn search_engines_are_asked_to_stay_away() {
+    run(async {
+        let answer = Room::new().get("/robots.txt", "").await;
+        assert_eq!(
+            answer.headers[header::CONTENT_TYPE],
+            "text/plain; charset=utf-8"
+        );
+        assert_eq!(answer.body, "User-agent: *\nDisallow: /\n");
     });
 }
 
