@@ -1,5 +1,4 @@
 use std::{
-    fs::File,
     io,
     ops::Bound,
     sync::{
@@ -8,14 +7,12 @@ use std::{
     },
 };
 
-use redb::{BackendError, StorageBackend, backends::FileBackend};
+use redb::{BackendError, StorageBackend};
 
-use crate::open::OpenError;
-
-/// A database's file, whose syncs are watched.
+/// What a database is on, most often a file, whose syncs are watched.
 #[derive(Debug)]
-pub(crate) struct Disk {
-    file: FileBackend,
+pub(crate) struct Disk<B> {
+    storage: B,
     watch: Arc<Watch>,
 }
 
@@ -43,10 +40,9 @@ impl Watch {
     }
 }
 
-impl Disk {
-    pub(crate) fn new(file: File, watch: Arc<Watch>) -> Result<Self, OpenError> {
-        let file = FileBackend::new(file)?;
-        Ok(Self { file, watch })
+impl<B> Disk<B> {
+    pub(crate) fn new(storage: B, watch: Arc<Watch>) -> Self {
+        Self { storage, watch }
     }
 
     #[cfg(test)]
@@ -59,30 +55,30 @@ impl Disk {
     }
 }
 
-impl StorageBackend for Disk {
+impl<B: StorageBackend> StorageBackend for Disk<B> {
     fn len(&self) -> io::Result<u64> {
-        self.file.len()
+        self.storage.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         #[cfg(test)]
         self.fault(Access::Read)?;
-        self.file.read(offset, out)
+        self.storage.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         #[cfg(test)]
         self.fault(Access::Write)?;
-        self.file.set_len(len)
+        self.storage.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
         #[cfg(test)]
         let synced = self
             .fault(Access::Sync)
-            .and_then(|()| self.file.sync_data());
+            .and_then(|()| self.storage.sync_data());
         #[cfg(not(test))]
-        let synced = self.file.sync_data();
+        let synced = self.storage.sync_data();
         if synced.is_err() {
             self.watch.sync_failed.store(true, Ordering::Release);
         }
@@ -92,15 +88,15 @@ impl StorageBackend for Disk {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         #[cfg(test)]
         self.fault(Access::Write)?;
-        self.file.write(offset, data)
+        self.storage.write(offset, data)
     }
 
     fn close(&self) -> io::Result<()> {
-        self.file.close()
+        self.storage.close()
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_range(start, end)
+        self.storage.try_lock_range(start, end)
     }
 
     fn try_lock_shared_range(
@@ -108,22 +104,22 @@ impl StorageBackend for Disk {
         start: Bound<u64>,
         end: Bound<u64>,
     ) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(start, end)
+        self.storage.try_lock_shared_range(start, end)
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_range(start, end)
+        self.storage.lock_range(start, end)
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(start, end)
+        self.storage.lock_shared_range(start, end)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(start, end)
+        self.storage.unlock_range(start, end)
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.query_lock_range(start, end)
+        self.storage.query_lock_range(start, end)
     }
 }

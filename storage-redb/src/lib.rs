@@ -87,6 +87,24 @@ pub use self::{
 /// A door for the fuzzer, no part of the interface.
 #[doc(hidden)]
 pub mod fuzzing {
+    use std::io;
+
+    use redb::backends::InMemoryBackend;
+
+    use crate::{OpenError, Options, RedbStore};
+
+    /// Opens a new store in memory. It has no other life: a failure ends it for good.
+    ///
+    /// # Errors
+    /// See [`RedbStore::open`].
+    pub fn in_memory(options: Options) -> Result<RedbStore, OpenError> {
+        let mut memory = Some(InMemoryBackend::new());
+        RedbStore::open_on(
+            move || memory.take().ok_or(io::ErrorKind::NotFound.into()),
+            options,
+        )
+    }
+
     /// Reads `bytes` as a record of every kind.
     ///
     /// # Panics

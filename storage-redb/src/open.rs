@@ -9,7 +9,7 @@ use std::{
 };
 
 use consign_core::store::BoxError;
-use redb::{Builder, Database, DatabaseError, StorageError};
+use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError, backends::FileBackend};
 
 use crate::{
     disk::{Disk, Watch},
@@ -180,13 +180,11 @@ impl Place {
     }
 
     fn build(&self, file: File, verify: bool) -> Result<Database, OpenError> {
-        let disk = Disk::new(file, Arc::clone(&self.watch))?;
-        guard(|| {
-            let mut builder = Builder::new();
-            builder.set_cache_size(self.options.cache_size);
-            builder.set_check_integrity_on_open(verify);
-            Ok(builder.create_with_backend(disk)?)
-        })
+        let options = Options {
+            verify,
+            ..self.options
+        };
+        build(FileBackend::new(file)?, options, &self.watch)
     }
 
     fn unfinished(&self) -> PathBuf {
@@ -194,6 +192,33 @@ impl Place {
         path.push(".unfinished");
         path.into()
     }
+}
+
+/// Opens the database on `storage`, which may be empty, for the first time or once more.
+pub(crate) fn open_on(
+    storage: impl StorageBackend,
+    options: Options,
+    watch: &Arc<Watch>,
+    first: bool,
+) -> Result<Database, OpenError> {
+    let verify = options.verify && first;
+    let database = build(storage, Options { verify, ..options }, watch)?;
+    guard(|| schema::check(&database, first))?;
+    Ok(database)
+}
+
+fn build(
+    storage: impl StorageBackend,
+    options: Options,
+    watch: &Arc<Watch>,
+) -> Result<Database, OpenError> {
+    let disk = Disk::new(storage, Arc::clone(watch));
+    guard(|| {
+        let mut builder = Builder::new();
+        builder.set_cache_size(options.cache_size);
+        builder.set_check_integrity_on_open(options.verify);
+        Ok(builder.create_with_backend(disk)?)
+    })
 }
 
 /// redb panics on some damage.

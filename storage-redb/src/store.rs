@@ -1,21 +1,21 @@
 use std::{
-    fmt,
+    fmt, io,
     path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
 };
 
 use consign_core::store::StoreError;
-use redb::ReadTransaction;
+use redb::{Database, ReadTransaction, StorageBackend};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     disk::Watch,
     fault::{Fault, Setback, Trouble},
-    open::{OpenError, Options, Place, panic_text},
+    open::{self, OpenError, Options, Place, panic_text},
     schema::{META, SCHEMA, Tables},
     shared::Shared,
-    writer::{self, Message, QUEUE, Verdict, Writer},
+    writer::{self, Message, QUEUE, Reopen, Verdict, Writer},
 };
 
 /// Scans that go on at once at most: each keeps a thread.
@@ -46,11 +46,29 @@ impl RedbStore {
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let watch = Arc::new(Watch::default());
         let (place, database) = Place::open(path.as_ref(), options, Arc::clone(&watch))?;
+        Self::start(database, watch, Box::new(move || place.reopen()))
+    }
+
+    /// Opens the database on what `storage` gives, which is asked again whenever the database is
+    /// to be opened again. An empty one becomes a database; one in which that was cut short does
+    /// not.
+    pub(crate) fn open_on<B: StorageBackend>(
+        mut storage: impl FnMut() -> io::Result<B> + Send + 'static,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        let watch = Arc::new(Watch::default());
+        let database = open::open_on(storage()?, options, &watch, true)?;
+        let watched = Arc::clone(&watch);
+        let reopen = move || open::open_on(storage()?, options, &watched, false);
+        Self::start(database, watch, Box::new(reopen))
+    }
+
+    fn start(database: Database, watch: Arc<Watch>, reopen: Reopen) -> Result<Self, OpenError> {
         let shared = Arc::new(Shared::new(database, watch));
         let (queue, messages) = mpsc::channel(QUEUE);
         let writer = Writer {
             shared: Arc::clone(&shared),
-            place,
+            reopen,
         };
         let writer = thread::Builder::new()
             .name("consign-redb".to_owned())

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     fault::{Fault, Setback, Trouble},
-    open::{Place, panic_text},
+    open::{OpenError, panic_text},
     schema::Tables,
     shared::Shared,
 };
@@ -90,10 +90,13 @@ where
     }
 }
 
+/// Opens the same database once more, after it has been closed.
+pub(crate) type Reopen = Box<dyn FnMut() -> Result<Database, OpenError> + Send>;
+
 /// The one thread that writes.
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) place: Place,
+    pub(crate) reopen: Reopen,
 }
 
 /// Why a batch was not done.
@@ -112,7 +115,7 @@ impl Stop {
 
 impl Writer {
     /// Works until the queue is closed and empty, then closes the database.
-    pub(crate) fn run(self, mut queue: mpsc::Receiver<Message>) {
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let mut messages = Vec::with_capacity(BATCH);
         while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
             let jobs = messages.drain(..).filter_map(|message| match message {
@@ -128,7 +131,7 @@ impl Writer {
     ///
     /// Even a job that changed nothing is answered only now: it may have seen what another of the
     /// batch wrote. One that fails by itself is left out, and the others begin anew.
-    fn batch(&self, mut jobs: Vec<Box<dyn Job>>) {
+    fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let mut failed = Vec::new();
         let setback = loop {
             match self.try_batch(&mut jobs) {
@@ -147,7 +150,7 @@ impl Writer {
         }
     }
 
-    fn try_batch(&self, jobs: &mut [Box<dyn Job>]) -> Result<(), Stop> {
+    fn try_batch(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Stop> {
         if self.shared.watch().sync_failed() {
             return Err(Stop::Batch(Setback::Trouble(Trouble::SyncFailed)));
         }
@@ -159,7 +162,7 @@ impl Writer {
         })
     }
 
-    fn attempt(&self, jobs: &mut [Box<dyn Job>]) -> Result<(), Stop> {
+    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Stop> {
         let transaction = self.begin()?;
         let mut changed = false;
         {
@@ -184,7 +187,7 @@ impl Writer {
 
     /// Begins a transaction, in a database opened again if it does not answer: a read may have
     /// failed since, for which this batch is not to blame.
-    fn begin(&self) -> Result<WriteTransaction, Stop> {
+    fn begin(&mut self) -> Result<WriteTransaction, Stop> {
         let begun = self.shared.database().as_ref().map(Database::begin_write);
         if let Some(Ok(transaction)) = begun {
             return Ok(transaction);
@@ -198,7 +201,7 @@ impl Writer {
     }
 
     /// Sees that work can go on after a setback, and gives what its callers are told.
-    fn recover(&self, setback: Setback, jobs: usize) -> Setback {
+    fn recover(&mut self, setback: Setback, jobs: usize) -> Setback {
         let error: &(dyn Error + 'static) = &setback;
         tracing::error!(error, jobs, "nothing was written");
         // What a failed sync lost may still be read: the database stays as it was before it.
@@ -216,8 +219,8 @@ impl Writer {
     }
 
     /// redb refuses all work after a failed read or write, until the database is opened again.
-    fn reopen(&self) -> Result<(), Setback> {
-        match self.place.reopen() {
+    fn reopen(&mut self) -> Result<(), Setback> {
+        match (self.reopen)() {
             Ok(database) => {
                 *self.shared.database_mut() = Some(database);
                 tracing::warn!("the database was opened again after a failure");
