@@ -1,5 +1,12 @@
 //! What can be seen only from inside: batches, and what becomes of failures.
 
+mod disk;
+mod life;
+mod model;
+mod platter;
+mod power;
+mod work;
+
 use std::{io::ErrorKind, sync::mpsc, time::Duration};
 
 use consign_core::{

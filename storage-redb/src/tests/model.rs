@@ -1,0 +1,302 @@
+//! What a store must hold after changes, down to each row of each table.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
+
+use consign_core::{
+    event::{Event, Recorded},
+    file::{File, FileEntry, Seq},
+    id::UserId,
+    store::{Change, FileStore, Insert, InsertGuard, Outcome, StoreError, Update, UserStore},
+    user::{Role, User, UserChange},
+};
+use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, Value};
+
+use crate::{
+    RedbStore,
+    fault::Fault,
+    record,
+    schema::{
+        BLOBS, EMAILS, EVENTS, FILE_IDS, FILE_NAMES, FILES, LAST_EVENT, LAST_FILE, META,
+        OPERATIONS_USERS, SCHEMA, USERNAMES, USERS,
+    },
+};
+
+/// One change, as a caller asks for it.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Insert(User, InsertGuard, Vec<Event>),
+    Update(UserId, UserChange, Vec<Event>),
+    Apply(Change),
+}
+
+/// What a caller is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Answer {
+    Insert(Insert),
+    Update(Update),
+    Apply(Outcome),
+}
+
+impl Step {
+    pub(super) async fn ask(self, store: &RedbStore) -> Result<Answer, StoreError> {
+        match self {
+            Self::Insert(user, guard, events) => {
+                let insert = store.insert(user, guard, events).await;
+                insert.map(Answer::Insert)
+            }
+            Self::Update(id, change, events) => {
+                let update = store.update(id, change, events).await;
+                update.map(Answer::Update)
+            }
+            Self::Apply(change) => store.apply(change).await.map(Answer::Apply),
+        }
+    }
+}
+
+/// Users, files and the trail, kept without regard to how the store keeps them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Model {
+    pub(super) users: Vec<User>,
+    pub(super) files: BTreeMap<Seq, FileEntry>,
+    trail: Vec<Event>,
+    last_file: Seq,
+}
+
+impl Model {
+    /// Makes a change, and says what is answered.
+    pub(super) fn make(&mut self, step: &Step) -> Answer {
+        match step {
+            Step::Insert(user, guard, events) => {
+                let insert = self.insert(user, *guard);
+                if insert == Insert::Done {
+                    self.trail.extend_from_slice(events);
+                }
+                Answer::Insert(insert)
+            }
+            Step::Update(id, change, events) => {
+                let update = self.update(*id, change);
+                if let Update::Done(_) = update {
+                    self.trail.extend_from_slice(events);
+                }
+                Answer::Update(update)
+            }
+            Step::Apply(change) => {
+                let outcome = self.apply(change);
+                if matches!(outcome, Outcome::Added(_) | Outcome::Removed(_)) {
+                    self.trail.push(change.event());
+                }
+                Answer::Apply(outcome)
+            }
+        }
+    }
+
+    fn insert(&mut self, user: &User, guard: InsertGuard) -> Insert {
+        if guard == InsertGuard::NoOperationsUser && self.operations_users() > 0 {
+            return Insert::GuardFailed;
+        }
+        if self.users.iter().any(|one| one.username == user.username) {
+            return Insert::UsernameTaken;
+        }
+        self.users.push(user.clone());
+        Insert::Done
+    }
+
+    fn update(&mut self, id: UserId, change: &UserChange) -> Update {
+        let last = self.operations_users() == 1;
+        let Some(user) = self.users.iter_mut().find(|user| user.id == id) else {
+            return Update::Missing;
+        };
+        let Some(after) = user.changed(change) else {
+            return Update::Stale;
+        };
+        if last && user.role == Role::Operations && after.role == Role::Client {
+            return Update::LastOperationsUser;
+        }
+        *user = after.clone();
+        Update::Done(after)
+    }
+
+    fn apply(&mut self, change: &Change) -> Outcome {
+        match change {
+            Change::AddFile(entry) => {
+                if self.files.values().any(|one| one.id == entry.id) {
+                    return Outcome::Exists;
+                }
+                self.last_file += 1;
+                self.files.insert(self.last_file, entry.clone());
+                Outcome::Added(File {
+                    seq: self.last_file,
+                    entry: entry.clone(),
+                })
+            }
+            Change::RemoveFile { id, .. } => {
+                let Some(seq) = self
+                    .files
+                    .iter()
+                    .find_map(|(seq, entry)| (entry.id == *id).then_some(*seq))
+                else {
+                    return Outcome::Missing;
+                };
+                let entry = self.files.remove(&seq).unwrap();
+                Outcome::Removed(File { seq, entry })
+            }
+            unknown => panic!("{unknown:?} is no change of these tests"),
+        }
+    }
+
+    fn operations_users(&self) -> usize {
+        let all = self.users.iter();
+        all.filter(|user| user.role == Role::Operations).count()
+    }
+}
+
+/// Whether a store holds just what the model does, or else where it differs.
+pub(super) async fn compare(store: &RedbStore, model: &Model) -> Result<(), String> {
+    let rows = store.point(|snapshot| compare_rows(snapshot, model));
+    rows.map_err(|error| format!("{error:?}"))??;
+    compare_answers(store, model)
+        .await
+        .map_err(|error| format!("{error:?}"))?
+}
+
+/// Each row of each table: all that should be there is, and nothing else.
+fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), String>, Fault> {
+    let users = || model.users.iter();
+    let files = || model.files.iter();
+    let id = |user: &User| *user.id.as_bytes();
+    let mut meta = vec![(SCHEMA.to_owned(), 1)];
+    // A counter that was never needed is not there, and none goes back to 0.
+    for (name, number) in [
+        (LAST_FILE, model.last_file),
+        (LAST_EVENT, model.trail.len() as u64),
+        (OPERATIONS_USERS, model.operations_users() as u64),
+    ] {
+        if number > 0 {
+            meta.push((name.to_owned(), number));
+        }
+    }
+    let tables = [
+        same(snapshot, META, meta, |key, value| (key.to_owned(), value))?,
+        same(
+            snapshot,
+            USERS,
+            users().map(|user| (id(user), record::user(user).unwrap())),
+            |key, value| (*key, value.to_vec()),
+        )?,
+        same(
+            snapshot,
+            USERNAMES,
+            users().map(|user| (user.username.as_str().to_owned(), id(user))),
+            |key, value| (key.to_owned(), *value),
+        )?,
+        same(
+            snapshot,
+            EMAILS,
+            users().map(|user| (user.email.unique_key(), id(user))),
+            |key, value| (key.to_owned(), *value),
+        )?,
+        same(
+            snapshot,
+            FILES,
+            files().map(|(seq, entry)| (*seq, record::file(entry).unwrap())),
+            |key, value| (key, value.to_vec()),
+        )?,
+        same(
+            snapshot,
+            FILE_IDS,
+            files().map(|(seq, entry)| (*entry.id.as_bytes(), *seq)),
+            |key, value| (*key, value),
+        )?,
+        same(
+            snapshot,
+            FILE_NAMES,
+            files().map(|(seq, entry)| (entry.name.as_str().to_owned(), *seq)),
+            |(name, seq), ()| (name.to_owned(), seq),
+        )?,
+        same(
+            snapshot,
+            BLOBS,
+            files().map(|(seq, entry)| (*entry.blob.as_bytes(), *seq)),
+            |key, value| (*key, value),
+        )?,
+        same(
+            snapshot,
+            EVENTS,
+            (1..).zip(
+                model
+                    .trail
+                    .iter()
+                    .map(|event| record::event(event).unwrap()),
+            ),
+            |key, value| (key, value.to_vec()),
+        )?,
+    ];
+    Ok(tables.into_iter().collect())
+}
+
+fn same<K: Key + 'static, V: Value + 'static, R: Ord + Debug>(
+    snapshot: &ReadTransaction,
+    table: TableDefinition<'_, K, V>,
+    expected: impl IntoIterator<Item = R>,
+    row: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> R,
+) -> Result<Result<(), String>, Fault> {
+    let mut found = BTreeSet::new();
+    for entry in snapshot.open_table(table)?.iter()? {
+        let (key, value) = entry?;
+        found.insert(row(key.value(), value.value()));
+    }
+    let expected: BTreeSet<_> = expected.into_iter().collect();
+    if found == expected {
+        return Ok(Ok(()));
+    }
+    let missing: Vec<_> = expected.difference(&found).take(3).collect();
+    let extra: Vec<_> = found.difference(&expected).take(3).collect();
+    let name = redb::TableHandle::name(&table);
+    Ok(Err(format!("{name}: without {missing:?}, with {extra:?}")))
+}
+
+/// What callers are answered, who know of no rows.
+async fn compare_answers(
+    store: &RedbStore,
+    model: &Model,
+) -> Result<Result<(), String>, StoreError> {
+    UserStore::check(store).await?;
+    let all = usize::MAX;
+    let mut users = model.users.clone();
+    users.sort_by(|one, other| one.username.cmp(&other.username));
+    let files: Vec<_> = model.files.iter().rev().map(file).collect();
+    let events = (1..).zip(&model.trail).map(|(seq, event)| Recorded {
+        seq,
+        event: event.clone(),
+    });
+    let mut right = UserStore::list(store, None, all).await?.items == users
+        && FileStore::list(store, None, all).await?.items == files
+        && store.events(None, all).await?.items == events.collect::<Vec<_>>()
+        && store.has_operations_user().await? == (model.operations_users() > 0);
+    for user in users.iter().rev().take(2) {
+        let (by_id, by_name) = (
+            UserStore::by_id(store, user.id).await?,
+            store.by_username(&user.username).await?,
+        );
+        right &= by_id.as_ref() == Some(user) && by_name.as_ref() == Some(user);
+    }
+    for one in files.iter().take(2) {
+        let named = |other: &&File| other.entry.name == one.entry.name;
+        right &= store.newest(&one.entry.name).await?.as_ref() == files.iter().find(named)
+            && FileStore::by_id(store, one.entry.id).await?.as_ref() == Some(one)
+            && store.references(one.entry.blob).await?;
+    }
+    Ok(right
+        .then_some(())
+        .ok_or_else(|| "the rows are right, and the answers are not".to_owned()))
+}
+
+fn file((seq, entry): (&Seq, &FileEntry)) -> File {
+    File {
+        seq: *seq,
+        entry: entry.clone(),
+    }
+}

@@ -1,0 +1,219 @@
+//! Random work on a store, many changes at once, and a store on the disk of the tests.
+
+use std::sync::mpsc;
+
+use consign_core::{
+    event::{Author, Event, EventKind},
+    file::{FileEntry, FileName},
+    id::FileId,
+    store::{Change, InsertGuard, StoreError},
+    testing::{sample_entry, sample_event, sample_hash, sample_user},
+    time::Timestamp,
+    user::{Role, Status, User, UserChange},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot,
+};
+
+use super::{
+    disk::Disk,
+    model::{Answer, Model, Step},
+    platter::Numbers,
+};
+use crate::{OpenError, Options, RedbStore, schema::Tables, writer::Verdict};
+
+/// Opens a store on `disk`, whatever is there.
+pub(super) fn open(disk: &Disk, cache_size: usize) -> Result<RedbStore, OpenError> {
+    let disk = disk.clone();
+    let options = Options {
+        cache_size,
+        ..Options::default()
+    };
+    RedbStore::open_on(move || Ok(disk.clone()), options)
+}
+
+/// Asks for all steps at once, so that they share a commit, in their order.
+///
+/// This needs a runtime of one thread, which polls tasks in the order they were made in.
+pub(super) async fn ask_together(
+    store: &RedbStore,
+    steps: &[Step],
+) -> Vec<Result<Answer, StoreError>> {
+    if let [step] = steps {
+        return vec![step.clone().ask(store).await];
+    }
+    let (release, held) = mpsc::channel::<()>();
+    let (begin, begun) = oneshot::channel();
+    let (mut begin, hold) = (Some(begin), store.clone());
+    tokio::spawn(async move {
+        let work = move |_: &mut Tables<'_>| {
+            begin.take().map(|begin| begin.send(()));
+            let _ = held.recv();
+            Ok(Verdict::Unchanged(()))
+        };
+        hold.write(work).await
+    });
+    let held = begun.await.is_ok();
+    let ask = |step: &Step| {
+        let (step, store) = (step.clone(), store.clone());
+        tokio::spawn(async move { step.ask(&store).await })
+    };
+    let tasks: Vec<_> = steps.iter().map(ask).collect();
+    while held && store.waiting() < steps.len() {
+        tokio::task::yield_now().await;
+    }
+    drop(release);
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
+}
+
+/// Makes up work for a store that holds what a model does.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) numbers: Numbers,
+    /// The number of the next new user or file.
+    next: u32,
+    /// How many files there should be; it changes, so that the database grows and shrinks.
+    aim: u64,
+}
+
+impl Worker {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            numbers: Numbers::new(seed),
+            next: 0,
+            aim: 10,
+        }
+    }
+
+    /// One who goes on with new numbers, and makes nobody anew.
+    pub(super) fn fork(&self, seed: u64) -> Self {
+        Self {
+            numbers: Numbers::new(seed),
+            ..*self
+        }
+    }
+
+    /// Changes that are asked for at once, and the model after them.
+    pub(super) fn batch(&mut self, model: &Model) -> (Vec<Step>, Vec<Answer>, Model) {
+        if self.numbers.chance(10) {
+            self.aim = self.numbers.one_of(&[0, 10, 60, 150]);
+        }
+        let size = match self.numbers.below(10) {
+            0..5 => 1,
+            5..9 => 2 + self.numbers.below(6),
+            _ => 20 + self.numbers.below(30),
+        };
+        let mut after = model.clone();
+        let (mut steps, mut answers) = (Vec::new(), Vec::new());
+        for _ in 0..size {
+            let step = self.step(&after);
+            answers.push(after.make(&step));
+            steps.push(step);
+        }
+        (steps, answers, after)
+    }
+
+    fn step(&mut self, model: &Model) -> Step {
+        match self.numbers.below(20) {
+            0..2 => self.insert(model),
+            2..5 => self.update(model),
+            _ => Step::Apply(self.change(model)),
+        }
+    }
+
+    fn insert(&mut self, model: &Model) -> Step {
+        let role = self.numbers.one_of(&[Role::Operations, Role::Client]);
+        let mut user = sample_user(self.number(), role);
+        if let (true, Some(other)) = (self.numbers.chance(15), model.users.last()) {
+            user.username = other.username.clone();
+        }
+        let guard = match self.numbers.chance(15) {
+            true => InsertGuard::NoOperationsUser,
+            false => InsertGuard::None,
+        };
+        let event = EventKind::UserRegistered {
+            user: user.id,
+            role,
+        };
+        Step::Insert(user, guard, vec![self.event(event)])
+    }
+
+    fn update(&mut self, model: &Model) -> Step {
+        let known = self.numbers.below(model.users.len() as u64 + 1) as usize;
+        let nobody = || sample_user(u32::MAX, Role::Client);
+        let User { id, password, .. } = model.users.get(known).cloned().unwrap_or_else(nobody);
+        let hash = sample_hash(self.number());
+        let change = match self.numbers.below(6) {
+            0 => UserChange::Status(self.numbers.one_of(&[Status::Active, Status::Disabled])),
+            1..3 => UserChange::Role(self.numbers.one_of(&[Role::Operations, Role::Client])),
+            3 => UserChange::Password(hash),
+            4 => UserChange::UpgradeHash {
+                from: self.numbers.one_of(&[&password, &sample_hash(0)]).clone(),
+                to: hash,
+            },
+            _ => UserChange::EndSessions,
+        };
+        // Now and then more events than one, or none.
+        let events = (0..self.numbers.below(3))
+            .map(|_| self.event(EventKind::PasswordChanged { user: id }))
+            .collect();
+        Step::Update(id, change, events)
+    }
+
+    fn change(&mut self, model: &Model) -> Change {
+        let (files, aim) = (model.files.len() as u64, self.aim);
+        let add = self.numbers.below(files + aim + 1) <= aim;
+        let known = self.numbers.below(files + 1) as usize;
+        let known = model.files.values().nth(known).map(|entry| entry.id);
+        match add {
+            true if self.numbers.chance(95) => add_file(self.entry()),
+            true => add_file(FileEntry {
+                id: known.unwrap_or(sample_entry(u32::MAX).id),
+                ..self.entry()
+            }),
+            false => Change::RemoveFile {
+                id: known.unwrap_or(FileId::from_bytes([0; 16])),
+                by: Author::Administrator,
+                at: Timestamp::from_secs(self.number().into()),
+            },
+        }
+    }
+
+    /// Several files have the same name, and some a long one.
+    fn entry(&mut self) -> FileEntry {
+        let n = self.number();
+        let mut name = format!("report {}.docx", n % 7);
+        if n.is_multiple_of(5) {
+            name.insert_str(0, &"x".repeat(200));
+        }
+        FileEntry {
+            name: FileName::parse(&name).unwrap(),
+            ..sample_entry(n)
+        }
+    }
+
+    fn event(&mut self, kind: EventKind) -> Event {
+        Event {
+            kind,
+            ..sample_event(self.number())
+        }
+    }
+
+    fn number(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+}
+
+pub(super) fn add_file(entry: FileEntry) -> Change {
+    Change::AddFile(entry)
+}
+
+pub(super) fn runtime() -> Runtime {
+    Builder::new_current_thread().build().unwrap()
+}
