@@ -51,6 +51,10 @@ pub(crate) enum Setback {
     /// The database failed.
     #[error(transparent)]
     Database(Arc<redb::Error>),
+    /// The database failed in the midst of a commit, and could not be opened again since: perhaps
+    /// the changes were made.
+    #[error("it is not known whether the changes were made")]
+    Commit(#[source] Arc<redb::Error>),
     /// It had failed before, and could not be opened again.
     #[error("the database cannot be opened again")]
     Reopen(#[source] Arc<OpenError>),
@@ -79,6 +83,8 @@ impl Setback {
                 redb::Error::Corrupted(_) => StoreError::Damaged(error.to_string()),
                 _ => StoreError::Unavailable(Arc::clone(error).into()),
             },
+            // Not as a full disk, for that would say that nothing was written.
+            Self::Commit(_) => StoreError::Unavailable(self.clone().into()),
             Self::Reopen(error) => match &**error {
                 OpenError::Io(io) if is_full(io) => StoreError::Full(Arc::clone(error).into()),
                 _ => StoreError::Unavailable(self.clone().into()),

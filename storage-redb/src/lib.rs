@@ -48,7 +48,9 @@
 //!
 //! A call that changed something returns once the change is on disk. One thread writes: it takes
 //! all changes that wait, up to 256, into one transaction with one sync, so that many writers share
-//! its cost. Of a transaction that fails nothing is kept, and each of its callers is told.
+//! its cost. Of a transaction that fails nothing is kept, and each of its callers is told. A failed
+//! commit is looked for once the database is open again: where all of it was written for all that,
+//! its callers are told so.
 //!
 //! A caller who stops waiting does not stop the change: once it is in the queue it is made.
 //!

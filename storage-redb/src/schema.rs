@@ -9,7 +9,8 @@ use consign_core::{
     user::User,
 };
 use redb::{
-    Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction,
+    Database, ReadableDatabase, ReadableTable, StorageError, Table, TableDefinition, TableError,
+    WriteTransaction,
 };
 
 use crate::{
@@ -52,6 +53,9 @@ pub(crate) const OPERATIONS_USERS: &str = "operations_users";
 pub(crate) const LAST_FILE: &str = "last_file";
 /// The last position given to an event, in [`META`].
 pub(crate) const LAST_EVENT: &str = "last_event";
+/// The number of the last transaction that changed anything, in [`META`]: it tells whether one whose
+/// commit failed was made.
+pub(crate) const LAST_COMMIT: &str = "last_commit";
 
 /// Sees that a database has the schema of this program; one without any table is given it when
 /// `may_be_empty`.
@@ -159,6 +163,14 @@ impl<'txn> Tables<'txn> {
             .ok_or_else(|| StoreError::Damaged(format!("{counter} is at its end")))?;
         self.meta.insert(counter, next)?;
         Ok(next)
+    }
+
+    /// Gives this transaction, which has changed something, its number.
+    pub(crate) fn number_commit(&mut self) -> Result<u64, StorageError> {
+        let last = self.meta.get(LAST_COMMIT)?.map(|number| number.value());
+        let number = last.unwrap_or(0).wrapping_add(1);
+        self.meta.insert(LAST_COMMIT, number)?;
+        Ok(number)
     }
 
     /// Counts a file that its uploader has now.

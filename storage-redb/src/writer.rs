@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     fault::{Fault, Setback, Trouble},
     open::{OpenError, panic_text},
-    schema::Tables,
+    schema::{self, LAST_COMMIT, META, Tables},
     shared::Shared,
 };
 
@@ -105,6 +105,8 @@ enum Stop {
     Job(usize, StoreError),
     /// Nothing of it can be done.
     Batch(Setback),
+    /// The commit of this number failed: all of it was done, or nothing.
+    Commit(u64, Arc<redb::Error>),
 }
 
 impl Stop {
@@ -137,10 +139,12 @@ impl Writer {
             match self.try_batch(&mut jobs) {
                 Ok(()) => break None,
                 Err(Stop::Job(at, error)) => failed.push((jobs.remove(at), error)),
-                Err(Stop::Batch(setback)) => break Some(setback),
+                Err(Stop::Batch(setback)) => break Some(self.recover(setback, jobs.len())),
+                Err(Stop::Commit(number, error)) => {
+                    break self.recover_commit(number, error, jobs.len());
+                }
             }
         };
-        let setback = setback.map(|setback| self.recover(setback, jobs.len()));
         for (job, error) in failed {
             // It too may have seen what was not kept in the end.
             job.answer(Some(setback.as_ref().map_or(error, Setback::error)));
@@ -165,6 +169,7 @@ impl Writer {
     fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Stop> {
         let transaction = self.begin()?;
         let mut changed = false;
+        let mut number = 0;
         {
             let mut tables = Tables::open(&transaction).map_err(Stop::database)?;
             for (at, job) in jobs.iter_mut().enumerate() {
@@ -174,9 +179,13 @@ impl Writer {
                     Err(Fault::Database(error)) => return Err(Stop::database(error)),
                 };
             }
+            if changed {
+                number = tables.number_commit().map_err(Stop::database)?;
+            }
         }
         if changed {
-            transaction.commit().map_err(Stop::database)?;
+            let commit = transaction.commit();
+            commit.map_err(|error| Stop::Commit(number, Arc::new(error.into())))?;
             self.shared.count_commit();
         } else {
             // Nothing is new, so there is nothing to wait for.
@@ -203,7 +212,7 @@ impl Writer {
     /// Sees that work can go on after a setback, and gives what its callers are told.
     fn recover(&mut self, setback: Setback, jobs: usize) -> Setback {
         let error: &(dyn Error + 'static) = &setback;
-        tracing::error!(error, jobs, "nothing was written");
+        tracing::error!(error, jobs, "the database failed");
         // What a failed sync lost may still be read: the database stays as it was before it.
         if self.shared.watch().sync_failed() {
             return Setback::Trouble(Trouble::SyncFailed);
@@ -216,6 +225,32 @@ impl Writer {
             }
         }
         setback
+    }
+
+    /// As `recover`, after a commit that failed. redb may have failed once all was written, or with
+    /// so little missing that it is not missed: only the database opened again knows.
+    fn recover_commit(
+        &mut self,
+        number: u64,
+        error: Arc<redb::Error>,
+        jobs: usize,
+    ) -> Option<Setback> {
+        let setback = self.recover(Setback::Database(Arc::clone(&error)), jobs);
+        if self.shared.watch().sync_failed() {
+            return Some(setback);
+        }
+        let last = self
+            .shared
+            .read(|snapshot| schema::number(&snapshot.open_table(META)?, LAST_COMMIT));
+        match last {
+            Ok(last) if last == number => {
+                tracing::warn!(jobs, "all was written for all that");
+                self.shared.count_commit();
+                None
+            }
+            Ok(_) => Some(setback),
+            Err(_) => Some(Setback::Commit(error)),
+        }
     }
 
     /// redb refuses all work after a failed read or write, until the database is opened again.
