@@ -58,7 +58,8 @@
 //! store goes on as soon as the disk does; in between, calls answer
 //! [`StoreError::Unavailable`](consign_core::store::StoreError::Unavailable). Only a failed *sync*
 //! ends all writing until the process has been restarted: the operating system may have dropped the
-//! data while it still shows it, and nothing acknowledged must rest on that.
+//! data while it still shows it, and nothing acknowledged must rest on that. For the same reason
+//! opening has the file read anew from the disk (on Linux, and unless [`Options::verify`] is off).
 //!
 //! # Limits
 //!

@@ -21,7 +21,8 @@ use crate::{
 pub struct Options {
     /// Bytes of memory for the database's cache; 64 MiB by default.
     pub cache_size: usize,
-    /// Whether the whole file is read and verified when it is opened; so by default.
+    /// Whether the whole file is read, from the disk itself on Linux, and verified when it is
+    /// opened; so by default.
     ///
     /// Without it damage that came from outside, such as a disk's, may be answered as if it were
     /// true, or end the process when it is met.
@@ -141,7 +142,11 @@ impl Place {
             return Err(OpenError::Damaged("the file was replaced".into()));
         }
         // A database that is opened again is repaired, which verifies it too.
-        let database = self.build(file, self.options.verify && self.identity.is_none())?;
+        let verify = self.options.verify && self.identity.is_none();
+        if verify {
+            forget_cached(&file)?;
+        }
+        let database = self.build(file, verify)?;
         guard(|| schema::check(&database, may_be_empty))?;
         // The other name of a database that was made just before a crash.
         let _ = fs::remove_file(self.unfinished());
@@ -249,6 +254,20 @@ fn sync_parent(path: &Path) -> io::Result<()> {
         Some(parent) => File::open(parent)?.sync_all(),
         _ => Ok(()),
     }
+}
+
+/// Sees that the file is read from the disk. After a failed sync Linux still shows what it did not
+/// write: a process that was restarted would build on it, and after the next power cut nothing of
+/// the database could be read.
+fn forget_cached(file: &File) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // Only what is written can be forgotten.
+        file.sync_data()?;
+        rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?;
+    }
+    let _ = file;
+    Ok(())
 }
 
 /// What tells a file from one that took its name.

@@ -58,6 +58,8 @@ impl Among {
 /// A failure of the operation after `skip` others, and of all that follow if it is lasting.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure {
+    /// Changes only; otherwise all operations.
+    pub(super) among: Option<Among>,
     pub(super) skip: u64,
     pub(super) kind: io::ErrorKind,
     pub(super) lasting: bool,
@@ -161,6 +163,13 @@ impl Disk {
         state.failed = None;
     }
 
+    /// Reads from the platter what is not to be written any more, and may have been lost.
+    pub(super) fn forget_cached(&self) {
+        let mut state = self.state();
+        state.settle(Fate::AllKept);
+        state.current = state.durable.clone();
+    }
+
     /// Ends failures; what the first came upon, if there was one.
     pub(super) fn mend(&self) -> Option<Asked> {
         let mut state = self.state();
@@ -195,6 +204,14 @@ impl State {
         let Some(failure) = &mut self.failure else {
             return Ok(());
         };
+        let counts = match (failure.among, asked) {
+            (None, _) => true,
+            (Some(among), Asked::Change(change)) => among.has(change),
+            (Some(_), _) => false,
+        };
+        if !counts {
+            return Ok(());
+        }
         if failure.skip > 0 {
             failure.skip -= 1;
             return Ok(());
