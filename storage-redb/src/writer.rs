@@ -236,8 +236,9 @@ impl Writer {
         jobs: usize,
     ) -> Option<Setback> {
         let setback = self.recover(Setback::Database(Arc::clone(&error)), jobs);
+        // Perhaps only just now, when the database was opened again.
         if self.shared.watch().sync_failed() {
-            return Some(setback);
+            return Some(Setback::Trouble(Trouble::SyncFailed));
         }
         let last = self
             .shared

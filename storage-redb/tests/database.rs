@@ -248,6 +248,15 @@ fn an_empty_file_becomes_a_database() {
 }
 
 #[test]
+fn memory_does_for_the_fuzzer() {
+    let store = consign_storage_redb::fuzzing::in_memory(Options::default()).unwrap();
+    run(async {
+        assert!(matches!(add(&store, 1).await, Outcome::Added(_)));
+        assert_eq!(add(&store, 1).await, Outcome::Exists);
+    });
+}
+
+#[test]
 fn a_newer_schema_is_refused() {
     let (_folder, path) = place();
     drop(open(&path).unwrap());
