@@ -46,7 +46,7 @@ pub(crate) const EVENTS: TableDefinition<'_, Seq, Record> = TableDefinition::new
 
 /// The version of all this and of [`record`], in [`META`].
 pub(crate) const SCHEMA: &str = "schema";
-const VERSION: u64 = 2;
+pub(crate) const VERSION: u64 = 2;
 /// How many users have the role `Operations`, in [`META`].
 pub(crate) const OPERATIONS_USERS: &str = "operations_users";
 /// The last position given to a file, in [`META`]: it is never given again, though the file be gone.

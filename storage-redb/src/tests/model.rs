@@ -9,6 +9,7 @@ use consign_core::{
     event::{Event, Recorded},
     file::{File, FileEntry, Seq},
     id::UserId,
+    quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, StoreError, Update, UserStore},
     user::{Role, User, UserChange},
 };
@@ -20,7 +21,7 @@ use crate::{
     record,
     schema::{
         BLOBS, EMAILS, EVENTS, FILE_IDS, FILE_NAMES, FILES, LAST_COMMIT, LAST_EVENT, LAST_FILE,
-        META, OPERATIONS_USERS, SCHEMA, USERNAMES, USERS,
+        META, OPERATIONS_USERS, SCHEMA, USAGE, USERNAMES, USERS, VERSION,
     },
 };
 
@@ -121,9 +122,13 @@ impl Model {
 
     fn apply(&mut self, change: &Change) -> Outcome {
         match change {
-            Change::AddFile(entry) => {
+            Change::AddFile { entry, quota } => {
                 if self.files.values().any(|one| one.id == entry.id) {
                     return Outcome::Exists;
+                }
+                let usage = self.usage().remove(&entry.uploaded_by).unwrap_or_default();
+                if !quota.allows(usage.plus(Usage::file(entry.size))) {
+                    return Outcome::OverQuota;
                 }
                 self.last_file += 1;
                 self.files.insert(self.last_file, entry.clone());
@@ -147,6 +152,16 @@ impl Model {
         }
     }
 
+    /// Of those users who have files.
+    fn usage(&self) -> BTreeMap<UserId, Usage> {
+        let mut usage = BTreeMap::<_, Usage>::new();
+        for entry in self.files.values() {
+            let user = usage.entry(entry.uploaded_by).or_default();
+            *user = user.plus(Usage::file(entry.size));
+        }
+        usage
+    }
+
     fn operations_users(&self) -> usize {
         let all = self.users.iter();
         all.filter(|user| user.role == Role::Operations).count()
@@ -167,7 +182,7 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
     let users = || model.users.iter();
     let files = || model.files.iter();
     let id = |user: &User| *user.id.as_bytes();
-    let mut meta = vec![(SCHEMA.to_owned(), 1)];
+    let mut meta = vec![(SCHEMA.to_owned(), VERSION)];
     // A counter that was never needed is not there, and none goes back to 0.
     for (name, number) in [
         (LAST_FILE, model.last_file),
@@ -181,7 +196,7 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
     let tables = [
         same(snapshot, META, meta, |key, value| match key {
             // What shares a commit is not the model's affair.
-            LAST_COMMIT => (SCHEMA.to_owned(), 1),
+            LAST_COMMIT => (SCHEMA.to_owned(), VERSION),
             key => (key.to_owned(), value),
         })?,
         same(
@@ -224,6 +239,15 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
             snapshot,
             BLOBS,
             files().map(|(seq, entry)| (*entry.blob.as_bytes(), *seq)),
+            |key, value| (*key, value),
+        )?,
+        same(
+            snapshot,
+            USAGE,
+            model.usage().into_iter().map(|(user, usage)| {
+                let bytes = u128::from(usage.bytes);
+                (*user.as_bytes(), (usage.files, bytes))
+            }),
             |key, value| (*key, value),
         )?,
         same(
@@ -291,7 +315,9 @@ async fn compare_answers(
         let named = |other: &&File| other.entry.name == one.entry.name;
         right &= store.newest(&one.entry.name).await?.as_ref() == files.iter().find(named)
             && FileStore::by_id(store, one.entry.id).await?.as_ref() == Some(one)
-            && store.references(one.entry.blob).await?;
+            && store.references(one.entry.blob).await?
+            && model.usage().get(&one.entry.uploaded_by)
+                == Some(&store.usage(one.entry.uploaded_by).await?);
     }
     Ok(right
         .then_some(())

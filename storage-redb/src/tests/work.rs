@@ -6,6 +6,7 @@ use consign_core::{
     event::{Author, Event, EventKind},
     file::{FileEntry, FileName},
     id::FileId,
+    quota::Quota,
     store::{Change, InsertGuard, StoreError},
     testing::{sample_entry, sample_event, sample_hash, sample_user},
     time::Timestamp,
@@ -211,7 +212,12 @@ impl Worker {
 }
 
 pub(super) fn add_file(entry: FileEntry) -> Change {
-    Change::AddFile(entry)
+    // Few enough that some are refused.
+    let quota = Quota {
+        files: Some(12),
+        bytes: None,
+    };
+    Change::AddFile { entry, quota }
 }
 
 pub(super) fn runtime() -> Runtime {
