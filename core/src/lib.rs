@@ -78,7 +78,7 @@
 //! | `jwt` | yes | [`JwtSigner`](token::JwtSigner) |
 //! | `scrypt` | yes | [`ScryptHasher`](password::ScryptHasher) |
 //! | `intake` | yes | [`OfficeIntake`](intake::OfficeIntake) |
-//! | `testing` | no | `testing`: conformance suites for stores |
+//! | `testing` | no | `testing`: conformance suites for stores, and stores that fail on demand |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod error;
@@ -97,7 +97,7 @@ pub mod time;
 pub mod token;
 pub mod user;
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use error::{Error, ErrorKind};

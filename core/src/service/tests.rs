@@ -7,7 +7,6 @@ mod intake;
 mod links;
 mod logins;
 mod quotas;
-mod rig;
 mod sessions;
 mod sweep;
 mod uploads;
@@ -24,10 +23,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use self::{
-    intake::StubIntake,
-    rig::{Rig, RiggedBlobs, RiggedFiles, RiggedUsers},
-};
+use self::intake::StubIntake;
 use crate::{
     Actor, Consign, Error, ErrorKind, File, Link, Parts, Registration, Session, Settings, User,
     event::{Author, EventKind},
@@ -36,6 +32,7 @@ use crate::{
     password::{Password, ScryptHasher, ScryptParams},
     random::Entropy,
     store::{BlobStore, BodyError, FileStore},
+    testing::rig::Rig,
     time::{ManualClock, Timestamp},
     token::{JwtSigner, KeyRing},
     user::{Role, Username},
@@ -66,18 +63,18 @@ impl World {
         let entropy: Arc<dyn Entropy> = Arc::<Counter>::default();
         let store = MemoryStore::new();
         let memory = MemoryBlobs::with(Arc::clone(&clock) as _, Arc::clone(&entropy));
-        let blobs: Arc<dyn BlobStore> = Arc::new(RiggedBlobs::new(memory.clone(), &rig));
         let signer = JwtSigner::new(&KeyRing::generate(&*entropy, START), "consign");
-        let parts = Parts {
-            users: Arc::new(RiggedUsers::new(store.clone(), &rig)),
-            files: Arc::new(RiggedFiles::new(store.clone(), &rig)),
-            blobs: Arc::clone(&blobs),
+        let parts = rig.around_all(Parts {
+            users: Arc::new(store.clone()),
+            files: Arc::new(store.clone()),
+            blobs: Arc::new(memory.clone()),
             signer: Arc::new(signer),
             hasher: Arc::new(ScryptHasher::with_bounds(ScryptParams::WEAK, 2, 64)),
             intake: Arc::new(StubIntake),
             clock: Arc::clone(&clock) as _,
             entropy,
-        };
+        });
+        let blobs = Arc::clone(&parts.blobs);
         Self {
             consign: Consign::new(parts, settings),
             rig,

@@ -146,7 +146,7 @@ impl ReadGrant {
     }
 
     /// A grant for a store's own tests.
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub fn for_testing(key: BlobKey) -> Self {
         Self(key)
     }

@@ -42,6 +42,8 @@ mod assert;
 mod model;
 mod samples;
 
+pub mod rig;
+
 #[doc(hidden)]
 pub mod blobs;
 #[doc(hidden)]

@@ -3,7 +3,7 @@
 use std::{panic, sync::Arc};
 
 use bytes::Bytes;
-use consign_core::{Parts, Settings, store::StoreError};
+use consign_core::{Parts, Settings, store::StoreError, testing::rig::MakeError};
 use consign_http::testing::{self, Form};
 use futures_util::{FutureExt, StreamExt, stream};
 use http::{Method, header};
@@ -11,7 +11,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 
 use crate::{
-    faulty::{MakeError, faulty},
+    faulty::{fail, faulty},
     support::{Lenient, Room, document, request, room_of, run, upload},
 };
 
@@ -41,7 +41,7 @@ fn a_store_that_fails_is_told_without_its_words() {
         other["email"] = "dora@example.org".into();
         for (error, status, later) in errors {
             for fault in [&users, &files, &blobs] {
-                fault.set(Some(error));
+                fail(fault, error);
                 let health = room.get("/healthz", "").await;
                 assert_eq!(health.status, 503, "whatever is wrong with a store");
                 let mut answers = vec![];
@@ -70,7 +70,7 @@ fn a_store_that_fails_is_told_without_its_words() {
                     assert!(!body.contains("secret-place"), "{body}");
                     assert!(answer.json().get("detail").is_none(), "{body}");
                 }
-                fault.set(None);
+                fault.disarm();
             }
         }
         assert_eq!(
@@ -112,13 +112,13 @@ fn a_download_that_breaks_off_never_looks_whole() {
                     let frame = body.frame().await.unwrap().unwrap();
                     seen += frame.into_data().unwrap().len();
                 }
-                blobs.set(Some(error));
+                fail(&blobs, error);
                 let mut last = Ok(());
                 while let (true, Some(frame)) = (last.is_ok(), body.frame().await) {
                     last = frame.map(drop);
                 }
                 assert!(last.is_err(), "{range:?} ends with an error");
-                blobs.set(None);
+                blobs.disarm();
             }
         }
     });
