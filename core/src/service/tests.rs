@@ -4,6 +4,7 @@ mod accounts;
 mod faults;
 mod files;
 mod intake;
+mod interleaved;
 mod links;
 mod logins;
 mod quotas;

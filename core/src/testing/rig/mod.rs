@@ -137,10 +137,13 @@ impl Rig {
     /// # Panics
     /// When it ends and does not halt.
     pub async fn reached_by<F: Future + Unpin>(&self, work: &mut F) {
+        assert!(self.reached(work).await, "it ends and does not halt");
+    }
+
+    /// Waits until `work` halts, which is `true`, or ends.
+    pub async fn reached<F: Future + Unpin>(&self, work: &mut F) -> bool {
         let reached = std::pin::pin!(self.reached.notified());
-        if let Either::Left(_) = select(work, reached).await {
-            panic!("it ends and does not halt");
-        }
+        matches!(select(work, reached).await, Either::Right(_))
     }
 
     /// Lets what halts at [`hold_nth`](Self::hold_nth) or [`hold_at`](Self::hold_at) go on.
