@@ -29,6 +29,11 @@ pub(crate) trait Probe: fmt::Debug + Send + Sync {
 
     /// An error takes the place of the operation's success: it is done.
     fn after(&self, op: Op) -> io::Result<()>;
+
+    /// Writes; a part alone, where it is to fail half-way.
+    fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
 }
 
 /// An operation.
@@ -138,7 +143,10 @@ impl Disk {
     }
 
     pub(crate) fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.run(Op::Write, None, || file.write_all_at(bytes, offset))
+        self.run(Op::Write, None, || match &self.probe {
+            Some(probe) => probe.write(file, offset, bytes),
+            None => file.write_all_at(bytes, offset),
+        })
     }
 
     pub(crate) fn truncate(&self, file: &File, len: u64) -> io::Result<()> {

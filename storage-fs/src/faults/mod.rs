@@ -5,6 +5,7 @@ mod blobs;
 mod dropped;
 mod keys;
 mod script;
+mod service;
 
 use std::sync::Arc;
 

@@ -1,7 +1,9 @@
 //! A probe that records, and strikes where it is told to.
 
 use std::{
+    fs::File,
     io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{Mutex, mpsc},
 };
@@ -16,7 +18,8 @@ pub(super) struct Script {
     seen: Mutex<Vec<(Op, Option<PathBuf>)>>,
     fault: Mutex<Option<Fault>>,
     failed: Mutex<Option<Op>>,
-    gate: Mutex<Option<(Op, mpsc::Receiver<()>)>>,
+    gate: Mutex<Option<(Which, mpsc::Receiver<()>)>>,
+    held: Mutex<Option<Op>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +39,18 @@ enum Which {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     Before,
+    /// Of a write; any other operation fails as `Before`.
+    HalfWay,
     After,
+}
+
+impl Which {
+    fn is(self, at: usize, op: Op) -> bool {
+        match self {
+            Self::Nth(nth) => nth == at,
+            Self::Next(next) => next == op,
+        }
+    }
 }
 
 impl Script {
@@ -67,9 +81,19 @@ impl Script {
     /// The next operation of this kind waits until what is returned is dropped.
     #[must_use]
     pub(super) fn hold(&self, op: Op) -> mpsc::Sender<()> {
-        let (gate, held) = mpsc::channel();
-        *self.gate.lock().unwrap() = Some((op, held));
-        gate
+        self.close(Which::Next(op))
+    }
+
+    /// The operation of this number, counted from 0 since the last [`Script::clear`], waits until
+    /// what is returned is dropped.
+    #[must_use]
+    pub(super) fn hold_nth(&self, nth: usize) -> mpsc::Sender<()> {
+        self.close(Which::Nth(nth))
+    }
+
+    /// What waits, or has waited, at the last hold.
+    pub(super) fn held(&self) -> Option<Op> {
+        *self.held.lock().unwrap()
     }
 
     /// Waits until an operation waits at [`hold`](Script::hold).
@@ -77,6 +101,13 @@ impl Script {
         while self.gate.lock().unwrap().is_some() {
             tokio::task::yield_now().await;
         }
+    }
+
+    fn close(&self, which: Which) -> mpsc::Sender<()> {
+        let (gate, held) = mpsc::channel();
+        *self.held.lock().unwrap() = None;
+        *self.gate.lock().unwrap() = Some((which, held));
+        gate
     }
 
     fn arm(&self, which: Which, errno: Errno, when: When) {
@@ -89,10 +120,7 @@ impl Script {
         let at = self.seen.lock().unwrap().len() - 1;
         let hit = armed
             .filter(|fault| fault.when == when)
-            .filter(|fault| match fault.which {
-                Which::Nth(nth) => nth == at,
-                Which::Next(next) => next == op,
-            });
+            .filter(|fault| fault.which.is(at, op));
         let Some(fault) = hit else { return Ok(()) };
         *armed = None;
         *self.failed.lock().unwrap() = Some(op);
@@ -106,11 +134,31 @@ impl Probe for Script {
             .lock()
             .unwrap()
             .push((op, path.map(Path::to_owned)));
-        let gate = self.gate.lock().unwrap().take_if(|(held, _)| *held == op);
+        let at = self.seen.lock().unwrap().len() - 1;
+        let gate = self
+            .gate
+            .lock()
+            .unwrap()
+            .take_if(|(held, _)| held.is(at, op));
         if let Some((_, gate)) = gate {
+            *self.held.lock().unwrap() = Some(op);
             gate.recv().unwrap_err();
         }
-        self.strike(op, When::Before)
+        self.strike(op, When::Before)?;
+        match op {
+            Op::Write => Ok(()),
+            _ => self.strike(op, When::HalfWay),
+        }
+    }
+
+    fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let failed = self.strike(Op::Write, When::HalfWay);
+        let written = match failed {
+            Ok(()) => bytes,
+            Err(_) => &bytes[..bytes.len() / 2],
+        };
+        file.write_all_at(written, offset)?;
+        failed
     }
 
     fn after(&self, op: Op) -> io::Result<()> {
