@@ -12,7 +12,7 @@ use proptest::{prelude::*, sample::Index};
 use sha2::Digest;
 use tokio::task::JoinSet;
 
-use self::history::History;
+use self::history::{History, Times};
 use super::*;
 use crate::{
     file::Sha256,
@@ -126,11 +126,12 @@ type Answer = Result<Got, ErrorKind>;
 
 #[test]
 fn whatever_the_order_of_their_steps_calls_keep_what_they_promise() {
-    let cases = std::env::var("CONSIGN_INTERLEAVINGS").map_or(200, |text| {
+    let cases = std::env::var("CONSIGN_INTERLEAVINGS").map_or(400, |text| {
         text.parse().expect("CONSIGN_INTERLEAVINGS is a number")
     });
     let config = ProptestConfig {
         cases,
+        failure_persistence: None,
         ..ProptestConfig::default()
     };
     let (calls, steps) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -211,8 +212,8 @@ impl Play {
         runtime.block_on(async {
             let (history, answers) = self.interleave(&acts, choices).await;
             history.check()?;
-            for ((act, answer), (from, to)) in acts.iter().zip(&answers.0).zip(&answers.1) {
-                let window = history.window(*from, *to);
+            for ((act, answer), times) in acts.iter().zip(&answers.0).zip(&answers.1) {
+                let window = history.window(times);
                 let explained = self.explains(&window, act, answer);
                 prop_assert!(
                     explained,
@@ -225,48 +226,53 @@ impl Play {
         })
     }
 
-    /// Answers, in the order of the calls, and from when to when each call went on.
+    /// Answers, in the order of the calls, and when each call went on.
     async fn interleave(
         self: &Arc<Self>,
         acts: &[Act],
         choices: &[Index],
-    ) -> (History, (Vec<Answer>, Vec<(usize, usize)>)) {
+    ) -> (History, (Vec<Answer>, Vec<Times>)) {
         let mut gate = self.world.rig.gate();
         let mut history = History::default();
         history.look(&self.world).await;
-        let mut halted: Vec<Halt> = Vec::new();
+        let mut halted: Vec<(usize, Halt)> = Vec::new();
         let mut running = JoinSet::new();
         let mut answers: BTreeMap<usize, Answer> = BTreeMap::new();
-        let mut windows = Vec::new();
+        let mut times: Vec<Times> = Vec::new();
         let mut choices = choices.iter();
-        while windows.len() < acts.len() || !halted.is_empty() {
-            let more = usize::from(windows.len() < acts.len());
+        while times.len() < acts.len() || !halted.is_empty() {
+            let more = usize::from(times.len() < acts.len());
             // Without choices left, what waits longest goes first.
             let choice = choices
                 .next()
                 .map_or(0, |choice| choice.index(halted.len() + more));
-            if choice < halted.len() {
-                halted.remove(choice).release();
+            let call = if choice < halted.len() {
+                let (call, halt) = halted.remove(choice);
+                if halt.step == "body" {
+                    times[call].last_byte = history.len();
+                }
+                halt.release();
+                call
             } else {
-                let (n, play) = (windows.len(), Arc::clone(self));
-                let act = acts[n].clone();
-                windows.push((history.len() - 1, 0));
-                running.spawn(async move { (n, play.perform(n, act).await) });
-            }
+                let (call, play) = (times.len(), Arc::clone(self));
+                let act = acts[call].clone();
+                times.push(Times::from(history.len() - 1));
+                running.spawn(async move { play.perform(call, act).await });
+                call
+            };
             // Only that one goes on: to its next step, or to its end.
             tokio::select! {
-                Some(halt) = gate.recv() => halted.push(halt),
+                Some(halt) = gate.recv() => halted.push((call, halt)),
                 Some(ended) = running.join_next() => {
-                    let (n, answer) = ended.expect("no call panics");
-                    answers.insert(n, answer);
-                    windows[n].1 = history.len();
+                    answers.insert(call, ended.expect("no call panics"));
+                    times[call].to = history.len();
                 }
                 () = tokio::time::sleep(HANGS) => panic!("a call neither halts nor ends: {acts:?}"),
             }
             history.look(&self.world).await;
         }
         let answers = answers.into_values().collect();
-        (history, (answers, windows))
+        (history, (answers, times))
     }
 
     async fn perform(&self, n: usize, act: Act) -> Answer {

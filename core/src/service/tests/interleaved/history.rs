@@ -21,9 +21,31 @@ pub struct Snapshot {
     blobs: BTreeSet<BlobKey>,
 }
 
+/// When a call went on: places in the history.
+#[derive(Debug)]
+pub struct Times {
+    from: usize,
+    /// When the last byte of a body was taken.
+    pub last_byte: usize,
+    pub to: usize,
+}
+
+impl Times {
+    pub fn from(now: usize) -> Self {
+        Self {
+            from: now,
+            last_byte: now,
+            to: now,
+        }
+    }
+}
+
 /// What was stored while a call went on.
 #[derive(Debug)]
-pub struct Window<'a>(&'a [Snapshot]);
+pub struct Window<'a> {
+    moments: &'a [Snapshot],
+    last_byte: usize,
+}
 
 impl History {
     pub async fn look(&mut self, world: &World) {
@@ -44,8 +66,11 @@ impl History {
         self.0.last().unwrap()
     }
 
-    pub fn window(&self, from: usize, to: usize) -> Window<'_> {
-        Window(&self.0[from..=to])
+    pub fn window(&self, times: &Times) -> Window<'_> {
+        Window {
+            moments: &self.0[times.from..=times.to],
+            last_byte: times.last_byte - times.from,
+        }
     }
 
     /// At no moment is there a file without its bytes, nor no operations user where there was one.
@@ -95,7 +120,7 @@ type Condition<'a> = &'a dyn Fn(&Snapshot) -> bool;
 impl Window<'_> {
     /// Whether the conditions were met one after another, or at once.
     fn met(&self, conditions: &[Condition<'_>]) -> bool {
-        let mut moments = self.0.iter().peekable();
+        let mut moments = self.moments.iter().peekable();
         conditions.iter().all(|condition| {
             while let Some(moment) = moments.peek() {
                 if condition(moment) {
@@ -107,9 +132,17 @@ impl Window<'_> {
         })
     }
 
+    /// What was stored from when the last byte of a body was taken.
+    fn after_body(&self) -> Window<'_> {
+        Window {
+            moments: &self.moments[self.last_byte..],
+            last_byte: 0,
+        }
+    }
+
     /// Whether the user became this from one moment to the next, and a session older.
     fn became(&self, after: &User) -> bool {
-        self.0.windows(2).any(|pair| {
+        self.moments.windows(2).any(|pair| {
             let before = pair[0].user(after.id);
             before.session_epoch + 1 == after.session_epoch && pair[1].user(after.id) == after
         })
@@ -140,7 +173,9 @@ impl Play {
                 let may = may(*by, Action::Upload);
                 let there = |moment: &Snapshot| moment.has(file.entry.id);
                 // Asked before the first byte and after the last.
-                *whole && window.met(&[&|moment| !there(moment), &may, &may, &there])
+                *whole
+                    && window.met(&[&|moment| !there(moment), &may])
+                    && window.after_body().met(&[&may, &there])
             }
             (Act::Upload { whole, .. }, Err(Incomplete)) => !whole,
             // Only a sweep takes a stage, before its upload is known to hold it.
