@@ -71,6 +71,15 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Whether [`beside`] made this name, for what was going to take the place of `path`.
+pub(crate) fn is_beside(path: &Path, name: &OsStr) -> bool {
+    let own = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let rest = name.as_encoded_bytes().strip_prefix(b".");
+    let rest = rest.and_then(|rest| rest.strip_prefix(own)?.strip_prefix(b"."));
+    let id = rest.and_then(|rest| std::str::from_utf8(rest).ok());
+    id.is_some_and(|id| id.parse::<StageId>().is_ok())
+}
+
 /// The folder that holds `path`.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent()

@@ -51,6 +51,35 @@ async fn all_who_load_first_at_once_get_the_same_keys() {
 }
 
 #[tokio::test]
+async fn what_a_crash_left_of_new_keys_is_removed() {
+    let (folder, path) = folder();
+    let keys = FsKeys::new(&path);
+    keys.load().await.unwrap();
+    let left = |name: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, "{}").unwrap();
+        path
+    };
+    let leftover = left(".keys.json.57b8f67a9deb02fca3a392b1bcb58534");
+    let others = [
+        left(".keys.json.backup"),
+        left(".other.json.57b8f67a9deb02fca3a392b1bcb58534"),
+        left("keys.json.57b8f67a9deb02fca3a392b1bcb58534"),
+    ];
+    // Somebody is writing this one.
+    let written = left(".keys.json.0123456789abcdef0123456789abcdef");
+    let writer = fs::File::open(&written).unwrap();
+    writer.lock().unwrap();
+
+    keys.load().await.unwrap();
+    assert!(!leftover.exists());
+    assert!(written.exists() && others.iter().all(|other| other.exists()));
+    drop(writer);
+    keys.load().await.unwrap();
+    assert!(!written.exists());
+}
+
+#[tokio::test]
 async fn saved_keys_replace_the_old() {
     let (folder, path) = folder();
     let keys = FsKeys::new(&path);

@@ -23,7 +23,11 @@ async fn whichever_operation_fails_keys_are_whole() {
                 made.unwrap();
                 break;
             }
-            assert!(matches!(made, Err(KeyError::Unavailable(_))), "{made:?}");
+            match probe.failed() {
+                // What a crash left can be looked for another time.
+                Some(Op::List) => drop(made.unwrap()),
+                _ => assert!(matches!(made, Err(KeyError::Unavailable(_))), "{made:?}"),
+            }
             let ring = keys.load().await.unwrap();
             assert_eq!(id(&keys.load().await.unwrap()), id(&ring));
             assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1);

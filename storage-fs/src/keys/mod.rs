@@ -20,12 +20,15 @@ use tokio::task;
 use zeroize::Zeroizing;
 
 use crate::{
-    disk::Disk,
-    layout::{beside, folder_of},
+    disk::{Disk, OpenFile},
+    layout::{beside, folder_of, is_beside},
 };
 
 /// Bytes that a key file has at most; 16 keys take a tenth of it.
 const MAX_LEN: usize = 32 * 1024;
+
+/// Files that are begun, when one after the other is taken for a leftover.
+const ATTEMPTS: usize = 16;
 
 /// The signing keys in one file, which only its owner can read.
 ///
@@ -38,7 +41,8 @@ const MAX_LEN: usize = 32 * 1024;
 /// be there. Of several processes that do so at once, one makes it and all load the same keys.
 /// [`save`](KeySource::save) puts a new file in the old one's place, with the old one's owner, at
 /// once and durably: after a crash one of the two is there, whole. Two that save at once are not
-/// told of each other: rotate keys in one place.
+/// told of each other: rotate keys in one place. What a crash left of a new file is removed by the
+/// next `load`.
 ///
 /// A file that others than its owner can read or write, that is damaged, or that holds a weak
 /// secret is refused.
@@ -95,9 +99,12 @@ impl FsKeys {
 #[async_trait]
 impl KeySource for FsKeys {
     async fn load(&self) -> Result<KeyRing, KeyError> {
-        self.run(|keys| match keys.read()? {
-            Some(ring) => Ok(ring),
-            None => keys.create(),
+        self.run(|keys| {
+            keys.remove_leftovers();
+            match keys.read()? {
+                Some(ring) => Ok(ring),
+                None => keys.create(),
+            }
         })
         .await
     }
@@ -179,8 +186,7 @@ impl FsKeys {
         place: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
         let text = format::print(ring);
-        let new = beside(&self.path);
-        let file = self.disk.create(&new)?;
+        let (new, file) = self.begin()?;
         let fill = || {
             if let Some(present) = present {
                 // What root rotates stays readable to the server, which runs as another user.
@@ -195,6 +201,54 @@ impl FsKeys {
             return Err(error);
         }
         self.disk.sync_folder(folder_of(&self.path))
+    }
+
+    /// A new file, claimed so that nobody takes it for a leftover.
+    fn begin(&self) -> io::Result<(PathBuf, OpenFile)> {
+        for _ in 0..ATTEMPTS {
+            let new = beside(&self.path);
+            let file = self.disk.create(&new)?;
+            match self.claim(&file) {
+                Ok(true) => return Ok((new, file)),
+                // Somebody was quicker, and removes it.
+                Ok(false) => {}
+                Err(error) => {
+                    self.discard(&new);
+                    return Err(error);
+                }
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
+    }
+
+    /// Claims a file; `false` when somebody else has, or had and removed it.
+    fn claim(&self, file: &OpenFile) -> io::Result<bool> {
+        Ok(self.disk.claim(file)? && self.disk.metadata(file)?.nlink() > 0)
+    }
+
+    /// Removes what is left of writers who were ended half-way. It holds keys that were never used;
+    /// who is still writing has a claim on theirs.
+    fn remove_leftovers(&self) {
+        let folder = folder_of(&self.path);
+        let mut left = Vec::new();
+        let listed = self.disk.list(folder, |name, is_file| {
+            if is_file && is_beside(&self.path, name) {
+                left.push(folder.join(name));
+            }
+        });
+        if let Err(error) = listed {
+            tracing::debug!(%error, "nobody could look for what is left of unused keys");
+        }
+        for path in left {
+            let file = self.disk.open_to_write(&path);
+            match file.and_then(|file| Ok((self.claim(&file)?, file))) {
+                Ok((true, _claimed)) => self.discard(&path),
+                Ok((false, _)) => {}
+                Err(error) => {
+                    tracing::debug!(path = %path.display(), %error, "unused keys may be left");
+                }
+            }
+        }
     }
 
     fn discard(&self, new: &Path) {
