@@ -3,135 +3,40 @@
 
 mod support;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use consign_http::testing::{Connection, Form, Request};
 use rustix::process::Signal;
-use sha2::{Digest, Sha256};
 use support::{
     Home, Server,
+    load::{self, Ledger, Load, digest},
     package::{Numbers, docx},
-    soon, text,
+    soon,
 };
-use tokio::sync::mpsc;
-
-/// Clients that upload at the same time.
-const CLIENTS: usize = 4;
-
-fn digest(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Uploads one document after the other until the server is gone; tells each that it acknowledged.
-async fn upload_until_the_end(
-    address: std::net::SocketAddr,
-    token: String,
-    client: String,
-    mut numbers: Numbers,
-    acknowledged: mpsc::UnboundedSender<(String, String)>,
-) {
-    let mut connection = Connection::open(address).await;
-    for at in 0.. {
-        let content = docx(numbers.next(), numbers.within(100_000, 900_000));
-        let name = format!("{client}-{at}.docx");
-        let upload = Request::post("/upload").bearer(&token);
-        let bytes = upload.form(Form::of_file(&name, &content)).bytes(address);
-        if !connection.send(bytes).await {
-            return;
-        }
-        match connection.next("POST").await {
-            Some(answer) => answer.has_status(200),
-            None => return,
-        };
-        if acknowledged.send((name, digest(&content))).is_err() {
-            return;
-        }
-    }
-}
-
-/// Checks that what is listed is there whole, that what was acknowledged is listed, and that nothing
-/// is left of anything else.
-async fn check(server: &Server, olga: &str, carl: &str, acknowledged: &HashMap<String, String>) {
-    let listed = server.files(olga).await;
-    let mut connection = server.connect().await;
-    let mut found = HashMap::new();
-    for file in &listed {
-        let (name, sha256) = (text(&file["filename"]), text(&file["sha256"]));
-        let link = server.link(carl, &text(&file["id"])).await;
-        let answer = soon(connection.exchange(&Request::get(link))).await;
-        let content = &answer.has_status(200).body;
-        assert_eq!(
-            content.len() as u64,
-            file["size"].as_u64().unwrap(),
-            "{name}"
-        );
-        assert_eq!(digest(content), sha256, "{name} is what it was");
-        found.insert(name, sha256);
-    }
-    assert_eq!(found.len(), listed.len(), "each is listed once");
-    for (name, sha256) in acknowledged {
-        assert_eq!(found.get(name), Some(sha256), "{name} was acknowledged");
-    }
-    server.home.run(&["sweep", "--grace=0s"]).succeeds();
-    assert_eq!(
-        server.home.stored("stages").len(),
-        0,
-        "no upload is unfinished"
-    );
-    assert_eq!(
-        server.home.stored("blobs").len(),
-        listed.len(),
-        "and none is left over"
-    );
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_being_killed() {
     let cycles = std::env::var("CONSIGN_CRASH_CYCLES").ok();
-    let cycles = cycles.map_or(8, |cycles| cycles.parse().unwrap());
+    let cycles = cycles.map_or(20, |cycles| cycles.parse().unwrap());
     let home = Home::new();
-    let mut server = Server::on(&home, |_| {});
-    let olga = server.sign_up("olga", true).await;
-    let carl = server.sign_up("carl", false).await;
+    let mut server = Server::on(&home, load::long_lived);
+    let ledger = Ledger::open(&server).await;
     let mut numbers = Numbers::new(20_261_122);
-    let mut acknowledged = HashMap::new();
     let mut interrupted = 0;
     for cycle in 0..cycles {
-        let (sender, mut receiver) = mpsc::unbounded_channel();
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|client| {
-                tokio::spawn(upload_until_the_end(
-                    server.address,
-                    olga.clone(),
-                    format!("{cycle}-{client}"),
-                    Numbers::new(numbers.next()),
-                    sender.clone(),
-                ))
-            })
-            .collect();
-        drop(sender);
-        // As one upload is answered, the others are in the middle.
-        for _ in 0..numbers.within(1, 12) {
-            let (name, sha256) = soon(receiver.recv()).await.expect("uploads are answered");
-            acknowledged.insert(name, sha256);
-        }
-        let home = server.kill();
-        for client in clients {
-            soon(client).await.unwrap();
-        }
-        while let Some((name, sha256)) = receiver.recv().await {
-            acknowledged.insert(name, sha256);
-        }
+        let mut load = Load::begin(&server, &ledger, &mut numbers).await;
+        // A user takes as long as several uploads: their password is to be slow.
+        load.acknowledges(numbers.within(1, 12), cycle % 2).await;
+        server.kill();
+        load.end().await;
         interrupted += home.stored("stages").len();
-        server = Server::on(&home, |_| {});
-        check(&server, &olga, &carl, &acknowledged).await;
+        server = Server::on(&home, load::long_lived);
+        load::check(&server, &ledger).await;
     }
+    let counts = load::of(&ledger).counts;
+    println!("{cycles} cycles; {counts}; {interrupted} uploads interrupted");
     assert!(interrupted > 0, "at least one upload was interrupted");
-    println!(
-        "{cycles} cycles: {} acknowledged, {interrupted} interrupted",
-        acknowledged.len()
-    );
+    assert_eq!(counts.refused, 0, "nothing failed before the end");
 }
 
 /// An upload of which the server has taken a part.
@@ -203,7 +108,9 @@ async fn a_server_that_is_asked_to_end_does_not_wait_for_ever() {
     assert!(soon(upload.next("POST")).await.is_none());
 
     let server = Server::on(&home, |_| {});
-    check(&server, &olga, "", &HashMap::new()).await;
+    assert!(server.files(&olga).await.is_empty());
+    home.run(&["sweep", "--grace=0s"]).succeeds();
+    assert!(home.stored("stages").is_empty() && home.stored("blobs").is_empty());
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@
 //! guard ends a test that waits in vain.
 #![allow(dead_code)]
 
+pub mod apart;
 pub mod http2;
+pub mod load;
 pub mod package;
 
 use std::{
@@ -58,6 +60,12 @@ pub struct Ran {
 impl Home {
     pub fn new() -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
+        Arc::new(Self { folder })
+    }
+
+    /// A place within this folder.
+    pub fn within(folder: &Path) -> Arc<Self> {
+        let folder = tempfile::tempdir_in(folder).unwrap();
         Arc::new(Self { folder })
     }
 
