@@ -52,7 +52,7 @@ pub fn server(api: Api) -> BoxedFilter<(WarpResponse,)> {
     routes(api).or(not_found).unify().boxed()
 }
 
-/// The target of CONNECT is no path (RFC 9112, section 3.2.3), and warp's path filters panic on it.
+/// The target of CONNECT is no path (RFC 9112, section 3.2.3), and so none of the API's.
 fn not_connect() -> impl Filter<Extract = (), Error = Rejection> + Clone {
     warp::method()
         .and_then(|method: Method| async move {
@@ -67,9 +67,14 @@ fn not_connect() -> impl Filter<Extract = (), Error = Rejection> + Clone {
 
 /// The API and the rest of the path, if the API answers there.
 fn target(api: Api) -> impl Filter<Extract = (Api, String), Error = Rejection> + Clone {
-    warp::path::tail()
-        .and_then(move |tail: Tail| {
-            let path = format!("/{}", tail.as_str());
+    // Where nothing is left there is nothing to take; there may not even be a path, if the target is
+    // that of CONNECT under another method, and then warp's tail panics.
+    let end = warp::path::end().map(String::new);
+    let tail = warp::path::tail().map(|tail: Tail| tail.as_str().to_owned());
+    end.or(tail)
+        .unify()
+        .and_then(move |rest: String| {
+            let path = format!("/{rest}");
             let found = api.answers(&path).then(|| (api.clone(), path));
             async move { found.ok_or_else(reject::not_found) }
         })

@@ -124,7 +124,7 @@ async fn the_api_goes_under_a_prefix() {
 }
 
 #[tokio::test]
-async fn connect_falls_through_without_a_panic() {
+async fn targets_without_a_path_are_answered_without_a_panic() {
     let target = serve("", Setup::default(), |api| {
         let all = warp::any().and_then(|| async { Ok::<_, warp::Rejection>("host") });
         routes(api).or(all)
@@ -135,6 +135,10 @@ async fn connect_falls_through_without_a_panic() {
         .send("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")
         .await;
     assert_eq!(connection.next("OPTIONS").await.unwrap().body, "host");
+    connection
+        .send("GET example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await;
+    connection.next("GET").await.expect("it is answered");
     connection
         .send("CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n")
         .await;
