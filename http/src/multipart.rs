@@ -20,6 +20,9 @@ use crate::{
     disposition::{self, Disposition},
 };
 
+/// Characters of a boundary (RFC 2046, section 5.1.1).
+const BOUNDARY: std::ops::RangeInclusive<usize> = 1..=70;
+
 /// Parts that a body has at most.
 const MAX_PARTS: usize = 64;
 
@@ -76,6 +79,9 @@ impl<'r> Upload<'r> {
     {
         let content_type = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         let boundary = multer::parse_boundary(content_type).ok()?;
+        if !BOUNDARY.contains(&boundary.len()) {
+            return None;
+        }
         let progress = Arc::<Progress>::default();
         let metered = Metered {
             body,
