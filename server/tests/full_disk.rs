@@ -124,7 +124,8 @@ impl Kept {
             .map(|blob| digest(&fs::read(blob).unwrap()))
             .collect();
         let mut sums: Vec<_> = files.iter().map(|file| text(&file["sha256"])).collect();
-        (stored.sort(), sums.sort());
+        stored.sort();
+        sums.sort();
         assert_eq!(stored, sums, "what is stored is what is listed");
         assert!(server.home.stored("stages").is_empty());
     }
