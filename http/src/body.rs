@@ -82,13 +82,20 @@ impl http_body::Body for Body {
             }
             Kind::Stream { stream, remaining } => {
                 let chunk = match ready!(stream.get_mut().as_mut().poll_next(cx)) {
-                    Some(chunk) => chunk?,
-                    None => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
+                    Some(chunk) => chunk,
+                    None => Err(io::ErrorKind::UnexpectedEof.into()),
                 };
-                *remaining = remaining.checked_sub(chunk.len() as u64).ok_or_else(|| {
-                    io::Error::other("a store gave more bytes than it was asked for")
-                })?;
-                Poll::Ready(Some(Ok(Frame::data(chunk))))
+                let taken = chunk.and_then(|chunk| {
+                    let left = remaining.checked_sub(chunk.len() as u64);
+                    let too_many = "a store gave more bytes than it was asked for";
+                    *remaining = left.ok_or_else(|| io::Error::other(too_many))?;
+                    Ok(Frame::data(chunk))
+                });
+                if taken.is_err() {
+                    // A stream that has ended is not asked again.
+                    self.0 = Kind::Full(Bytes::new());
+                }
+                Poll::Ready(Some(taken))
             }
         }
     }
@@ -117,5 +124,31 @@ impl fmt::Debug for Body {
         f.debug_struct("Body")
             .field("len", &self.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, StreamExt, stream};
+
+    use super::*;
+
+    #[test]
+    fn nothing_follows_an_error_and_no_ended_stream_is_asked_again() {
+        for (chunks, length) in [(vec![3, 3], 5), (vec![3], 5), (vec![3, 9], 5)] {
+            let mut chunks = chunks.into_iter();
+            let mut ended = false;
+            let stream = stream::poll_fn(move |_| {
+                assert!(!ended, "it had ended");
+                let chunk = chunks.next().map(|len| Ok(Bytes::from(vec![0; len])));
+                ended = chunk.is_none();
+                Poll::Ready(chunk)
+            });
+            let mut body = Body::stream(Box::pin(stream), length);
+            assert!(matches!(body.next().now_or_never(), Some(Some(Ok(_)))));
+            assert!(matches!(body.next().now_or_never(), Some(Some(Err(_)))));
+            assert!(matches!(body.next().now_or_never(), Some(None)));
+            assert!(matches!(body.next().now_or_never(), Some(None)));
+        }
     }
 }

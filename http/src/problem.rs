@@ -188,10 +188,7 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
             S::PAYLOAD_TOO_LARGE,
             "Your quota has no room left for this file",
         ),
-        ErrorKind::Full => Problem::new(
-            S::INSUFFICIENT_STORAGE,
-            "The server has no room left for this file",
-        ),
+        ErrorKind::Full => Problem::new(S::INSUFFICIENT_STORAGE, "The server has no room left"),
         ErrorKind::Unavailable => Problem::new(
             S::SERVICE_UNAVAILABLE,
             "The server cannot reach its storage, try again later",

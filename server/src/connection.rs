@@ -18,7 +18,7 @@ use crate::{
 };
 use bytes::Bytes;
 use consign_http::ClientAddress;
-use http::{Request, Response};
+use http::{Method, Request, Response, Uri};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -101,6 +101,10 @@ pub(crate) async fn serve<H, B>(
         // The answer may be over before the body is.
         let reading = running.and();
         let mut request = request.map(|body| Received::new(body, &limits, reading));
+        // CONNECT's form of a target under another method is no path that anything answers at.
+        if request.uri().path_and_query().is_none() && request.method() != Method::CONNECT {
+            *request.uri_mut() = Uri::from_static("*");
+        }
         let client = ClientAddress(proxies.client(peer, request.headers()));
         request.extensions_mut().insert(client);
         let answer = handler.clone().call(request);

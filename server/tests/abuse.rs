@@ -353,7 +353,7 @@ async fn room_is_limited_for_each_user_and_left_on_the_disk() {
         command.arg("--min-free=1000TiB");
     });
     let answer = send(&server, 10_000).await;
-    answer.is_problem(507, "The server has no room left for this file");
+    answer.is_problem(507, "The server has no room left");
     assert_eq!(server.files(&olga).await.len(), 2);
     assert!(home.stored("stages").is_empty());
     assert_eq!(home.stored("blobs").len(), 2);

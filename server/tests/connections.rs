@@ -433,6 +433,8 @@ async fn odd_requests_are_answered_soundly() {
             400..500,
         ),
         ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 400..500),
+        ("GET x:80 HTTP/1.1\r\nHost: x\r\n\r\n", 400..500),
+        ("GET files HTTP/1.1\r\nHost: x\r\n\r\n", 400..500),
         (&absolute, 200..201),
         ("GET /healthz HTTP/1.0\r\n\r\n", 200..201),
         (

@@ -22,6 +22,11 @@ use support::{
 
 const PAGE: u64 = 4096;
 
+/// Sets a server to use a disk to its end.
+fn fills_it(command: &mut std::process::Command) {
+    command.arg("--min-free=0");
+}
+
 /// A data folder on a small disk.
 struct Disk {
     home: Arc<Home>,
@@ -137,7 +142,7 @@ fn is_full(answer: &Answer) {
     let problem = answer.json();
     assert!(matches!(answer.status, 503 | 507), "{answer}");
     match answer.status {
-        507 => assert_eq!(problem["msg"], "The server has no room left for this file"),
+        507 => assert_eq!(problem["msg"], "The server has no room left"),
         _ => assert!(answer.header("retry-after").is_some(), "{answer}"),
     }
 }
@@ -149,7 +154,7 @@ async fn a_full_disk_loses_nothing_and_is_used_again() {
     }
     let disk = Disk::new("size=8m,mode=0700");
     let home = &disk.home;
-    let server = Server::on(home, |_| {});
+    let server = Server::on(home, fills_it);
     let mut kept = Kept::on(&server).await;
     let (mut refused, mut taken) = (0, 0);
     // Each page more that there is lets the work come to a halt somewhere else.
@@ -188,7 +193,7 @@ async fn a_full_disk_loses_nothing_and_is_used_again() {
     assert!(refused > 0 && taken > 0);
     println!("7 times full: {refused} refused for want of room, {taken} still done");
     server.stop();
-    let server = Server::on(home, |_| {});
+    let server = Server::on(home, fills_it);
     kept.is_kept(&server).await;
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
@@ -199,7 +204,7 @@ async fn on_a_full_disk_a_file_can_be_removed() {
         return;
     }
     let disk = Disk::new("size=8m,mode=0700");
-    let server = Server::on(&disk.home, |_| {});
+    let server = Server::on(&disk.home, fills_it);
     let mut kept = Kept::on(&server).await;
     disk.fill(0);
     is_full(&kept.upload(&server, "next.docx", 100_000).await);
@@ -219,7 +224,7 @@ async fn a_disk_without_a_name_to_spare_is_full_too() {
         return;
     }
     let disk = Disk::new("size=32m,nr_inodes=400,mode=0700");
-    let server = Server::on(&disk.home, |_| {});
+    let server = Server::on(&disk.home, fills_it);
     let mut kept = Kept::on(&server).await;
     let mut names = Vec::new();
     let full = loop {
@@ -266,7 +271,7 @@ async fn a_server_on_a_full_disk_starts_or_says_why_not() {
             }
         }
         disk.empty();
-        let server = Server::on(&disk.home, |_| {});
+        let server = Server::on(&disk.home, fills_it);
         let kept = Kept::on(&server).await;
         let home = server.kill();
 
@@ -277,13 +282,13 @@ async fn a_server_on_a_full_disk_starts_or_says_why_not() {
         let ran = support::run(serve, "");
         match ran.err.contains("cannot listen on nowhere") {
             true => {
-                let server = Server::on(&home, |_| {});
+                let server = Server::on(&home, fills_it);
                 kept.is_kept(&server).await;
             }
             false => ran.fails(1, "o space left on device"),
         }
         disk.empty();
-        kept.is_kept(&Server::on(&home, |_| {})).await;
+        kept.is_kept(&Server::on(&home, fills_it)).await;
     }
     assert!(started > 0 && said > 0);
     println!("a first start on a full disk: {started} would serve, {said} said why not");
@@ -292,7 +297,7 @@ async fn a_server_on_a_full_disk_starts_or_says_why_not() {
 #[tokio::test]
 async fn a_database_at_the_limit_of_a_file_is_read_on_and_grows_again() {
     let home = Home::new();
-    let server = Server::on(&home, |_| {});
+    let server = Server::on(&home, fills_it);
     let mut kept = Kept::on(&server).await;
     let pid = Pid::from_raw(server.pid().cast_signed()).unwrap();
     let limited = |bytes| {

@@ -85,7 +85,7 @@ async fn what_was_acknowledged_outlives_a_power_cut() {
     if !apart::is_apart("what_was_acknowledged_outlives_a_power_cut", true) {
         return;
     }
-    let cuts = std::env::var("CONSIGN_POWER_CUTS").ok();
+    let cuts = std::env::var("CONSIGN_POWER_CYCLES").ok();
     let cuts = cuts.map_or(10, |cuts| cuts.parse().unwrap());
     let scratch = tempfile::tempdir().unwrap();
     let disk = match Disk::new(scratch.path()) {

@@ -135,7 +135,7 @@ async fn a_file_beyond_the_limit_of_files_is_refused_and_no_more() {
         let large = Form::of_file("large.docx", &docx(1, 12 << 20));
         let request = Request::post("/upload").bearer(&olga).form(large);
         let answer = server.call(request).await;
-        answer.is_problem(507, "The server has no room left for this file");
+        answer.is_problem(507, "The server has no room left");
         assert!(server.files(&olga).await.is_empty());
         assert!(home.stored("stages").is_empty() && home.stored("blobs").is_empty());
         server.serves().await;

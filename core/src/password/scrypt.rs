@@ -37,6 +37,8 @@ pub struct ScryptHasher {
     waiting: Arc<AtomicUsize>,
     max_waiting: usize,
     entropy: Arc<dyn Entropy>,
+    /// What stands for the hash of a user whom there is not. No password is known to have it.
+    decoy: PasswordHash,
 }
 
 impl ScryptHasher {
@@ -57,6 +59,7 @@ impl ScryptHasher {
             waiting: Arc::new(AtomicUsize::new(0)),
             max_waiting: waiting,
             entropy: Arc::new(OsEntropy),
+            decoy: decoy(params, &OsEntropy),
         }
     }
 
@@ -109,13 +112,12 @@ impl PasswordHasher for ScryptHasher {
         password: Password,
         stored: Option<PasswordHash>,
     ) -> Result<Verdict, HashError> {
-        let params = self.params;
+        let (params, decoy) = (self.params, self.decoy.clone());
         self.run(move || {
-            let Some(stored) = stored else {
-                hash(&password, &[0; SALT_LEN], params)?;
-                return Ok(Verdict::Wrong);
-            };
-            verify(&password, &stored, params)
+            let known = stored.is_some();
+            // On the same way, so that it takes the same time.
+            let verdict = verify(&password, &stored.unwrap_or(decoy), params)?;
+            Ok(if known { verdict } else { Verdict::Wrong })
         })
         .await
     }
@@ -205,6 +207,18 @@ impl fmt::Debug for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Place")
     }
+}
+
+fn decoy(params: ScryptParams, entropy: &dyn Entropy) -> PasswordHash {
+    let mut random = [0; SALT_LEN + 32];
+    entropy.fill(&mut random);
+    let (salt, output) = random.split_at(SALT_LEN);
+    let base64 = |bytes| phc::Output::new(bytes).map(|bytes| bytes.to_string());
+    let (Ok(salt), Ok(output)) = (base64(salt), base64(output)) else {
+        unreachable!("a PHC string takes outputs of 10 to 64 bytes");
+    };
+    let ScryptParams { log_n, r, p } = params;
+    PasswordHash::new(format!("$scrypt$ln={log_n},r={r},p={p}${salt}${output}"))
 }
 
 fn hash(

@@ -8,7 +8,14 @@ use crate::id::{BlobKey, StageId};
 /// The stages and blobs that running uploads hold, so that a sweep of the same service leaves them
 /// alone whatever its grace. Clones share what they hold.
 #[derive(Clone, Debug, Default)]
-pub struct Held(Arc<Mutex<HashSet<Item>>>);
+pub struct Held(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    items: HashSet<Item>,
+    /// Stages that are being begun, whose ids nobody knows yet.
+    beginning: usize,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Item {
@@ -17,6 +24,12 @@ enum Item {
 }
 
 impl Held {
+    /// Holds whichever stage is begun until the value is dropped, which is once it is held by its id.
+    pub fn hold_beginning(&self) -> Beginning {
+        self.state().beginning += 1;
+        Beginning(self.clone())
+    }
+
     /// Holds a stage until the value is dropped.
     pub fn hold_stage(&self, id: StageId) -> Hold {
         self.hold(Item::Stage(id))
@@ -28,27 +41,28 @@ impl Held {
         self.hold(Item::Blob(key))
     }
 
-    /// Whether a running upload holds the stage.
+    /// Whether a running upload holds the stage, or may be about to.
     pub fn holds_stage(&self, id: StageId) -> bool {
-        self.items().contains(&Item::Stage(id))
+        let state = self.state();
+        state.beginning > 0 || state.items.contains(&Item::Stage(id))
     }
 
     /// Whether a running upload holds the blob. When none does, its reference, if there is one, is in
     /// the catalogue already.
     pub fn holds_blob(&self, key: BlobKey) -> bool {
-        self.items().contains(&Item::Blob(key))
+        self.state().items.contains(&Item::Blob(key))
     }
 
     fn hold(&self, item: Item) -> Hold {
-        self.items().insert(item);
+        self.state().items.insert(item);
         Hold {
             held: self.clone(),
             item,
         }
     }
 
-    /// The set is whole between any two calls, so a panic elsewhere does not spoil it.
-    fn items(&self) -> MutexGuard<'_, HashSet<Item>> {
+    /// The state is whole between any two calls, so a panic elsewhere does not spoil it.
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -62,6 +76,16 @@ pub struct Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.held.items().remove(&self.item);
+        self.held.state().items.remove(&self.item);
+    }
+}
+
+/// Holds a stage that is being begun.
+#[derive(Debug)]
+pub struct Beginning(Held);
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        self.0.state().beginning -= 1;
     }
 }

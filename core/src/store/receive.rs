@@ -152,6 +152,7 @@ impl Received {
     /// whether there is a stage, and what the task gives is then dropped, and so aborted, too.
     async fn begin(blobs: Arc<dyn BlobStore>, held: Held) -> Result<Self, Error> {
         let begin = async move {
+            let _beginning = held.hold_beginning();
             let stage = blobs.begin().await?;
             let abort = AbortOnDrop {
                 stage: Some(stage.id()),

@@ -265,9 +265,8 @@ impl Caller {
         };
         let answer = done.as_ref().map_err(Error::kind).copied();
         use ErrorKind::*;
-        // A sweep without grace takes a stage that its upload does not yet hold: `Internal`.
         let expected = match what {
-            "upload" => &[InvalidToken, Incomplete, Internal][..],
+            "upload" => &[InvalidToken, Incomplete][..],
             "link" | "delete" => &[InvalidToken, FileNotFound],
             "open" => &[InvalidToken],
             "login" => &[InvalidCredentials],
