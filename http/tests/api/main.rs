@@ -7,6 +7,7 @@ mod chunks;
 mod corpus;
 mod failures;
 mod faulty;
+mod matrix;
 mod ranges;
 mod rates;
 mod support;
