@@ -1,4 +1,4 @@
-//! No secret is in any log.
+//! No secret is in any log, and nobody writes lines of their own into it.
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
 
@@ -27,6 +27,9 @@ impl Write for Log {
         Ok(())
     }
 }
+
+/// A new line, and what a terminal takes as an order: one of them in the second half of Latin 1.
+const CONTROL: &str = "\u{85}\u{9b}31m\u{202e}\u{7f}";
 
 struct Caller {
     api: consign_http::Api,
@@ -140,6 +143,29 @@ async fn no_secret_is_logged() {
         }
     }
 
+    // What ends a line or moves a terminal's cursor, in all places that a client can put it.
+    let torn = format!("a{CONTROL}b");
+    let (kind, body) = Form::of_file("a.docx", b"").finish();
+    let body = String::from_utf8(body).unwrap();
+    let named = body.replace("a.docx", &torn);
+    let other = body.replace("\"file\"; filename=\"a.docx\"", &format!("\"{torn}\""));
+    for body in [named, other] {
+        for cut in [body.len(), body.len() - 20] {
+            let body = Bytes::copy_from_slice(&body.as_bytes()[..cut]);
+            caller
+                .call(Method::POST, "/upload", &olga, &kind, body)
+                .await;
+        }
+    }
+    let fields = json!({"username": torn, "email": torn, "password": torn});
+    for path in ["/register", "/login"] {
+        caller.post(path, "", fields.clone()).await;
+        let body = format!("{{\"username\": {torn}");
+        caller
+            .call(Method::POST, path, "", "application/json", body.into())
+            .await;
+    }
+
     // A token's signature is all of its secret: what stands before it can be made by anybody.
     secrets.extend(
         tokens
@@ -153,7 +179,13 @@ async fn no_secret_is_logged() {
         "by their pattern: {log}"
     );
     assert!(log.contains("DEBUG consign"), "down to the least of it");
+    let escaped = |part: &str| {
+        part.split('\n')
+            .all(|line| !line.contains(char::is_control))
+    };
+    assert!(escaped(&log) && !log.contains('\u{202e}'), "{log:?}");
     for line in log.lines() {
+        assert!(line.starts_with("20"), "each line is one event: {line:?}");
         for secret in &secrets {
             assert!(!line.contains(secret), "{line}");
         }
