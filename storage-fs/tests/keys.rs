@@ -123,6 +123,15 @@ async fn what_holds_no_keys_is_refused_and_left_as_it_is() {
         assert!(why.contains(&path.display().to_string()), "{why}");
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
     }
+    // A secret that somebody typed: 32 bytes, all of them zero.
+    fs::remove_file(&path).unwrap();
+    keys.load().await.unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let secret = text.split('"').find(|part| part.len() == 43).unwrap();
+    fs::write(&path, text.replace(secret, &"A".repeat(43))).unwrap();
+    let why = refused(&keys).await;
+    assert!(why.contains("not random"), "{why}");
+
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     assert!(refused(&keys).await.contains("no regular file"));

@@ -255,6 +255,42 @@ mod tests {
     }
 
     #[test]
+    fn a_new_key_is_256_bits_of_the_entropy_it_was_given() {
+        /// Counts up over all that it fills.
+        #[derive(Debug, Default)]
+        struct Odd(std::sync::atomic::AtomicU8);
+        impl Entropy for Odd {
+            fn fill(&self, bytes: &mut [u8]) {
+                bytes.fill_with(|| self.0.fetch_add(3, std::sync::atomic::Ordering::SeqCst));
+            }
+        }
+        let key = SigningKey::generate(&Odd::default(), Timestamp::from_secs(1));
+        let given = std::array::from_fn(|at| (at * 3) as u8);
+        let given: [u8; 36] = given;
+        assert_eq!(key.id.0, given[..4]);
+        assert_eq!(key.secret.expose()[..], given[4..]);
+    }
+
+    /// `==` stops at the first byte that differs, and so tells by its time how much was right. What
+    /// has none cannot be compared that way by mistake.
+    #[test]
+    fn secrets_have_no_equals() {
+        trait Otherwise {
+            const HAS_EQUALS: bool = false;
+        }
+        impl<T> Otherwise for T {}
+        struct Of<T>(std::marker::PhantomData<T>);
+        #[allow(dead_code)] // where it is used, the test fails
+        impl<T: PartialEq> Of<T> {
+            const HAS_EQUALS: bool = true;
+        }
+        assert!(Of::<[u8; 32]>::HAS_EQUALS, "the question is put rightly");
+        assert!(!Of::<Secret>::HAS_EQUALS);
+        assert!(!Of::<SigningKey>::HAS_EQUALS);
+        assert!(!Of::<crate::password::Password>::HAS_EQUALS);
+    }
+
+    #[test]
     fn secrets_are_not_shown() {
         let ring = KeyRing::generate(&OsEntropy, Timestamp::from_secs(1));
         let shown = format!("{ring:?}");

@@ -70,6 +70,28 @@ async fn an_empty_file_is_a_file() {
     }
 }
 
+/// Were a blob's key made of the name, the content or a count, whoever guesses these would know where
+/// bytes lie, and two uploads could want one place.
+#[tokio::test]
+async fn where_bytes_lie_comes_of_randomness_alone() {
+    let place = async |name: &str, content: &[u8]| {
+        let world = World::new();
+        let op = world.newcomer("op", Role::Operations).await;
+        let file = world.upload(&op, name, content).await.unwrap();
+        let again = world.upload(&op, name, content).await.unwrap();
+        assert_ne!(file.entry.blob, again.entry.blob);
+        assert_ne!(file.entry.id, again.entry.id);
+        // What `Counter` gives: a count in front, and the same to the end.
+        assert_eq!(file.entry.blob.as_bytes()[8..], [0xA5; 8]);
+        assert_eq!(file.entry.id.as_bytes()[8..], [0xA5; 8]);
+        (file.entry.blob, file.entry.id)
+    };
+    assert_eq!(
+        place("a.docx", b"a").await,
+        place("another name.docx", b"another content").await
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
