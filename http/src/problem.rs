@@ -237,3 +237,18 @@ impl std::fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sent_writes_no_lines_into_the_log() {
+        let sent = "a\r\nb\u{1b}[31m\u{85}\u{9b}\u{202e}\0";
+        let error = Error::new(ErrorKind::Incomplete, sent);
+        let logged = Chain(&error).to_string();
+        assert!(!logged.contains(char::is_control), "{logged:?}");
+        assert!(!logged.contains('\u{202e}'), "{logged:?}");
+        assert!(logged.contains("\\r\\nb\\u{1b}[31m"), "{logged:?}");
+    }
+}

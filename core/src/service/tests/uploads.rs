@@ -53,19 +53,20 @@ async fn no_more_is_read_than_the_limit() {
     });
     let op = world.newcomer("op", Role::Operations).await;
     let mut polled = 0;
-    let endless = stream::repeat_with(|| {
+    let much = stream::repeat_with(|| {
         polled += 1;
         Ok(Bytes::from_static(&[7; 1000]))
-    });
+    })
+    .take(1000);
     let permit = world.consign.permit_upload(&op).unwrap();
     let uploaded = world
         .consign
-        .upload(permit, file_name("a.docx"), endless)
+        .upload(permit, file_name("a.docx"), much)
         .await;
     assert_eq!(refusal(uploaded), TooLarge { limit: 10_000 });
     assert_eq!(polled, 11);
     world.settle().await;
-    assert_nothing(world.kept().await, "an endless body");
+    assert_nothing(world.kept().await, "a body that does not end");
 }
 
 #[tokio::test]
