@@ -40,6 +40,15 @@ pub struct OfficeIntake {
 }
 
 impl OfficeIntake {
+    /// Entries that a package has at most, unless set.
+    pub const MAX_ENTRIES: u64 = 10_000;
+
+    /// Bytes that a package unpacks to at most, whatever its ratio, unless set.
+    pub const MAX_UNPACKED: u64 = 512 * 1024 * 1024;
+
+    /// Under which ratio of unpacked to packed bytes a package may unpack to more, unless set.
+    pub const MAX_RATIO: u64 = 100;
+
     /// Sets how many entries a package may have; 10,000 unless set.
     pub fn max_entries(mut self, entries: u64) -> Self {
         self.limits.max_entries = entries;
@@ -126,9 +135,9 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_entries: 10_000,
-            max_unpacked: 512 * 1024 * 1024,
-            max_ratio: 100,
+            max_entries: OfficeIntake::MAX_ENTRIES,
+            max_unpacked: OfficeIntake::MAX_UNPACKED,
+            max_ratio: OfficeIntake::MAX_RATIO,
         }
     }
 }
