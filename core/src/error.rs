@@ -81,6 +81,9 @@ pub enum ErrorKind {
         /// Code points that it has at most.
         max: usize,
     },
+    /// The password is one of those that are guessed first.
+    #[error("the password is too common")]
+    PasswordTooCommon,
     /// Another user has the username.
     #[error("the username is taken")]
     UsernameTaken,

@@ -151,6 +151,7 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
             S::BAD_REQUEST,
             format!("Password must be at most {max} characters long"),
         ),
+        ErrorKind::PasswordTooCommon => Problem::new(S::BAD_REQUEST, "Password is too common"),
         ErrorKind::UsernameTaken => Problem::new(S::BAD_REQUEST, "Username already exists"),
         ErrorKind::EmailTaken => Problem::new(S::BAD_REQUEST, "Email already exists"),
         ErrorKind::RegistrationClosed => Problem::new(S::FORBIDDEN, "Registration is closed"),

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+mod common;
 #[cfg(feature = "scrypt")]
 mod scrypt;
 

@@ -223,7 +223,7 @@ impl Consign {
             .map_err(|cause| Error::new(ErrorKind::InvalidUsername, cause))?;
         let email = Email::try_from(registration.email)
             .map_err(|cause| Error::new(ErrorKind::InvalidEmail, cause))?;
-        self.check_length(&registration.password)?;
+        self.check_password(&registration.password)?;
         // Told again by the insertion; asked here so that a refusal costs no hash.
         if parts.users.by_username(&username).await?.is_some() {
             return Err(ErrorKind::UsernameTaken.into());
@@ -363,11 +363,11 @@ impl Consign {
     }
 
     async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
-        self.check_length(&password)?;
+        self.check_password(&password)?;
         Ok(self.parts().hasher.hash(password).await?)
     }
 
-    fn check_length(&self, password: &Password) -> Result<(), Error> {
+    fn check_password(&self, password: &Password) -> Result<(), Error> {
         let (chars, min, max) = (
             password.chars(),
             self.settings().min_password,
@@ -378,6 +378,9 @@ impl Consign {
         }
         if chars > max {
             return Err(ErrorKind::PasswordTooLong { max }.into());
+        }
+        if self.settings().refuse_common_passwords && password.is_common() {
+            return Err(ErrorKind::PasswordTooCommon.into());
         }
         Ok(())
     }

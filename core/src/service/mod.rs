@@ -166,6 +166,8 @@ pub struct Settings {
     pub link_lifetime: Duration,
     /// Characters that a password has at least, counted in code points.
     pub min_password: usize,
+    /// Whether a password that [is guessed first](crate::password::Password::is_common) is refused.
+    pub refuse_common_passwords: bool,
     /// Who may register an operations user.
     pub operations_registration: OperationsRegistration,
     /// Who may register a client.
@@ -183,6 +185,7 @@ impl Default for Settings {
             access_lifetime: Duration::from_secs(60 * 60),
             link_lifetime: Duration::from_secs(15 * 60),
             min_password: 8,
+            refuse_common_passwords: false,
             operations_registration: OperationsRegistration::First,
             client_registration: ClientRegistration::Open,
         }

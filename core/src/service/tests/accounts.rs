@@ -268,6 +268,46 @@ async fn passwords_are_measured_in_code_points() {
     );
 }
 
+/// Wherever a new password is taken; one that is there already lets its user in.
+#[tokio::test]
+async fn common_passwords_can_be_refused() {
+    let world = World::new();
+    let common = "password12345678";
+    for (name, role) in [("op", Role::Operations), ("ann", Role::Client)] {
+        let new = Registration {
+            password: password(common),
+            ..registration(name, role)
+        };
+        world.consign.register(new, None).await.unwrap();
+    }
+    let strict = world.other(|_, settings| settings.refuse_common_passwords = true);
+    let session = strict.login("ann", password(common)).await.unwrap();
+    let ann = strict.authenticate(&session.token).await.unwrap();
+    let administration = strict.administration();
+    let new = |name| Registration {
+        password: password(common),
+        ..registration(name, Role::Client)
+    };
+    for refused in [
+        strict.register(new("bob"), None).await.map(drop),
+        administration.add_user(new("bob")).await.map(drop),
+        administration
+            .set_password(&username("op"), password(common))
+            .await
+            .map(drop),
+        strict
+            .change_password(&ann, password(common), password(common))
+            .await,
+    ] {
+        assert_eq!(refusal(refused), PasswordTooCommon);
+    }
+    let good = password("a sentence that nobody else has");
+    strict
+        .change_password(&ann, password(common), good)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn the_operator_is_told_who_is_not_there() {
     let world = World::new();
