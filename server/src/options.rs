@@ -13,7 +13,7 @@ use consign_core::{Consign, Settings, quota::Quota};
 use consign_http::PublicUrl;
 use serde::Deserialize;
 
-use self::values::{Clients, Count, Networks, Operations, Size, Switch, Url};
+use self::values::{Clients, Count, Networks, Operations, Passwords, Size, Switch, Url};
 pub(crate) use self::values::{ForwardedHeader, Log, Span};
 use crate::{BoxError, proxies::Proxies};
 
@@ -23,6 +23,9 @@ const DEFAULT_FILE: &str = "consign.toml";
 /// Milliseconds.
 const SECOND: u64 = 1000;
 const MAX_LINK: u64 = Consign::MAX_LINK_LIFETIME.as_secs() * SECOND;
+
+/// What ASVS 5.0 and NIST SP 800-63B-4 ask for where a password is all that is asked for.
+const STRICT_PASSWORD: usize = 15;
 
 /// More descriptors than any machine gives out.
 const MAX_CONNECTIONS: usize = 1 << 28;
@@ -72,9 +75,13 @@ pub(crate) struct Options {
     #[arg(long, env = "CONSIGN_LINK_LIFETIME", value_name = "TIME")]
     link_lifetime: Option<Span<SECOND, MAX_LINK>>,
 
-    /// Characters that a password has at least [default: 8]
+    /// Characters that a password has at least [default: 8, or 15 where passwords are strict]
     #[arg(long, env = "CONSIGN_MIN_PASSWORD", value_name = "COUNT")]
     min_password: Option<Count<0, { Consign::MAX_PASSWORD }>>,
+
+    /// Which passwords are taken [default: usual]
+    #[arg(long, env = "CONSIGN_PASSWORDS", value_name = "WHICH")]
+    passwords: Option<Passwords>,
 
     /// Who may register an operations user without being invited by one [default: first]
     #[arg(long, env = "CONSIGN_OPERATIONS_REGISTRATION", value_name = "WHO")]
@@ -194,6 +201,12 @@ impl Options {
         let public_url = self.public_url.or(file.public_url);
         let defaults = Settings::default();
         let seconds = Duration::from_secs;
+        let strict = matches!(self.passwords.or(file.passwords), Some(Passwords::Strict));
+        let shortest = if strict {
+            STRICT_PASSWORD
+        } else {
+            defaults.min_password
+        };
         let settings = Settings {
             max_upload: self
                 .max_upload
@@ -221,7 +234,8 @@ impl Options {
             min_password: self
                 .min_password
                 .or(file.min_password)
-                .map_or(defaults.min_password, |count| count.0),
+                .map_or(shortest, |count| count.0),
+            refuse_common_passwords: strict,
             operations_registration: self
                 .operations_registration
                 .or(file.operations_registration)

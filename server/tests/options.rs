@@ -66,6 +66,38 @@ async fn a_flag_goes_before_the_environment_before_the_file_before_the_default()
 }
 
 #[tokio::test]
+async fn strict_passwords_are_long_and_not_common() {
+    let home = Home::new();
+    home.settings("passwords = \"strict\"");
+    let server = Server::on(&home, |_| {});
+    assert_eq!(min_password(&server).await, "15");
+    let register = async |server: &Server, password: &str| {
+        let fields =
+            serde_json::json!({"username": "x", "email": "x@example.org", "password": password});
+        server.call(Request::post("/register").json(&fields)).await
+    };
+    for common in ["Password2026!!!", "letmeinletmeinletmein"] {
+        let answer = register(&server, common).await;
+        answer.is_problem(400, "Password is too common");
+    }
+    let answer = register(&server, "a sentence of one's own").await;
+    answer.has_status(201);
+    server.stop();
+
+    let server = Server::on(&home, |command| {
+        command.args(["--min-password=20", "--passwords=strict"]);
+    });
+    assert_eq!(min_password(&server).await, "20");
+    server.stop();
+    let server = Server::on(&home, |command| {
+        command.arg("--passwords=usual");
+    });
+    assert_eq!(min_password(&server).await, "8");
+    let ran = home.run(&["serve", "--passwords=none"]);
+    ran.fails(2, "[possible values: usual, strict]");
+}
+
+#[tokio::test]
 async fn the_folder_is_found_the_same_way_by_all_commands() {
     let home = Home::new();
     home.settings("data = \"by-file\"\nlisten = \"127.0.0.1:0\"\nlog = \"warn\"");

@@ -194,6 +194,16 @@ pub(super) enum Switch {
     Off,
 }
 
+/// Which passwords are taken.
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Passwords {
+    /// Any that is long enough
+    Usual,
+    /// Those of 15 characters or more that are not guessed first
+    Strict,
+}
+
 #[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Operations {
