@@ -284,10 +284,14 @@ mod tests {
         impl<T: PartialEq> Of<T> {
             const HAS_EQUALS: bool = true;
         }
-        assert!(Of::<[u8; 32]>::HAS_EQUALS, "the question is put rightly");
-        assert!(!Of::<Secret>::HAS_EQUALS);
-        assert!(!Of::<SigningKey>::HAS_EQUALS);
-        assert!(!Of::<crate::password::Password>::HAS_EQUALS);
+        let found = [
+            Of::<Secret>::HAS_EQUALS,
+            Of::<SigningKey>::HAS_EQUALS,
+            Of::<crate::password::Password>::HAS_EQUALS,
+            // That the question is put rightly.
+            Of::<[u8; 32]>::HAS_EQUALS,
+        ];
+        assert_eq!(found, [false, false, false, true]);
     }
 
     #[test]
