@@ -234,10 +234,16 @@ pub enum InvalidFileName {
 }
 
 fn is_forbidden(c: char) -> bool {
+    matches!(c, '/' | '\\') || is_misleading(c)
+}
+
+/// Controls, separators of lines and paragraphs, and what overrides the direction of writing: a name
+/// that holds one shows as another.
+pub(crate) fn is_misleading(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '/' | '\\' | '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}'
+            '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}'
         )
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{id::UserId, password::PasswordHash, time::Timestamp};
+use crate::{file::is_misleading, id::UserId, password::PasswordHash, time::Timestamp};
 
 /// A registered person.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,8 +117,8 @@ impl fmt::Display for Status {
     }
 }
 
-/// The name a user signs in with: 1 to 150 characters, none of them a control character, not only
-/// white space. Upper and lower case differ.
+/// The name a user signs in with: 1 to 150 characters, none of them a control character or one that
+/// overrides the direction of writing, not only white space. Upper and lower case differ.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Username(String);
@@ -144,7 +144,7 @@ impl TryFrom<String> for Username {
 
     fn try_from(text: String) -> Result<Self, InvalidUsername> {
         let fits = text.chars().count() <= Self::MAX_CHARS;
-        if fits && !text.trim().is_empty() && !text.chars().any(char::is_control) {
+        if fits && !text.trim().is_empty() && !text.chars().any(is_misleading) {
             Ok(Self(text))
         } else {
             Err(InvalidUsername)
@@ -240,7 +240,16 @@ mod tests {
         for text in ["ann", "Ann Example", "名前", &"é".repeat(150)] {
             assert!(text.parse::<Username>().is_ok(), "{text:?}");
         }
-        for text in ["", "  ", "a\0b", "a\nb", "\u{85}", &"a".repeat(151)] {
+        for text in [
+            "",
+            "  ",
+            "a\0b",
+            "a\nb",
+            "\u{85}",
+            "nna\u{202E}",
+            "\u{FEFF}ann",
+            &"a".repeat(151),
+        ] {
             assert!(text.parse::<Username>().is_err(), "{text:?}");
         }
     }

@@ -25,6 +25,7 @@ const WHO: [&str; 7] = [
 /// What each of [`WHO`] is answered, when nothing else is wrong with the request.
 const ANSWERS: &[(&str, &str, [u16; WHO.len()])] = &[
     ("/", "", [200; 7]),
+    ("/robots.txt", "", [200; 7]),
     ("/healthz", "", [200; 7]),
     ("/register", "client", [201; 7]),
     (
