@@ -199,23 +199,41 @@ async fn a_full_disk_loses_nothing_and_is_used_again() {
 }
 
 #[tokio::test]
-async fn on_a_full_disk_a_file_can_be_removed() {
-    if !apart::is_apart("on_a_full_disk_a_file_can_be_removed", false) {
+async fn what_uploads_leave_free_lets_files_be_removed() {
+    if !apart::is_apart("what_uploads_leave_free_lets_files_be_removed", false) {
         return;
     }
-    let disk = Disk::new("size=8m,mode=0700");
-    let server = Server::on(&disk.home, fills_it);
+    let disk = Disk::new("size=12m,mode=0700");
+    let server = Server::on(&disk.home, |command| {
+        command.arg("--min-free=2MiB");
+    });
     let mut kept = Kept::on(&server).await;
-    disk.fill(0);
-    is_full(&kept.upload(&server, "next.docx", 100_000).await);
-    // The way out for whoever has no other disk.
-    let id = text(&server.files(&kept.operations).await[0]["id"]);
-    disk.home.run(&["file", "remove", &id]).succeeds();
-    assert!(server.files(&kept.operations).await.is_empty());
-    assert!(!server.opens(&kept.link).await);
-    kept.upload(&server, "next.docx", 100_000)
+    let mut uploads = 0;
+    let refused = loop {
+        let name = format!("{uploads}.docx");
+        let answer = kept.upload(&server, &name, 500_000).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        uploads += 1;
+        assert!(uploads < 30, "more than there is room for");
+    };
+    is_full(&refused);
+    // Users are still added, and files removed, which makes room.
+    kept.register(&server, "late").await.has_status(201);
+    let removed = server.files(&kept.operations).await;
+    for file in &removed[..3] {
+        disk.home
+            .run(&["file", "remove", &text(&file["id"])])
+            .succeeds();
+        let name = text(&file["filename"]);
+        kept.uploads.retain(|kept| *kept != name);
+    }
+    kept.upload(&server, "next.docx", 500_000)
         .await
         .has_status(200);
+    kept.is_kept(&server).await;
+    println!("{uploads} uploads until the reserve was reached");
 }
 
 #[tokio::test]

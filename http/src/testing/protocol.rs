@@ -76,7 +76,7 @@ pub async fn other_paths_are_not_found(start: &Start) {
         "/index.html",
         "/.well-known/security.txt",
         "/favicon.ico",
-        "/robots.txt",
+        "/robots.txt/",
     ] {
         for method in ["GET", "HEAD", "POST", "DELETE", "OPTIONS"] {
             let answer = site.call(Request::new(method, path)).await;
