@@ -46,6 +46,8 @@ mod conditional;
 mod disposition;
 mod download;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 mod multipart;
 mod problem;

@@ -74,3 +74,13 @@ pub use self::{
     blobs::{FsBlobs, OpenError, Options},
     keys::FsKeys,
 };
+
+/// A door for the fuzzer, no part of the interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads `text` as a key file; if it is one, what it would be written as, and that read and
+    /// written again.
+    pub fn key_file(text: &[u8]) -> Option<[Vec<u8>; 2]> {
+        crate::keys::rewritten(text)
+    }
+}

@@ -11,6 +11,9 @@ mod common;
 mod scrypt;
 
 #[cfg(feature = "scrypt")]
+#[doc(hidden)]
+pub use self::scrypt::stored_params;
+#[cfg(feature = "scrypt")]
 pub use self::scrypt::{ScryptHasher, ScryptParams, UnsafeParams};
 
 /// A password as its owner typed it. Wiped from memory when dropped, never shown.

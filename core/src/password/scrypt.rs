@@ -237,6 +237,17 @@ fn verify(
     stored: &PasswordHash,
     present: ScryptParams,
 ) -> Result<Verdict, HashError> {
+    let (parsed, params) = read(stored)?;
+    match Scrypt::new().verify_password(password.expose().as_bytes(), &parsed) {
+        Ok(()) if params.work() < present.work() => Ok(Verdict::RightButOld),
+        Ok(()) => Ok(Verdict::Right),
+        Err(password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
+        Err(error) => Err(HashError::Failed(error.to_string())),
+    }
+}
+
+/// A stored hash and its parameters, before anything is computed with them.
+fn read(stored: &PasswordHash) -> Result<(phc::PasswordHash, ScryptParams), HashError> {
     const NO_PHC: HashError = HashError::Unusable("it is no PHC string of scrypt");
     let parsed = phc::PasswordHash::new(stored.expose()).map_err(|_| NO_PHC)?;
     if parsed.algorithm.as_str() != "scrypt" {
@@ -247,12 +258,7 @@ fn verify(
     }
     let params =
         bounded(&parsed.params).ok_or(HashError::Unusable("its parameters are out of bounds"))?;
-    match Scrypt::new().verify_password(password.expose().as_bytes(), &parsed) {
-        Ok(()) if params.work() < present.work() => Ok(Verdict::RightButOld),
-        Ok(()) => Ok(Verdict::Right),
-        Err(password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
-        Err(error) => Err(HashError::Failed(error.to_string())),
-    }
+    Ok((parsed, params))
 }
 
 /// A stored hash's parameters, when they are all there and within bounds. Not read by `scrypt`,
@@ -263,6 +269,14 @@ fn bounded(stored: &phc::ParamsString) -> Option<ScryptParams> {
     let params = ScryptParams::new(log_n, number("r")?, number("p")?).ok()?;
     let canonical = phc::ParamsString::try_from(params.as_params().ok()?).ok()?;
     (*stored == canonical).then_some(params)
+}
+
+/// A door for the fuzzer, no part of the interface: the parameters (`log_n`, `r` and `p`) that a
+/// stored hash would be computed with, if it may be.
+#[doc(hidden)]
+pub fn stored_params(text: &str) -> Option<(u8, u32, u32)> {
+    let (_, params) = read(&PasswordHash::new(text.to_owned())).ok()?;
+    Some((params.log_n, params.r, params.p))
 }
 
 #[cfg(test)]

@@ -56,6 +56,9 @@ use std::sync::{Arc, Barrier};
 use tokio::runtime::{Builder, Handle};
 
 use self::assert::{ANSWERS, promise, promise_eq, promise_matches};
+/// A door for the fuzzer, no part of the interface.
+#[doc(hidden)]
+pub use self::model::catalogue;
 pub use self::samples::{
     SeededEntropy, sample_bytes, sample_entry, sample_event, sample_hash, sample_key, sample_user,
 };

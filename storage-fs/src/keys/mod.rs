@@ -277,3 +277,10 @@ struct AtPath {
     path: PathBuf,
     source: io::Error,
 }
+
+/// See [`fuzzing`](crate::fuzzing).
+pub(crate) fn rewritten(text: &[u8]) -> Option<[Vec<u8>; 2]> {
+    let written = format::print(&format::parse(text).ok()?).to_vec();
+    let again = format::print(&format::parse(&written).ok()?).to_vec();
+    Some([written, again])
+}

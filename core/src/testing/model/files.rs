@@ -27,17 +27,7 @@ pub fn files<G>(make: impl AsyncFn() -> (G, Arc<dyn FileStore>)) {
             let (_guard, store) = make().await;
             let mut store = Side::new(store);
             let mut oracle = Side::new(Arc::new(MemoryStore::default()));
-            let everything = [
-                FileOp::List {
-                    before: None,
-                    limit: 3,
-                },
-                FileOp::Events {
-                    after: None,
-                    limit: 3,
-                },
-            ];
-            for op in ops.iter().chain(&everything) {
+            for op in ops.iter().chain(&FileOp::everything()) {
                 agree(op, store.apply(op).await, oracle.apply(op).await)?;
             }
             Ok(())
@@ -47,7 +37,7 @@ pub fn files<G>(make: impl AsyncFn() -> (G, Arc<dyn FileStore>)) {
 
 /// Positions are given by each store as it likes, so an operation names them by their rank.
 #[derive(Clone, Debug)]
-enum FileOp {
+pub(super) enum FileOp {
     Apply(Change),
     ById(FileId),
     Newest(FileName),
@@ -58,7 +48,20 @@ enum FileOp {
 }
 
 impl FileOp {
-    fn any() -> impl Strategy<Value = Self> {
+    /// All that there is to see.
+    pub(super) fn everything() -> [Self; 2] {
+        let list = Self::List {
+            before: None,
+            limit: 3,
+        };
+        let events = Self::Events {
+            after: None,
+            limit: 3,
+        };
+        [list, events]
+    }
+
+    pub(super) fn any() -> impl Strategy<Value = Self> {
         prop_oneof![
             6 => (any_entry(), any_quota())
                 .prop_map(|(entry, quota)| Self::Apply(Change::AddFile { entry, quota })),
@@ -77,20 +80,25 @@ impl FileOp {
 }
 
 /// A store, and the positions it has given so far in the order in which it gave them.
-struct Side {
+pub(super) struct Side {
     store: Arc<dyn FileStore>,
     positions: Vec<Seq>,
 }
 
 impl Side {
-    fn new(store: Arc<dyn FileStore>) -> Self {
+    pub(super) fn new(store: Arc<dyn FileStore>) -> Self {
         Self {
             store,
             positions: Vec::new(),
         }
     }
 
-    async fn apply(&mut self, op: &FileOp) -> Seen {
+    /// Goes on with the same store as another value.
+    pub(super) fn turn_to(&mut self, store: Arc<dyn FileStore>) {
+        self.store = store;
+    }
+
+    pub(super) async fn apply(&mut self, op: &FileOp) -> Seen {
         match op.clone() {
             FileOp::Apply(change) => match self.store.apply(change).await.expect(ANSWERS) {
                 Outcome::Added(file) => {
@@ -165,7 +173,7 @@ impl Side {
 }
 
 #[derive(Debug, PartialEq)]
-enum Seen {
+pub(super) enum Seen {
     Outcome(Outcome),
     Files(Vec<File>),
     Referenced(bool),

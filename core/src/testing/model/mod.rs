@@ -1,6 +1,7 @@
 //! Random sequences of operations, made in a store and in the one in memory, which must agree.
 
 mod blobs;
+mod catalogue;
 mod files;
 mod users;
 
@@ -11,7 +12,7 @@ use proptest::{
     test_runner::{Config, TestCaseResult, TestRunner},
 };
 
-pub use self::{blobs::blobs, files::files, users::users};
+pub use self::{blobs::blobs, catalogue::catalogue, files::files, users::users};
 
 /// Operations that a sequence has at most.
 const LENGTH: usize = 40;

@@ -26,10 +26,7 @@ pub fn users<G>(make: impl AsyncFn() -> (G, Arc<dyn UserStore>)) {
             for (n, op) in (0..).zip(&ops) {
                 agree(op, op.apply(&*store, n).await, op.apply(&oracle, n).await)?;
             }
-            let everything = UserOp::List {
-                after: None,
-                limit: 3,
-            };
+            let everything = UserOp::everything();
             agree(
                 &everything,
                 everything.apply(&*store, 0).await,
@@ -40,7 +37,7 @@ pub fn users<G>(make: impl AsyncFn() -> (G, Arc<dyn UserStore>)) {
 }
 
 #[derive(Clone, Debug)]
-enum UserOp {
+pub(super) enum UserOp {
     Insert {
         username: Username,
         email: Email,
@@ -61,7 +58,15 @@ enum UserOp {
 }
 
 impl UserOp {
-    fn any() -> impl Strategy<Value = Self> {
+    /// All that there is to see.
+    pub(super) fn everything() -> Self {
+        Self::List {
+            after: None,
+            limit: 3,
+        }
+    }
+
+    pub(super) fn any() -> impl Strategy<Value = Self> {
         let guard = select(vec![InsertGuard::None, InsertGuard::NoOperationsUser]);
         prop_oneof![
             4 => (any_username(), any_email(), any_role(), any_status(), guard).prop_map(
@@ -77,7 +82,7 @@ impl UserOp {
 
     /// A user's id is the number of the operation that inserts them: the contract leaves open what
     /// becomes of a second user of one id.
-    async fn apply(&self, store: &dyn UserStore, n: u32) -> Seen {
+    pub(super) async fn apply(&self, store: &dyn UserStore, n: u32) -> Seen {
         match self.clone() {
             Self::Insert {
                 username,
@@ -119,7 +124,7 @@ impl UserOp {
 }
 
 #[derive(Debug, PartialEq)]
-enum Seen {
+pub(super) enum Seen {
     Insert(Insert),
     Update(Update),
     User(Option<User>),
