@@ -1,0 +1,217 @@
+//! Who may have what, told from the tokens that were issued and from the store, not from the API.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use consign_core::{
+    File,
+    id::{FileId, UserId},
+    store::{FileStore, UserStore},
+    user::{Role, Status, User},
+};
+use http::{HeaderMap, Method, header, request};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{find, split};
+use crate::site::{Answer, PUBLIC_URL, Site};
+
+/// A token that the service gave somebody.
+pub struct Issued {
+    pub text: String,
+    pub file: Option<FileId>,
+    user: UserId,
+    epoch: u64,
+    expires_at: u64,
+}
+
+pub struct Judge {
+    pub site: Site,
+    pub issued: Vec<Issued>,
+}
+
+impl Issued {
+    /// What the token itself says, without a look at its signature.
+    pub fn of(text: String) -> Self {
+        let claims = text.split('.').nth(1).expect("three parts");
+        let claims = URL_SAFE_NO_PAD.decode(claims).expect("base64url");
+        let claims: Value = serde_json::from_slice(&claims).expect("JSON");
+        let id = |name: &str| claims[name].as_str().map(str::to_owned);
+        Self {
+            file: id("file").map(|file| file.parse().expect("an id")),
+            user: id("sub").expect("a user").parse().expect("an id"),
+            epoch: claims["epoch"].as_u64().expect("a number"),
+            expires_at: claims["exp"].as_u64().expect("a time"),
+            text,
+        }
+    }
+}
+
+impl Site {
+    pub async fn newest(&self) -> Option<File> {
+        let page = FileStore::list(&self.store, None, 1).await;
+        page.expect("memory answers").items.pop()
+    }
+
+    async fn user(&self, id: UserId) -> User {
+        let user = UserStore::by_id(&self.store, id).await;
+        user.expect("memory answers").expect("nobody is removed")
+    }
+}
+
+impl Judge {
+    /// Asks, and judges the answer; gives the token that was issued with it.
+    pub async fn ask(&self, head: request::Parts, body: Bytes) -> Option<Issued> {
+        let path = head.uri.path().to_owned();
+        let (method, headers) = (head.method.clone(), head.headers.clone());
+        let caller = self.caller(&headers).await;
+        let held = self.link(&path).await;
+        let (mut first, mut rest) = (body.clone(), Bytes::new());
+        if body.len() > 1 {
+            rest = first.split_off(body.len() / 2);
+        }
+        let answer = self.site.ask(head, vec![first, rest]).await;
+        let done = answer.status.is_success();
+        match path.as_str() {
+            "/files" | "/files/" | "/upload" => {
+                let may = |user: &User| path != "/upload" || user.role == Role::Operations;
+                assert!(!done || caller.as_ref().is_some_and(may), "{answer:?}");
+                self.is_believed(&headers, caller.as_ref(), &answer);
+            }
+            "/register" if done => {
+                let asked: Value = serde_json::from_slice(&body).expect("it was read");
+                let invited = caller.is_some_and(|user| user.role == Role::Operations);
+                assert!(invited || asked["is_operation_user"] != true, "{answer:?}");
+            }
+            "/login" if done => {
+                let given = answer.json()["access_token"].as_str().map(str::to_owned);
+                let given = Issued::of(given.expect("a token"));
+                let asked: Value = serde_json::from_slice(&body).expect("it was read");
+                let user = self.site.user(given.user).await;
+                assert_eq!(asked["username"], user.username.as_str());
+                assert_eq!(user.status, Status::Active);
+                return Some(given);
+            }
+            _ if segment(&path, "/generate_download_url/").is_some() => {
+                let client = caller
+                    .as_ref()
+                    .is_some_and(|user| user.role == Role::Client);
+                assert!(!done || client, "{answer:?}");
+                self.is_believed(&headers, caller.as_ref(), &answer);
+                if done && method == Method::GET {
+                    let given = answer.json()["download_url"].as_str().map(str::to_owned);
+                    let given = given.expect("a link");
+                    let token = given.strip_prefix(PUBLIC_URL).expect("our address");
+                    let token = token.strip_prefix("/download_file/").expect("our path");
+                    return Some(Issued::of(token.to_owned()));
+                }
+            }
+            _ if segment(&path, "/download_file/").is_some() => {
+                let status = answer.status.as_u16();
+                let told = matches!(status, 200 | 206 | 304 | 412 | 416);
+                assert!(!told || held.is_some(), "{answer:?}");
+                let reads = method == Method::GET || method == Method::HEAD;
+                assert!(!reads || told || held.is_none(), "{answer:?}");
+                if let Some((content, size)) = held.filter(|_| method == Method::GET) {
+                    sent(&answer, &content, size);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Whose access token the request has, if it is one that is in force.
+    async fn caller(&self, headers: &HeaderMap) -> Option<User> {
+        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, text) = value.split_once(' ')?;
+        let bearer = scheme.eq_ignore_ascii_case("bearer");
+        let mut issued = self.issued.iter();
+        let token = issued.find(|token| token.file.is_none() && token.text == text.trim())?;
+        self.maker(token).await.filter(|_| bearer)
+    }
+
+    /// The content that the link in the path leads to, if it is one that is in force.
+    async fn link(&self, path: &str) -> Option<(Bytes, u64)> {
+        let text = segment(path, "/download_file/")?;
+        let mut issued = self.issued.iter();
+        let token = issued.find(|token| token.text == text && token.file.is_some())?;
+        self.maker(token)
+            .await
+            .filter(|user| user.role == Role::Client)?;
+        let file = FileStore::by_id(&self.site.store, token.file?).await;
+        let file = file.expect("memory answers")?;
+        let opened = self.site.consign.open(text).await.expect("it is in force");
+        let content = opened.read_all(u64::MAX).await.expect("memory answers");
+        Some((content, file.entry.size))
+    }
+
+    async fn maker(&self, token: &Issued) -> Option<User> {
+        let user = self.site.user(token.user).await;
+        let in_force = user.status == Status::Active
+            && u64::from(user.session_epoch) == token.epoch
+            && self.now() < token.expires_at;
+        in_force.then_some(user)
+    }
+
+    /// A good token is never called a bad one, nor a bad one good.
+    fn is_believed(&self, headers: &HeaderMap, caller: Option<&User>, answer: &Answer) {
+        let status = answer.status.as_u16();
+        assert!(
+            status == 405 || (status == 401) == caller.is_none(),
+            "{headers:?} {answer:?}"
+        );
+    }
+}
+
+/// The one segment that follows.
+fn segment<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix(prefix)?;
+    (!rest.is_empty() && !rest.contains('/')).then_some(rest)
+}
+
+/// The file or the parts of it that a download sent are the file's.
+fn sent(answer: &Answer, content: &[u8], size: u64) {
+    assert_eq!(content.len() as u64, size);
+    let digest: String = Sha256::digest(content)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    if matches!(answer.status.as_u16(), 200 | 206 | 304) {
+        assert_eq!(answer.header("etag"), format!("\"{digest}\""));
+    }
+    let range = |text: &str| {
+        let (range, whole) = text.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        assert_eq!(whole, size.to_string());
+        content.get(first.parse().ok()?..=last.parse().ok()?)
+    };
+    match answer.status.as_u16() {
+        200 => assert_eq!(answer.body, content),
+        206 => {
+            let content_type = answer.header("content-type");
+            match content_type.strip_prefix("multipart/byteranges; boundary=") {
+                None => assert_eq!(Some(&*answer.body), range(answer.header("content-range"))),
+                Some(boundary) => parts(&answer.body, boundary, range),
+            }
+        }
+        416 => assert_eq!(answer.header("content-range"), format!("bytes */{size}")),
+        _ => {}
+    }
+}
+
+fn parts<'c>(body: &[u8], boundary: &str, range: impl Fn(&str) -> Option<&'c [u8]>) {
+    let body = [b"\r\n", body].concat();
+    let delimiter = format!("\r\n--{boundary}");
+    let mut parts = split(&body, delimiter.as_bytes());
+    assert_eq!(parts.pop(), Some(&b"--\r\n"[..]));
+    assert_eq!(parts.remove(0), b"");
+    assert!((2..=16).contains(&parts.len()));
+    for part in parts {
+        let at = find(part, b"\r\n\r\n").expect("a part has a head");
+        let head = std::str::from_utf8(&part[..at]).expect("a head is text");
+        let line = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Range: "));
+        assert_eq!(Some(&part[at + 4..]), range(line.expect("it says which")));
+    }
+}
