@@ -3,9 +3,10 @@
 //! Input: a byte for the base, then a byte for each step and what it needs. No steps leave a sound
 //! file, which must be accepted.
 
-use std::io::Write;
+use std::io::{Cursor, Read, Write};
 
-use flate2::{Compression, write::DeflateEncoder};
+use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
+use zip::{CompressionMethod, ZipArchive};
 
 use crate::{
     office,
@@ -50,6 +51,34 @@ const NAMES: [&str; 24] = [
     "word/vbaProject.bin",
     "a/...",
     "[trash]/0000.dat",
+];
+
+/// What programs wrote, none of it changed.
+const GENUINE: [(&str, &[u8]); 6] = [
+    (
+        "docx",
+        include_bytes!("../../core/tests/fixtures/office/docx-js.docx"),
+    ),
+    (
+        "docx",
+        include_bytes!("../../core/tests/fixtures/office/libreoffice.docx"),
+    ),
+    (
+        "xlsx",
+        include_bytes!("../../core/tests/fixtures/office/exceljs.xlsx"),
+    ),
+    (
+        "xlsx",
+        include_bytes!("../../core/tests/fixtures/office/libreoffice.xlsx"),
+    ),
+    (
+        "xlsx",
+        include_bytes!("../../core/tests/fixtures/office/openpyxl.xlsx"),
+    ),
+    (
+        "pptx",
+        include_bytes!("../../core/tests/fixtures/office/libreoffice.pptx"),
+    ),
 ];
 
 /// Pieces that the lists can have elsewhere, or more of.
@@ -144,10 +173,16 @@ enum Change {
     Put(Vec<u8>),
 }
 
-/// A sound package: its kind, whether it is deflated, whether it has descriptors, ZIP64 records.
+/// A sound package: which one, whether it is deflated, whether it has descriptors, ZIP64 records.
 fn base(choice: u8) -> (&'static str, Package) {
-    let (extension, main, kind) = KINDS[usize::from(choice) % KINDS.len()];
-    let mut package = Package::office(main, kind);
+    let which = usize::from(choice & 0x0F);
+    let (extension, mut package) = match KINDS.get(which) {
+        Some((extension, main, kind)) => (*extension, Package::office(main, kind)),
+        None => {
+            let (extension, bytes) = GENUINE[which % GENUINE.len()];
+            (extension, taken_apart(bytes))
+        }
+    };
     for entry in &mut package.entries {
         if choice & 0x10 != 0 {
             deflate(entry);
@@ -162,6 +197,25 @@ fn base(choice: u8) -> (&'static str, Package) {
         });
     }
     (extension, package)
+}
+
+/// A genuine package's entries.
+fn taken_apart(bytes: &[u8]) -> Package {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).expect("it is an archive");
+    let mut package = Package::default();
+    for index in 0..archive.len() {
+        let mut part = archive.by_index_raw(index).expect("it has the entry");
+        let mut entry = Entry::stored("", b"");
+        entry.name = part.name_raw().to_vec();
+        part.read_to_end(&mut entry.packed).expect("it is whole");
+        entry.method = match part.compression() {
+            CompressionMethod::Stored => 0,
+            _ => 8,
+        };
+        (entry.unpacked_len, entry.crc) = (part.size(), part.crc32());
+        package.entries.push(entry);
+    }
+    package
 }
 
 fn step(package: &mut Package, recipe: &mut Recipe<'_>, late: &mut Vec<(u16, Change)>) {
@@ -240,10 +294,15 @@ fn bend(entries: &mut [Entry], recipe: &mut Recipe<'_>, step: u8) {
 
 /// Changes the text of a part, and what the headers say of it with it.
 fn rewrite(entry: &mut Entry, recipe: &mut Recipe<'_>) {
-    if entry.method != 0 {
-        return;
-    }
+    let deflated = entry.method == 8;
     let mut text = std::mem::take(&mut entry.packed);
+    if deflated {
+        let mut unpacked = Vec::new();
+        // As far as it goes.
+        let _ = DeflateDecoder::new(&text[..]).read_to_end(&mut unpacked);
+        text = unpacked;
+        entry.method = 0;
+    }
     let at = usize::from(recipe.u16()) % (text.len() + 1);
     match recipe.byte() % 8 {
         0 => drop(text.splice(at..at, recipe.pick(&PIECES).bytes())),
@@ -283,6 +342,9 @@ fn rewrite(entry: &mut Entry, recipe: &mut Recipe<'_>) {
     entry.unpacked_len = text.len() as u64;
     entry.crc = crc32(&text);
     entry.packed = text;
+    if deflated {
+        deflate(entry);
+    }
 }
 
 fn deflate(entry: &mut Entry) {
