@@ -45,7 +45,7 @@ struct Session {
 
 impl Session {
     async fn new() -> Self {
-        let site = Site::new(LIMIT).await;
+        let site = Site::with_file(LIMIT).await;
         let file = site.newest().await.expect("it was added").entry;
         assert_eq!(file.size, FILE.len() as u64);
         let (olga, carl, link) = (access_token(1), access_token(2), link_token(2, file.id));

@@ -34,7 +34,7 @@ const STORED: &str =
 pub const FILE: &[u8] =
     b"0123456789 the file that is there, in some eighty bytes of text, to cut ranges from";
 
-/// Olga has the operations role, Carl is a client; a file `a.docx` is there.
+/// Olga has the operations role, Carl is a client.
 pub struct Site {
     pub api: Api,
     pub consign: Consign,
@@ -74,13 +74,18 @@ impl Site {
         };
         let consign = Consign::new(parts, settings);
         let url = PUBLIC_URL.parse().expect("a public URL");
-        let site = Self {
+        Self {
             api: Api::new(consign.clone(), url),
             consign,
             clock,
             blobs,
             store,
-        };
+        }
+    }
+
+    /// One that has a file, `a.docx`.
+    pub async fn with_file(max_upload: u64) -> Self {
+        let site = Self::new(max_upload).await;
         let olga = site.actor("olga").await;
         let permit = site.consign.permit_upload(&olga).expect("Olga may upload");
         let name = FileName::parse("a.docx").expect("a name");
