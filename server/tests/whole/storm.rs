@@ -12,10 +12,11 @@ use std::{
 };
 
 use consign_core::{
-    Consign, Error, ErrorKind, File, Link, User,
+    Consign, Error, ErrorKind, File, Link, Settings, User,
     file::{FileName, Sha256},
-    id::{BlobKey, FileId},
+    id::{BlobKey, FileId, UserId},
     password::Password,
+    quota::{Quota, Usage},
     random::Entropy,
     store::BodyError,
     testing::{SeededEntropy, sample_bytes},
@@ -37,6 +38,12 @@ const USERS: [(&str, Role); 6] = [
     ("cleo", Role::Client),
 ];
 const NAMES: [&str; 3] = ["a.docx", "b.docx", "c.docx"];
+
+/// Little enough that some uploads are beyond it.
+const QUOTA: Quota = Quota {
+    files: Some(12),
+    bytes: Some(2_000_000),
+};
 
 #[test]
 fn a_storm_leaves_what_was_answered() {
@@ -108,7 +115,10 @@ impl Storm {
     }
 
     async fn round(&self, seed: u64) {
-        let consign = self.place.service();
+        let consign = self.place.service_with(Settings {
+            quota: QUOTA,
+            ..Settings::default()
+        });
         self.restore(&consign).await;
         let tasks = (0..TASKS as u64).map(|task| {
             let caller = Caller {
@@ -145,8 +155,7 @@ impl Storm {
         }
     }
 
-    /// When all is quiet: see each sentence. What a quota counts is to be compared here, too: the
-    /// sizes of each uploader's files.
+    /// When all is quiet: see each sentence.
     async fn check(&self) {
         // What was dropped runs to its end, then a sweep takes what it left.
         let parts = &self.place.parts;
@@ -170,7 +179,19 @@ impl Storm {
             "each file has its bytes, each blob its file"
         );
 
+        let mut sums = BTreeMap::<UserId, Usage>::new();
+        for file in &files {
+            let sum = sums.entry(file.entry.uploaded_by).or_default();
+            *sum = sum.plus(Usage::file(file.entry.size));
+        }
         let ledger = self.ledger().clone();
+        for user in &ledger.users {
+            let usage = parts.files.usage(user.id).await.unwrap();
+            let sum = sums.get(&user.id).copied().unwrap_or_default();
+            assert_eq!(usage, sum, "what is counted is what is there");
+            assert!(QUOTA.allows(usage), "no quota is exceeded: {usage:?}");
+        }
+
         let there: BTreeMap<FileId, Sha256> = files
             .iter()
             .map(|file| (file.entry.id, file.entry.sha256))
@@ -266,7 +287,7 @@ impl Caller {
         let answer = done.as_ref().map_err(Error::kind).copied();
         use ErrorKind::*;
         let expected = match what {
-            "upload" => &[InvalidToken, Incomplete][..],
+            "upload" => &[InvalidToken, Incomplete, OverQuota][..],
             "link" | "delete" => &[InvalidToken, FileNotFound],
             "open" => &[InvalidToken],
             "login" => &[InvalidCredentials],

@@ -59,7 +59,11 @@ impl Place {
     }
 
     pub fn service(&self) -> Consign {
-        Consign::new(self.parts.clone(), Settings::default())
+        self.service_with(Settings::default())
+    }
+
+    pub fn service_with(&self, settings: Settings) -> Consign {
+        Consign::new(self.parts.clone(), settings)
     }
 
     /// How many stages, blobs and files there are.

@@ -338,8 +338,7 @@ impl Play {
     }
 
     /// Every change of a user took effect once, and so did every upload and every removal; what was
-    /// refused left nothing. What a quota counts is to be compared here, too: the sizes of each
-    /// uploader's files.
+    /// refused left nothing.
     fn adds_up(
         &self,
         history: &History,
