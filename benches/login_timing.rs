@@ -11,7 +11,10 @@
 
 use std::{
     error::Error,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,7 +23,7 @@ use consign_core::{
     memory::{MemoryBlobs, MemoryStore},
     password::{Password, ScryptHasher, ScryptParams},
     random::{Entropy, OsEntropy},
-    time::{Clock, SystemClock},
+    time::{Clock, SystemClock, Timestamp},
     token::{JwtSigner, KeyRing},
     user::{Role, Status},
 };
@@ -156,6 +159,7 @@ async fn consign(params: ScryptParams) -> Result<Consign, Box<dyn Error>> {
     let signer = JwtSigner::new(&KeyRing::generate(&OsEntropy, SystemClock.now()), "bench");
     let parts = Parts {
         hasher: Arc::new(ScryptHasher::new(params)),
+        clock: Arc::new(Hourly::default()),
         ..Parts::new(store.clone(), store, MemoryBlobs::new(), signer)
     };
     let consign = Consign::new(parts, Settings::default());
@@ -178,6 +182,17 @@ async fn consign(params: ScryptParams) -> Result<Consign, Box<dyn Error>> {
         }
     }
     Ok(consign)
+}
+
+/// A clock that is an hour on whenever it is looked at: accounts at which so many logins fail would
+/// have to wait.
+#[derive(Debug, Default)]
+struct Hourly(AtomicU64);
+
+impl Clock for Hourly {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_secs(self.0.fetch_add(3600, Ordering::Relaxed))
+    }
 }
 
 /// Fisher and Yates's.
