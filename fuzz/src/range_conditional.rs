@@ -165,7 +165,8 @@ fn listed(headers: &HeaderMap, name: &HeaderName, weak_too: bool) -> bool {
         .iter()
         .map(HeaderValue::as_bytes)
         .collect();
-    let list = lines.join(&b","[..]);
+    // A tag holds no space, so none goes on in the next line.
+    let list = lines.join(&b", "[..]);
     let (mut tags, mut tag, mut quoted) = (Vec::new(), Vec::new(), false);
     for byte in list {
         match byte {

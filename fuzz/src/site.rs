@@ -1,17 +1,16 @@
 //! The whole API over stores in memory, the same each time it is made.
 
-use std::{borrow::Cow, convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use consign_core::{
     Actor, Consign, Parts, Settings,
-    file::{FileName, MediaType},
+    file::FileName,
     id::{BlobKey, UserId},
-    intake::{Content, Intake, IntakeError, Refusal},
     memory::{MemoryBlobs, MemoryStore},
     password::{PasswordHash, ScryptHasher, ScryptParams},
     store::{BlobStore, FileStore, InsertGuard, UserStore, body},
-    testing::SeededEntropy,
+    testing::{AnyContent, SeededEntropy},
     time::ManualClock,
     token::{Claims, Purpose, TokenId, TokenSigner},
     user::{Role, Status, User},
@@ -63,7 +62,7 @@ impl Site {
         }
         let parts = Parts {
             hasher: Arc::new(ScryptHasher::with_bounds(ScryptParams::WEAK, 1, 1)),
-            intake: Arc::new(Lenient),
+            intake: Arc::new(AnyContent),
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(2)),
             ..Parts::new(store.clone(), store.clone(), blobs.clone(), SIGNER.clone())
@@ -232,26 +231,4 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             .expect("a runtime can be built");
     }
     RUNTIME.with(|runtime| runtime.block_on(future))
-}
-
-/// Accepts everything.
-#[derive(Debug)]
-struct Lenient;
-
-impl Intake for Lenient {
-    fn accepts(&self) -> Cow<'static, str> {
-        "all".into()
-    }
-
-    fn check_name(&self, _: &FileName) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn check_head(&self, _: &FileName, _: &[u8]) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn inspect(&self, _: &FileName, _: &mut dyn Content) -> Result<MediaType, IntakeError> {
-        Ok(MediaType::from_static("application/octet-stream"))
-    }
 }

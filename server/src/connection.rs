@@ -35,7 +35,7 @@ use tokio::{
 const MAX_HEAD: usize = 32 * 1024;
 
 /// Requests at once on one HTTP/2 connection, at most.
-const MAX_STREAMS: u32 = 64;
+const MAX_STREAMS: u32 = 16;
 
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

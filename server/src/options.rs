@@ -75,7 +75,7 @@ pub(crate) struct Options {
     #[arg(long, env = "CONSIGN_LINK_LIFETIME", value_name = "TIME")]
     link_lifetime: Option<Span<SECOND, MAX_LINK>>,
 
-    /// Characters that a password has at least [default: 8, or 15 where passwords are strict]
+    /// Characters that a password has at least; 15 or more where passwords are strict [default: 8]
     #[arg(long, env = "CONSIGN_MIN_PASSWORD", value_name = "COUNT")]
     min_password: Option<Count<0, { Consign::MAX_PASSWORD }>>,
 
@@ -95,7 +95,8 @@ pub(crate) struct Options {
     #[arg(long, env = "CONSIGN_MAX_CONNECTIONS", value_name = "COUNT")]
     max_connections: Option<Count<1, MAX_CONNECTIONS>>,
 
-    /// Connections at once from one address, at most; of IPv6 from one /64 [default: 512]
+    /// Connections at once from one address, at most; of IPv6 from one /64 [default: 512, and never
+    /// more than half of those there are]
     #[arg(
         long,
         env = "CONSIGN_MAX_CONNECTIONS_PER_ADDRESS",
@@ -173,8 +174,8 @@ pub(crate) struct Config {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) connections: usize,
-    /// Connections from one address.
-    pub(crate) per_address: usize,
+    /// Connections from one address, where that is set.
+    pub(crate) per_address: Option<usize>,
     pub(crate) header: Duration,
     pub(crate) body: Duration,
     /// Bytes a second.
@@ -202,11 +203,8 @@ impl Options {
         let defaults = Settings::default();
         let seconds = Duration::from_secs;
         let strict = matches!(self.passwords.or(file.passwords), Some(Passwords::Strict));
-        let shortest = if strict {
-            STRICT_PASSWORD
-        } else {
-            defaults.min_password
-        };
+        let shortest = self.min_password.or(file.min_password);
+        let shortest = shortest.map_or(defaults.min_password, |count| count.0);
         let settings = Settings {
             max_upload: self
                 .max_upload
@@ -231,10 +229,11 @@ impl Options {
                 .link_lifetime
                 .or(file.link_lifetime)
                 .map_or(defaults.link_lifetime, |span| span.0),
-            min_password: self
-                .min_password
-                .or(file.min_password)
-                .map_or(shortest, |count| count.0),
+            min_password: if strict {
+                shortest.max(STRICT_PASSWORD)
+            } else {
+                shortest
+            },
             refuse_common_passwords: strict,
             operations_registration: self
                 .operations_registration
@@ -268,7 +267,7 @@ impl Options {
                 per_address: self
                     .max_connections_per_address
                     .or(file.max_connections_per_address)
-                    .map_or(512, |count| count.0),
+                    .map(|count| count.0),
                 header: span(self.header_timeout, file.header_timeout, seconds(15)),
                 body: span(self.body_timeout, file.body_timeout, seconds(30)),
                 rate: self.min_rate.or(file.min_rate).map_or(1024, |size| size.0),

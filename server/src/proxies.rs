@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
 use crate::options::ForwardedHeader;
@@ -59,15 +59,12 @@ impl Proxies {
 fn addresses(
     headers: &HeaderMap,
     name: HeaderName,
-    parse: fn(&str, &mut Vec<Option<IpAddr>>),
+    parse: fn(&[u8], &mut Vec<Option<IpAddr>>),
 ) -> Vec<Option<IpAddr>> {
     let mut told = Vec::new();
     // Lines of one name are one line (RFC 9110, section 5.3); this one is read from its end.
     for line in headers.get_all(name).iter().rev() {
-        match HeaderValue::to_str(line) {
-            Ok(line) => parse(line, &mut told),
-            Err(_) => told.push(None),
-        }
+        parse(line.as_bytes(), &mut told);
         if told.len() >= MAX_HOPS {
             break;
         }
@@ -76,9 +73,11 @@ fn addresses(
     told
 }
 
-fn x_forwarded_for(line: &str, told: &mut Vec<Option<IpAddr>>) {
-    told.extend(line.rsplit(',').take(MAX_HOPS).map(|text| {
-        let text = text.trim();
+fn x_forwarded_for(line: &[u8], told: &mut Vec<Option<IpAddr>>) {
+    let parts = line.rsplit(|byte| *byte == b',').take(MAX_HOPS);
+    told.extend(parts.map(|part| {
+        // Alone: what a client wrote before it makes it no less readable.
+        let text = str::from_utf8(part).ok()?.trim();
         let bare = text
             .strip_prefix('[')
             .and_then(|text| text.strip_suffix(']'));
@@ -88,15 +87,55 @@ fn x_forwarded_for(line: &str, told: &mut Vec<Option<IpAddr>>) {
     }));
 }
 
-fn forwarded(line: &str, told: &mut Vec<Option<IpAddr>>) {
-    told.extend(rfc7239::parse(line).rev().take(MAX_HOPS).map(|element| {
-        let node = element.ok()?.forwarded_for?;
+/// The library tells neither elements nor parameters apart where they hold quotes, in which a client
+/// may have written anything; so it is given one parameter at a time.
+fn forwarded(line: &[u8], told: &mut Vec<Option<IpAddr>>) {
+    let elements = str::from_utf8(line)
+        .ok()
+        .and_then(|line| unquoted(line, ','));
+    let Some(elements) = elements else {
+        told.push(None);
+        return;
+    };
+    told.extend(elements.into_iter().rev().take(MAX_HOPS).map(|element| {
+        let parameters = unquoted(element, ';')?;
+        let mut told = parameters.into_iter().map(str::trim).filter(|parameter| {
+            let name = parameter.split('=').next().unwrap_or_default();
+            name.eq_ignore_ascii_case("for")
+        });
+        let (Some(parameter), None) = (told.next(), told.next()) else {
+            return None;
+        };
+        let node = rfc7239::parse(parameter).next()?.ok()?.forwarded_for?;
         node.ip().copied()
     }));
 }
 
+/// The parts of a line between those `marks` that stand in no quotes (RFC 9110, section 5.6.4);
+/// `None` when a quote has no end.
+fn unquoted(line: &str, mark: char) -> Option<Vec<&str>> {
+    let (mut parts, mut from) = (Vec::new(), 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, c) in line.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if c == mark && !quoted => {
+                parts.push(&line[from..at]);
+                from = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&line[from..]);
+    (!quoted).then_some(parts)
+}
+
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn client(header: ForwardedHeader, peer: &str, lines: &[&str]) -> String {
@@ -140,6 +179,7 @@ mod tests {
             ("10.1.1.1", &["203.0.113.9, nobody"], "10.1.1.1"),
             ("10.1.1.1", &["203.0.113.9, nobody, 10.2.2.2"], "10.2.2.2"),
             ("10.1.1.1", &["203.0.113.9, \u{e9}"], "10.1.1.1"),
+            ("10.1.1.1", &["\u{e9}, 203.0.113.9"], "203.0.113.9"),
             ("10.1.1.1", &["10.2.2.2"], "10.2.2.2"),
         ] {
             assert_eq!(client(peer, lines), expected, "{peer} {lines:?}");
@@ -175,6 +215,24 @@ mod tests {
             ("10.1.1.1", &["for=203.0.113.9, for=_hidden"], "10.1.1.1"),
             ("10.1.1.1", &["for=203.0.113.9, by=10.9.9.9"], "10.1.1.1"),
             ("10.1.1.1", &["nonsense"], "10.1.1.1"),
+            // A client's Host, which the proxy passes on in quotes.
+            (
+                "10.1.1.1",
+                &["for=203.0.113.9;host=\"x,for=1.2.3.4\""],
+                "203.0.113.9",
+            ),
+            (
+                "10.1.1.1",
+                &["for=203.0.113.9;host=\"x;for=1.2.3.4\""],
+                "203.0.113.9",
+            ),
+            (
+                "10.1.1.1",
+                &["for=203.0.113.9;host=\"a\\\",for=1.2.3.4\""],
+                "203.0.113.9",
+            ),
+            ("10.1.1.1", &["host=\"x, for=1.2.3.4"], "10.1.1.1"),
+            ("10.1.1.1", &["for=1.2.3.4;for=203.0.113.9"], "10.1.1.1"),
             ("198.51.100.7", &["for=203.0.113.9"], "198.51.100.7"),
         ] {
             assert_eq!(client(peer, lines), expected, "{peer} {lines:?}");

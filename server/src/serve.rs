@@ -31,6 +31,9 @@ const SWEEP_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long to wait before accepting again when the machine has no file descriptor to spare.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// Connections from one address unless it is set.
+const PER_ADDRESS: usize = 512;
+
 /// File descriptors for all that is not a connection or its file.
 const RESERVED_FILES: u64 = 64;
 
@@ -65,7 +68,11 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
 
     let connections = bounded(config.limits.connections, files);
     let slots = Arc::new(Semaphore::new(connections));
-    let peers = Peers::new(config.limits.per_address);
+    let per_address = config.limits.per_address.unwrap_or(
+        // One address never has them all.
+        PER_ADDRESS.min((connections / 2).max(1)),
+    );
+    let peers = Peers::new(per_address);
     let proxies = Arc::new(config.proxies);
     loop {
         let slot = tokio::select! {

@@ -368,7 +368,7 @@ async fn requests_that_come_at_once_are_answered_in_turn() {
 #[tokio::test]
 async fn one_connection_more_than_there_may_be_waits() {
     let server = Server::with(|command| {
-        command.arg("--max-connections=2");
+        command.args(["--max-connections=2", "--max-connections-per-address=2"]);
     });
     let (mut first, mut second) = (server.connect().await, server.connect().await);
     for connection in [&mut first, &mut second] {

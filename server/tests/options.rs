@@ -235,6 +235,7 @@ fn a_bad_flag_and_a_bad_variable_are_refused_alike() {
         ("rate-limits", "some"),
         ("trusted-proxies", "10.0.0.0/33"),
         ("trusted-proxies", "localhost"),
+        ("trusted-proxies", "::ffff:10.0.0.0/104"),
         ("trusted-proxies", "10.0.0.1, everybody"),
         ("forwarded-header", "x-real-ip"),
         ("header-timeout", "0s"),

@@ -21,7 +21,8 @@ use crate::{
 pub struct Options {
     /// Bytes of memory for the database's cache; 64 MiB by default.
     pub cache_size: usize,
-    /// Whether the whole file is read, from the disk itself on Linux, and verified when it is
+    /// Whether the whole file is read, on Linux as far as the system lets go of
+    /// what it has cached, and verified when it is
     /// opened; so by default.
     ///
     /// Without it damage that came from outside, such as a disk's, may be answered as if it were

@@ -347,10 +347,6 @@ impl Consign {
         let parts = self.parts();
         let attempt = self.0.attempts.begin(name, parts.clock.now())?;
         match parts.hasher.verify(password, stored).await {
-            Err(HashError::Busy) => {
-                attempt.undone();
-                Err(HashError::Busy.into())
-            }
             Err(HashError::Unusable(why)) => {
                 tracing::error!(
                     why,
@@ -358,7 +354,11 @@ impl Consign {
                 );
                 Ok((attempt, Verdict::Wrong))
             }
-            verdict => Ok((attempt, verdict?)),
+            Ok(verdict) => Ok((attempt, verdict)),
+            Err(error) => {
+                attempt.undone();
+                Err(error.into())
+            }
         }
     }
 

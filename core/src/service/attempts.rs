@@ -48,10 +48,13 @@ impl Attempts {
         if accounts.len() >= MAX_ACCOUNTS && !accounts.contains_key(&key) {
             forget_the_fewest(&mut accounts);
         }
-        let before = accounts.get(&key).copied();
-        if let Some(account) = before {
+        let mut before = accounts.get(&key).copied();
+        if let Some(account) = &mut before {
+            // A clock that was set back makes nobody wait until it has caught up.
+            account.at = account.at.min(now);
             let wait = account.wait(now);
             if !wait.is_zero() {
+                accounts.insert(key, *account);
                 return Err(ErrorKind::TooManyAttempts { retry_after: wait }.into());
             }
         }
@@ -62,6 +65,7 @@ impl Attempts {
         Ok(Attempt {
             attempts: self,
             key,
+            before,
         })
     }
 
@@ -72,8 +76,7 @@ impl Attempts {
 }
 
 impl Account {
-    /// How long the next attempt has to wait. A clock that was set back makes nobody wait longer
-    /// than the delay.
+    /// How long the next attempt has to wait.
     fn wait(&self, now: Timestamp) -> Duration {
         let Some(beyond) = self.failures.checked_sub(FREE) else {
             return Duration::ZERO;
@@ -91,6 +94,8 @@ impl Account {
 pub(super) struct Attempt<'a> {
     attempts: &'a Attempts,
     key: u64,
+    /// How the account was.
+    before: Option<Account>,
 }
 
 impl Attempt<'_> {
@@ -102,11 +107,17 @@ impl Attempt<'_> {
     /// No password was looked at, so none has failed.
     pub(super) fn undone(self) {
         let mut accounts = self.attempts.accounts();
-        if let Some(account) = accounts.get_mut(&self.key) {
-            account.failures -= 1;
-            if account.failures == 0 {
+        let Some(account) = accounts.get_mut(&self.key) else {
+            return;
+        };
+        account.failures -= 1;
+        match self.before {
+            _ if account.failures == 0 => {
                 accounts.remove(&self.key);
             }
+            // Nor does it begin the delay anew, unless another has.
+            Some(before) if account.failures == before.failures => account.at = before.at,
+            _ => {}
         }
     }
 }
@@ -175,6 +186,10 @@ mod tests {
         assert!(wait(&attempts, "ann", NOW).is_some());
         attempts.begin("new", NOW).unwrap().undone();
         assert_eq!(attempts.accounts().len(), 1);
+        // Its delay over, the next is not looked at either; then it need not wait once more.
+        let later = NOW + FIRST_DELAY;
+        attempts.begin("ann", later).unwrap().undone();
+        assert_eq!(wait(&attempts, "ann", later), None);
     }
 
     #[test]
@@ -194,6 +209,7 @@ mod tests {
         fail(&attempts, "ann", 100);
         let back = Timestamp::from_secs(5);
         assert_eq!(wait(&attempts, "ann", back), Some(FIRST_DELAY));
+        assert_eq!(wait(&attempts, "ann", back + FIRST_DELAY), None);
     }
 
     #[test]

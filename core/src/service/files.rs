@@ -193,18 +193,19 @@ impl Consign {
         Ok(media_type)
     }
 
-    /// Its `room` is kept until the catalogue counts the file.
+    /// Its `room` is kept until the catalogue has said whether it counts the file.
     async fn finish(
         &self,
         received: Received,
         entry: FileEntry,
-        _room: UploadRoom,
+        mut room: UploadRoom,
     ) -> Result<File, Error> {
         let parts = self.parts();
         let blob = entry.blob;
         let _hold = self.0.held.hold_blob(blob);
         received.publish(blob).await?;
         let quota = self.settings().quota;
+        room.is_recorded();
         let refused = match parts.files.apply(Change::AddFile { entry, quota }).await {
             Ok(Outcome::Added(file)) => return Ok(file),
             Ok(Outcome::OverQuota) => ErrorKind::OverQuota.into(),

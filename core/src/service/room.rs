@@ -3,10 +3,12 @@
 use std::{
     collections::HashMap,
     fmt,
+    pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 
 use crate::{
     error::{Error, ErrorKind},
@@ -19,19 +21,32 @@ use crate::{
 /// Bytes that are asked for at once: a quota and a store are not asked for each chunk.
 const STEP: u64 = 8 << 20;
 
+/// Uploads that one user has at once at most: each keeps a file open and some memory.
+const UPLOADS_AT_ONCE: u64 = 64;
+
 /// What the running uploads of this service were promised.
 #[derive(Debug, Default)]
 pub(super) struct Promises {
     ledger: Mutex<Ledger>,
     /// Held while a quota is asked: what is promised in between would be promised twice.
-    asking: tokio::sync::Mutex<()>,
+    asking_quota: tokio::sync::Mutex<()>,
+    /// Told whenever an upload has ended.
+    ended: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Ledger {
-    users: HashMap<UserId, Usage>,
-    /// Bytes that were promised and have not come yet.
+    users: HashMap<UserId, Promised>,
+    /// Bytes that the store was asked for and that have not come yet.
     ahead: u64,
+}
+
+/// What the running uploads of one user were promised of their quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Promised {
+    usage: Usage,
+    /// Uploads that the catalogue may already count as well.
+    recording: usize,
 }
 
 impl Promises {
@@ -47,23 +62,27 @@ impl Promises {
         ledger.users.is_empty() && ledger.ahead == 0
     }
 
-    fn to_user(&self, user: UserId) -> Usage {
+    fn to_user(&self, user: UserId) -> Promised {
         self.ledger().users.get(&user).copied().unwrap_or_default()
     }
 }
 
-/// The room of one upload, given back when dropped: after the file is in the catalogue, where it
-/// is counted from then on, or once nothing of it is left.
+/// The room of one upload, given back when dropped.
 pub(super) struct UploadRoom {
     consign: Consign,
     user: UserId,
+    /// Of the quota.
     promised: Usage,
+    /// Bytes that the store was asked for and that have not come yet.
+    ahead: u64,
     /// Bytes that have come.
     came: u64,
+    recording: bool,
 }
 
 impl UploadRoom {
-    /// Room for one file of at least `expected` bytes.
+    /// Room for one file of at least `expected` bytes. They are promised of the quota, which is the
+    /// uploader's own; of the store, which is everybody's, only as they come.
     pub(super) async fn reserve(
         consign: &Consign,
         user: UserId,
@@ -73,109 +92,132 @@ impl UploadRoom {
             consign: consign.clone(),
             user,
             promised: Usage::default(),
+            ahead: 0,
             came: 0,
+            recording: false,
         };
-        room.grow(Usage::file(expected)).await?;
+        room.ask_quota(Usage::file(expected)).await?;
+        room.ask_store(expected, expected.min(STEP)).await?;
         Ok(room)
     }
 
     /// Gives back what goes beyond the bytes that came: there will be no more.
     pub(super) fn settle(&mut self) {
         let surplus = self.promised.bytes - self.came;
-        let bytes = Usage {
+        self.give_back(Usage {
             files: 0,
             bytes: surplus,
-        };
-        self.give_back(bytes, surplus);
+        });
     }
 
-    async fn grow(&mut self, more: Usage) -> Result<(), Error> {
-        self.ask_quota(more).await?;
-        if let Err(error) = self.ask_store().await {
-            self.give_back(more, more.bytes);
-            return Err(error);
-        }
-        Ok(())
+    /// From now on the catalogue may count the file, too.
+    pub(super) fn is_recorded(&mut self) {
+        self.recording = true;
+        let mut ledger = self.consign.0.promises.ledger();
+        ledger.users.entry(self.user).or_default().recording += 1;
     }
 
     async fn ask_quota(&mut self, more: Usage) -> Result<(), Error> {
         let consign = self.consign.clone();
         let (quota, promises) = (consign.settings().quota, &consign.0.promises);
         if quota == Quota::NONE {
-            self.take(more);
-            return Ok(());
+            return self.take(more);
         }
-        let _asking = promises.asking.lock().await;
+        let _asking = promises.asking_quota.lock().await;
         loop {
+            let mut ended = pin!(promises.ended.notified());
+            ended.as_mut().enable();
             // In this order: an upload that ends in between is counted twice rather than not at all.
             let promised = promises.to_user(self.user);
             let usage = consign.parts().files.usage(self.user).await?;
-            if quota.allows(usage.plus(promised).plus(more)) {
-                self.take(more);
-                return Ok(());
+            if quota.allows(usage.plus(promised.usage).plus(more)) {
+                return self.take(more);
             }
-            if promises.to_user(self.user) == promised {
+            if promises.to_user(self.user) != promised {
+                continue;
+            }
+            if promised.recording == 0 {
                 return Err(ErrorKind::OverQuota.into());
             }
+            // One that is counted twice is about to be counted once.
+            ended.await;
         }
     }
 
-    /// Whether the store keeps its reserve when all that is promised comes.
-    async fn ask_store(&self) -> Result<(), Error> {
-        let min_free = self.consign.settings().min_free;
+    /// Sees that the store keeps its reserve when `expected` bytes come beside what is promised, and
+    /// has `more` of them promised.
+    async fn ask_store(&mut self, expected: u64, more: u64) -> Result<(), Error> {
+        let consign = self.consign.clone();
+        let (min_free, promises) = (consign.settings().min_free, &consign.0.promises);
         if min_free == 0 {
             return Ok(());
         }
-        let ahead = self.consign.0.promises.ledger().ahead;
-        let free = self.consign.parts().blobs.free().await?;
-        if free.is_some_and(|free| free < min_free.saturating_add(ahead)) {
-            let text = format!("of the store less than {min_free} bytes would stay free");
-            return Err(Error::new(ErrorKind::Full, text));
+        // Before the question, so that two who ask at once each see the other's.
+        let others = {
+            let mut ledger = promises.ledger();
+            let others = ledger.ahead;
+            ledger.ahead += more;
+            self.ahead += more;
+            others
+        };
+        let needed = min_free.saturating_add(others).saturating_add(expected);
+        let refusal = match consign.parts().blobs.free().await {
+            Ok(Some(free)) if free < needed => {
+                let text = format!("of the store less than {min_free} bytes would stay free");
+                Error::new(ErrorKind::Full, text)
+            }
+            Ok(_) => return Ok(()),
+            Err(error) => error.into(),
+        };
+        promises.ledger().ahead -= more;
+        self.ahead -= more;
+        Err(refusal)
+    }
+
+    fn take(&mut self, more: Usage) -> Result<(), Error> {
+        let mut ledger = self.consign.0.promises.ledger();
+        let user = ledger.users.entry(self.user).or_default();
+        if more.files > 0 && user.usage.files >= UPLOADS_AT_ONCE {
+            return Err(ErrorKind::Busy.into());
         }
+        user.usage = user.usage.plus(more);
+        self.promised = self.promised.plus(more);
         Ok(())
     }
 
-    fn take(&mut self, more: Usage) {
+    fn give_back(&mut self, less: Usage) {
         let mut ledger = self.consign.0.promises.ledger();
-        let user = ledger.users.entry(self.user).or_default();
-        *user = user.plus(more);
-        ledger.ahead = ledger.ahead.saturating_add(more.bytes);
-        self.promised = self.promised.plus(more);
-    }
-
-    /// Gives back a part, of which `unused` bytes have not come.
-    fn give_back(&mut self, less: Usage, unused: u64) {
-        let mut ledger = self.consign.0.promises.ledger();
-        if let Some(user) = ledger.users.get_mut(&self.user) {
-            *user = user.minus(less);
-            if *user == Usage::default() {
-                ledger.users.remove(&self.user);
-            }
-        }
-        ledger.ahead = ledger.ahead.saturating_sub(unused);
+        ledger.ahead -= self.ahead;
+        self.ahead = 0;
         self.promised = self.promised.minus(less);
+        if let Some(user) = ledger.users.get_mut(&self.user) {
+            user.usage = user.usage.minus(less);
+        }
     }
 
     fn came(&mut self, total: u64) {
-        let more = total - self.came;
+        let more = (total - self.came).min(self.ahead);
         self.came = total;
-        let mut ledger = self.consign.0.promises.ledger();
-        ledger.ahead = ledger.ahead.saturating_sub(more);
+        self.ahead -= more;
+        self.consign.0.promises.ledger().ahead -= more;
     }
 }
 
 #[async_trait]
 impl Room for UploadRoom {
     async fn make(&mut self, total: u64) -> Result<(), Error> {
-        let bytes = |bytes| Usage { files: 0, bytes };
+        // A whole step may not be to be had, but perhaps what is needed.
         if let Some(more @ 1..) = total.checked_sub(self.promised.bytes) {
-            let grown = self.grow(bytes(more.max(STEP))).await;
-            match grown.map_err(|error| (error.kind(), error)) {
-                // A whole step is not to be had, but perhaps what is needed.
-                Err((ErrorKind::OverQuota | ErrorKind::Full, _)) if more < STEP => {
-                    self.grow(bytes(more)).await?;
-                }
-                grown => grown.map_err(|(_, error)| error)?,
+            let bytes = |bytes| Usage { files: 0, bytes };
+            let step = self.ask_quota(bytes(more.max(STEP))).await;
+            if refused(step, more < STEP)? {
+                self.ask_quota(bytes(more)).await?;
+            }
+        }
+        if let Some(more @ 1..) = (total - self.came).checked_sub(self.ahead) {
+            let step = more.max(STEP);
+            if refused(self.ask_store(step, step).await, more < STEP)? {
+                self.ask_store(more, more).await?;
             }
         }
         self.came(total);
@@ -183,9 +225,31 @@ impl Room for UploadRoom {
     }
 }
 
+/// Whether there was no room, where less will do as well.
+fn refused(asked: Result<(), Error>, less_will_do: bool) -> Result<bool, Error> {
+    match asked {
+        Ok(()) => Ok(false),
+        Err(error) if less_will_do => match error.kind() {
+            ErrorKind::OverQuota | ErrorKind::Full => Ok(true),
+            _ => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
 impl Drop for UploadRoom {
     fn drop(&mut self) {
-        self.give_back(self.promised, self.promised.bytes - self.came);
+        self.give_back(self.promised);
+        let promises = &self.consign.0.promises;
+        let mut ledger = promises.ledger();
+        if let Some(user) = ledger.users.get_mut(&self.user) {
+            user.recording -= usize::from(self.recording);
+            if *user == Promised::default() {
+                ledger.users.remove(&self.user);
+            }
+        }
+        drop(ledger);
+        promises.ended.notify_waiters();
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 use crate::id::{BlobKey, StageId};
 
 /// The stages and blobs that running uploads hold, so that a sweep of the same service leaves them
-/// alone whatever its grace. Clones share what they hold.
+/// alone whatever its grace. Clones share what they hold. One upload holds an item, and holds it once.
 #[derive(Clone, Debug, Default)]
 pub struct Held(Arc<Mutex<State>>);
 

@@ -1,6 +1,10 @@
 //! Test data: the same number gives the same value, another number another.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    borrow::Cow,
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 
@@ -8,6 +12,7 @@ use crate::{
     event::{Author, Event, EventKind},
     file::{FileEntry, FileName, MediaType, Sha256},
     id::{BlobKey, FileId, UserId},
+    intake::{Content, Intake, IntakeError, Refusal},
     password::PasswordHash,
     random::Entropy,
     time::Timestamp,
@@ -122,4 +127,27 @@ fn id_bytes(n: u32) -> [u8; 16] {
     let mut bytes = std::array::from_fn(|at| 0xF0 ^ at as u8);
     bytes[..4].copy_from_slice(&n.to_be_bytes());
     bytes
+}
+
+/// An [`Intake`] that takes whatever it can read, and reads all of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnyContent;
+
+impl Intake for AnyContent {
+    fn accepts(&self) -> Cow<'static, str> {
+        "all".into()
+    }
+
+    fn check_name(&self, _: &FileName) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn check_head(&self, _: &FileName, _: &[u8]) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn inspect(&self, _: &FileName, content: &mut dyn Content) -> Result<MediaType, IntakeError> {
+        io::copy(content, &mut io::sink()).map_err(IntakeError::Io)?;
+        Ok(MediaType::from_static("application/octet-stream"))
+    }
 }

@@ -170,10 +170,14 @@ impl TryFrom<NetworksText> for Networks {
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
-    let address = text.parse::<IpAddr>().map(IpNet::from);
-    address
-        .or_else(|_| text.parse())
-        .map_err(|_| format!("{text:?} is not an address or a network such as 10.0.0.0/8"))
+    // Addresses are compared in their own form, not as IPv6 may write those of IPv4.
+    let address = text
+        .parse()
+        .map(|address: IpAddr| address.to_canonical().into());
+    let network = address.or_else(|_| text.parse()).ok();
+    network
+        .filter(|network: &IpNet| network.addr().to_canonical() == network.addr())
+        .ok_or_else(|| format!("{text:?} is not an address or a network such as 10.0.0.0/8"))
 }
 
 /// The header in which a proxy tells its client's address.

@@ -1,15 +1,14 @@
 //! The real stores in a temporary folder, and a service over them.
 
-use std::{borrow::Cow, io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use consign_core::{
     Actor, Consign, Parts, Registration, Settings, User,
-    file::{FileName, MediaType},
-    intake::{Content, Intake, IntakeError, Refusal},
     password::{Password, ScryptHasher, ScryptParams},
     random::OsEntropy,
     store::BlobStore,
+    testing::AnyContent,
     time::{Clock, ManualClock, SystemClock},
     token::{JwtSigner, KeyRing},
     user::Role,
@@ -49,7 +48,7 @@ impl Place {
         let signer = JwtSigner::new(&KeyRing::generate(&OsEntropy, SystemClock.now()), "test");
         let parts = Parts {
             hasher: Arc::new(ScryptHasher::with_bounds(ScryptParams::WEAK, 2, 10_000)),
-            intake: Arc::new(Anything),
+            intake: Arc::new(AnyContent),
             ..Parts::new(store.clone(), store, blobs, signer)
         };
         Self {
@@ -172,27 +171,4 @@ pub fn times(variable: &str, usually: u32) -> u32 {
         text.parse()
             .unwrap_or_else(|_| panic!("{variable} is a number"))
     })
-}
-
-/// Takes whatever it can read.
-#[derive(Debug)]
-pub struct Anything;
-
-impl Intake for Anything {
-    fn accepts(&self) -> Cow<'static, str> {
-        "all".into()
-    }
-
-    fn check_name(&self, _: &FileName) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn check_head(&self, _: &FileName, _: &[u8]) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn inspect(&self, _: &FileName, content: &mut dyn Content) -> Result<MediaType, IntakeError> {
-        io::copy(content, &mut io::sink()).map_err(IntakeError::Io)?;
-        Ok(MediaType::from_static("application/octet-stream"))
-    }
 }

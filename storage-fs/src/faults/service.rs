@@ -1,18 +1,17 @@
 //! Whole uploads through the service, and the disk failing or stopping under each of their
 //! operations.
 
-use std::{borrow::Cow, io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use consign_core::{
     Actor, Consign, Error, ErrorKind, File, Parts, Registration, Settings,
-    file::{FileName, MediaType},
-    intake::{Content, Intake, IntakeError, Refusal},
+    file::FileName,
     memory::MemoryStore,
     password::{Password, ScryptHasher, ScryptParams},
     random::OsEntropy,
     store::{BlobStore, BodyError, FileStore},
-    testing::sample_bytes,
+    testing::{AnyContent, sample_bytes},
     time::{ManualClock, Timestamp},
     token::{JwtSigner, KeyRing},
     user::Role,
@@ -143,7 +142,7 @@ impl World {
         let signer = JwtSigner::new(&KeyRing::generate(&OsEntropy, now), "test");
         let parts = Parts {
             hasher: Arc::new(ScryptHasher::new(ScryptParams::WEAK)),
-            intake: Arc::new(Reader),
+            intake: Arc::new(AnyContent),
             // All that the disk's own clock dates is old to it.
             clock: Arc::new(ManualClock::new(Timestamp::from_secs(1 << 40))),
             ..Parts::new(catalogue.clone(), catalogue.clone(), blobs.clone(), signer)
@@ -228,27 +227,4 @@ impl World {
 
 fn chunk(n: u64) -> Bytes {
     sample_bytes(n, 300_000)
-}
-
-/// Takes what it can read.
-#[derive(Debug)]
-struct Reader;
-
-impl Intake for Reader {
-    fn accepts(&self) -> Cow<'static, str> {
-        "all".into()
-    }
-
-    fn check_name(&self, _: &FileName) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn check_head(&self, _: &FileName, _: &[u8]) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn inspect(&self, _: &FileName, content: &mut dyn Content) -> Result<MediaType, IntakeError> {
-        io::copy(content, &mut io::sink()).map_err(IntakeError::Io)?;
-        Ok(MediaType::from_static("application/octet-stream"))
-    }
 }

@@ -126,6 +126,77 @@ async fn room_is_reserved_while_an_upload_runs() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_just_recorded_is_not_counted_twice() {
+    let world = World::with(bytes_quota(10));
+    let op = world.newcomer("op", Role::Operations).await;
+    // It is in the catalogue, and its upload does not know yet.
+    world.rig.hold_at("apply done");
+    let permit = world.consign.permit_upload(&op).unwrap();
+    let body = crate::store::body("1234567");
+    let mut first = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
+    world.rig.reached_by(&mut first).await;
+    world.rig.disarm();
+    let mut second = Box::pin(world.upload(&op, "b.docx", b"123"));
+    assert!((&mut second).now_or_never().is_none(), "it waits and sees");
+    world.rig.release();
+    first.await.unwrap();
+    second.await.unwrap();
+    assert_eq!(refusal(world.upload(&op, "c.docx", b"1").await), OverQuota);
+    world.settle().await;
+    assert_eq!(world.kept().await, [0, 2, 2]);
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_uploads_at_once() {
+    let world = World::new();
+    let op = world.newcomer("op", Role::Operations).await;
+    let other = world.newcomer("other", Role::Operations).await;
+    let mut running = Vec::new();
+    for _ in 0..64 {
+        let permit = world.consign.permit_upload(&op).unwrap();
+        let body = stream::pending::<Result<Bytes, BodyError>>();
+        let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
+        assert!((&mut upload).now_or_never().is_none());
+        running.push(upload);
+    }
+    assert_eq!(
+        refusal(world.upload(&op, "b.docx", b"").await),
+        ErrorKind::Busy
+    );
+    world.upload(&other, "b.docx", b"").await.unwrap();
+    running.pop();
+    world.upload(&op, "b.docx", b"").await.unwrap();
+    drop(running);
+    world.settle().await;
+}
+
+#[tokio::test]
+async fn what_is_announced_keeps_no_other_from_the_store() {
+    let world = World::with(Settings {
+        min_free: 1 << 20,
+        ..Settings::default()
+    });
+    let op = world.newcomer("op", Role::Operations).await;
+    let other = world.newcomer("other", Role::Operations).await;
+    world.rig.set_free((1 << 30) + (1 << 20));
+    // Nearly all there is, of which nothing comes.
+    let permit = world.consign.permit_upload(&op).unwrap().expecting(1 << 30);
+    let body = stream::pending::<Result<Bytes, BodyError>>();
+    let mut slow = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
+    assert!((&mut slow).now_or_never().is_none());
+    let permit = world
+        .consign
+        .permit_upload(&other)
+        .unwrap()
+        .expecting(100 << 20);
+    let body = crate::store::body("1");
+    let upload = world.consign.upload(permit, file_name("b.docx"), body);
+    upload.await.unwrap();
+    drop(slow);
+    world.settle().await;
+}
+
+#[tokio::test]
 async fn what_another_node_stored_meanwhile_counts_in_the_end() {
     let world = World::with(bytes_quota(10));
     let op = world.newcomer("op", Role::Operations).await;
