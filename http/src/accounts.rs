@@ -37,7 +37,7 @@ impl Inner {
     ) -> Result<Response<Body>, Failure> {
         let counted = self.limiter.as_ref().map(|limiter| &limiter.registration);
         if let Some(counted) = counted {
-            counted.from_address(&head.extensions)?;
+            counted.count_address(&head.extensions)?;
         }
         let request: Register = json::read(&head.headers, body).await?;
         let role = match request.is_operation_user {
@@ -63,8 +63,8 @@ impl Inner {
         };
         if let Some(counted) = counted {
             match &by {
-                Some(inviter) => counted.for_user(inviter.user().id)?,
-                None => counted.for_name(&username)?,
+                Some(inviter) => counted.count_user(inviter.user().id)?,
+                None => counted.count_name(&username)?,
             }
         }
         let registration = Registration {
@@ -85,7 +85,7 @@ impl Inner {
     ) -> Result<Response<Body>, Failure> {
         let counted = self.limiter.as_ref().map(|limiter| &limiter.login);
         if let Some(counted) = counted {
-            counted.from_address(&head.extensions)?;
+            counted.count_address(&head.extensions)?;
         }
         let request: Login = json::read(&head.headers, body).await?;
         let (Some(username), Some(password)) = (given(request.username), given(request.password))
@@ -95,7 +95,7 @@ impl Inner {
             ));
         };
         if let Some(counted) = counted {
-            counted.for_name(&username)?;
+            counted.count_name(&username)?;
         }
         let session = self
             .consign

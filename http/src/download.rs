@@ -30,11 +30,11 @@ impl Inner {
     ) -> Result<Response<Body>, Failure> {
         let counted = self.limiter.as_ref().map(|limiter| &limiter.redemption);
         if let Some(counted) = counted {
-            counted.from_address(&head.extensions)?;
+            counted.count_address(&head.extensions)?;
         }
         let file = self.consign.open(token).await?;
         if let Some(counted) = counted {
-            counted.for_user(file.maker())?;
+            counted.count_user(file.maker())?;
         }
         let validators = validators(file.file());
         let mut response = match conditional::evaluate(&head.method, &head.headers, &validators) {

@@ -165,7 +165,7 @@ impl Counted {
     }
 
     /// Counts one from where the request came from.
-    pub(crate) fn from_address(&self, extensions: &Extensions) -> Result<(), Failure> {
+    pub(crate) fn count_address(&self, extensions: &Extensions) -> Result<(), Failure> {
         match extensions.get::<ClientAddress>() {
             Some(address) => self.addresses.count(&address.network()),
             None => Ok(()),
@@ -173,12 +173,12 @@ impl Counted {
     }
 
     /// Counts one for the account of this name.
-    pub(crate) fn for_name(&self, name: &str) -> Result<(), Failure> {
+    pub(crate) fn count_name(&self, name: &str) -> Result<(), Failure> {
         self.accounts.count(&self.names.hash_one(name))
     }
 
     /// Counts one for a user's account.
-    pub(crate) fn for_user(&self, user: UserId) -> Result<(), Failure> {
+    pub(crate) fn count_user(&self, user: UserId) -> Result<(), Failure> {
         self.accounts.count(&self.names.hash_one(user))
     }
 }
@@ -298,7 +298,7 @@ mod tests {
         fn from(&self, address: &str) -> bool {
             let mut extensions = Extensions::new();
             extensions.insert(ClientAddress(address.parse().unwrap()));
-            self.limiter.login.from_address(&extensions).is_ok()
+            self.limiter.login.count_address(&extensions).is_ok()
         }
     }
 
@@ -335,7 +335,7 @@ mod tests {
         );
         let nowhere = Extensions::new();
         for _ in 0..9 {
-            assert!(bench.limiter.login.from_address(&nowhere).is_ok());
+            assert!(bench.limiter.login.count_address(&nowhere).is_ok());
         }
     }
 
@@ -343,17 +343,17 @@ mod tests {
     fn accounts_and_things_are_counted_apart() {
         let bench = Bench::new(Rate::of(1, 1000));
         let limiter = &bench.limiter;
-        assert!(limiter.login.for_name("ann").is_ok());
-        assert!(limiter.login.for_name("ann").is_err());
-        assert!(limiter.login.for_name("Ann").is_ok());
-        assert!(limiter.registration.for_name("ann").is_ok());
+        assert!(limiter.login.count_name("ann").is_ok());
+        assert!(limiter.login.count_name("ann").is_err());
+        assert!(limiter.login.count_name("Ann").is_ok());
+        assert!(limiter.registration.count_name("ann").is_ok());
         let user = UserId::from_bytes([1; 16]);
-        assert!(limiter.redemption.for_user(user).is_ok());
-        assert!(limiter.redemption.for_user(user).is_err());
+        assert!(limiter.redemption.count_user(user).is_ok());
+        assert!(limiter.redemption.count_user(user).is_err());
         assert!(
             limiter
                 .redemption
-                .for_user(UserId::from_bytes([2; 16]))
+                .count_user(UserId::from_bytes([2; 16]))
                 .is_ok()
         );
     }

@@ -27,7 +27,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the data folder (the default)
-    Serve(Options),
+    Serve(Box<Options>),
     /// Add, list and change users
     User(User),
     /// List and remove files
