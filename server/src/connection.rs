@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     options::Limits,
-    peers::Seat,
+    peers::{Seat, Turns},
     proxies::Proxies,
     watch::{Answer, Received, Watch, Watched},
 };
@@ -50,8 +50,7 @@ const MAX_SEND_BUFFER: usize = 64 * 1024;
 pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
     pub(crate) peer: IpAddr,
-    /// Whose number of connections it counts among.
-    pub(crate) seat: Option<Seat>,
+    pub(crate) seat: Seat,
     pub(crate) proxies: Arc<Proxies>,
 }
 
@@ -76,7 +75,7 @@ pub(crate) async fn serve<H, B>(
     let Accepted {
         stream,
         peer,
-        seat: _seat,
+        seat,
         proxies,
     } = accepted;
     // Without it every answer of more than one segment waits for a delayed acknowledgement.
@@ -96,21 +95,26 @@ pub(crate) async fn serve<H, B>(
         stream,
         watch: Arc::clone(&watch),
     });
-    let service = service_fn(|request: Request<Incoming>| {
-        let running = watch.begin();
-        // The answer may be over before the body is.
-        let reading = running.and();
-        let mut request = request.map(|body| Received::new(body, &limits, reading));
+    let turns = Turns::new(seat);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let mut running = watch.begin();
         // CONNECT's form of a target under another method is no path that anything answers at.
         if request.uri().path_and_query().is_none() && request.method() != Method::CONNECT {
             *request.uri_mut() = Uri::from_static("*");
         }
         let client = ClientAddress(proxies.client(peer, request.headers()));
         request.extensions_mut().insert(client);
-        let answer = handler.clone().call(request);
+        let (turns, mut handler) = (Arc::clone(&turns), handler.clone());
         async move {
-            let answer = answer.await?;
-            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, &limits, running)))
+            let turn = match turns.now() {
+                Some(turn) => turn,
+                None => running.queue(turns.next()).await,
+            };
+            // The answer may be over before the body is.
+            let reading = running.and();
+            let request = request.map(|body| Received::new(body, &limits, reading));
+            let answer = handler.call(request).await?;
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, &limits, running, turn)))
         }
     });
     if http2 {

@@ -91,7 +91,7 @@ pub(crate) struct Options {
     #[arg(long, env = "CONSIGN_CLIENT_REGISTRATION", value_name = "WHO")]
     client_registration: Option<Clients>,
 
-    /// Connections at once, at most [default: 16384]
+    /// Connections at once, at most; of HTTP/2, requests at once [default: 16384]
     #[arg(long, env = "CONSIGN_MAX_CONNECTIONS", value_name = "COUNT")]
     max_connections: Option<Count<1, MAX_CONNECTIONS>>,
 

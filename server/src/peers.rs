@@ -1,41 +1,63 @@
-//! How many connections each address has.
+//! How many connections there are, and how many of them each address has.
+//!
+//! A seat stands for a connection and the one file that its request holds open. HTTP/2 runs several
+//! requests on a connection; each beside the first takes a seat more, or waits for another to end.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use consign_http::ClientAddress;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// The connections that there are, by the network they come from.
+/// The seats that are taken, by the network they are taken from.
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
+    seats: Arc<Semaphore>,
     counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
     most: usize,
 }
 
 impl Peers {
-    /// At most `most` connections from one network.
-    pub(crate) fn new(most: usize) -> Self {
+    /// At most `all` seats, and at most `most` from one network.
+    pub(crate) fn new(all: usize, most: usize) -> Self {
         Self {
+            seats: Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS))),
             counts: Arc::default(),
             most,
         }
     }
 
-    /// A seat for one more connection, if its network has not as many as it may.
-    pub(crate) fn admit(&self, peer: IpAddr) -> Option<Seat> {
-        let network = ClientAddress(peer).network();
-        let mut counts = self.counts();
-        let count = counts.entry(network).or_default();
-        if *count >= self.most {
-            return None;
+    /// A free seat, once there is one.
+    pub(crate) async fn free(&self) -> Free {
+        let seat = Arc::clone(&self.seats).acquire_owned().await;
+        Free(seat.expect("the semaphore is never closed"))
+    }
+
+    /// The seat for a client at `peer`, if its network has not as many as it may. Who comes from
+    /// nowhere is not counted: a proxy, behind which there are many.
+    pub(crate) fn admit(&self, free: Free, peer: Option<IpAddr>) -> Option<Seat> {
+        self.seat(free, peer.map(|peer| ClientAddress(peer).network()))
+    }
+
+    fn seat(&self, free: Free, network: Option<IpAddr>) -> Option<Seat> {
+        if let Some(network) = network {
+            let mut counts = self.counts();
+            let count = counts.entry(network).or_default();
+            if *count >= self.most {
+                return None;
+            }
+            *count += 1;
         }
-        *count += 1;
         Some(Seat {
             peers: self.clone(),
             network,
+            _free: free,
         })
     }
 
@@ -45,16 +67,32 @@ impl Peers {
     }
 }
 
-/// Held by a connection while it lasts.
+/// A seat that nobody sits on yet.
+#[derive(Debug)]
+pub(crate) struct Free(
+    #[expect(dead_code, reason = "it is given back when dropped")] OwnedSemaphorePermit,
+);
+
+/// Held by a connection, or by a request beside others, while it lasts.
 #[derive(Debug)]
 pub(crate) struct Seat {
     peers: Peers,
-    network: IpAddr,
+    network: Option<IpAddr>,
+    _free: Free,
+}
+
+impl Seat {
+    /// One more for the same client, if there is one that it may have.
+    fn another(&self) -> Option<Self> {
+        let free = Arc::clone(&self.peers.seats).try_acquire_owned().ok()?;
+        self.peers.seat(Free(free), self.network)
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut count) = self.peers.counts().entry(self.network) {
+        let Some(network) = self.network else { return };
+        if let Entry::Occupied(mut count) = self.peers.counts().entry(network) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -63,22 +101,130 @@ impl Drop for Seat {
     }
 }
 
+/// The turns of a connection's requests.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    seat: Seat,
+    /// Whether a request is running on the connection's own seat.
+    taken: AtomicBool,
+    ended: Notify,
+}
+
+impl Turns {
+    /// Those of the connection that holds `seat`.
+    pub(crate) fn new(seat: Seat) -> Arc<Self> {
+        Arc::new(Self {
+            seat,
+            taken: AtomicBool::new(false),
+            ended: Notify::new(),
+        })
+    }
+
+    /// A turn, if a request need not wait for one.
+    pub(crate) fn now(self: &Arc<Self>) -> Option<Turn> {
+        let beside = if self.taken.swap(true, Ordering::Acquire) {
+            Some(self.seat.another()?)
+        } else {
+            None
+        };
+        Some(Turn {
+            turns: Arc::clone(self),
+            beside,
+        })
+    }
+
+    /// A turn, when one of the connection's has ended.
+    pub(crate) async fn next(self: &Arc<Self>) -> Turn {
+        loop {
+            let ended = self.ended.notified();
+            if let Some(turn) = self.now() {
+                return turn;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// Held by a request until its answer is over.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    turns: Arc<Turns>,
+    /// The seat it runs on; the connection's own when `None`.
+    beside: Option<Seat>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.beside.take().is_none() {
+            self.turns.taken.store(false, Ordering::Release);
+        }
+        self.turns.ended.notify_one();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_network_has_so_many_seats_and_gets_them_back() {
-        let peers = Peers::new(2);
-        let admit = |address: &str| peers.admit(address.parse().unwrap());
-        let first = admit("192.0.2.1").unwrap();
-        let second = admit("::ffff:192.0.2.1").unwrap();
-        assert!(admit("192.0.2.1").is_none());
-        let other = admit("192.0.2.2").unwrap();
+    impl Peers {
+        async fn at(&self, address: &str) -> Option<Seat> {
+            self.admit(self.free().await, Some(address.parse().unwrap()))
+        }
+    }
+
+    #[tokio::test]
+    async fn each_network_has_so_many_seats_and_gets_them_back() {
+        let peers = Peers::new(4, 2);
+        let first = peers.at("192.0.2.1").await.unwrap();
+        let second = peers.at("::ffff:192.0.2.1").await.unwrap();
+        assert!(peers.at("192.0.2.1").await.is_none());
+        let other = peers.at("192.0.2.2").await.unwrap();
         drop(first);
-        let third = admit("192.0.2.1").unwrap();
-        assert!(admit("192.0.2.1").is_none());
+        let third = peers.at("192.0.2.1").await.unwrap();
+        assert!(peers.at("192.0.2.1").await.is_none());
         drop((second, third, other));
         assert!(peers.counts().is_empty());
+        assert_eq!(peers.seats.available_permits(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_request_beside_another_counts_like_a_connection() {
+        let peers = Peers::new(8, 2);
+        let turns = Turns::new(peers.at("192.0.2.1").await.unwrap());
+        let own = turns.now().unwrap();
+        let beside = turns.now().unwrap();
+        assert!(turns.now().is_none(), "its network has two already");
+        assert!(peers.at("192.0.2.1").await.is_none());
+        drop(own);
+        let own = turns.next().await;
+        assert!(turns.now().is_none());
+        drop(beside);
+        let connection = peers.at("192.0.2.1").await.unwrap();
+        assert!(turns.now().is_none());
+        drop((connection, own, turns));
+        assert!(peers.counts().is_empty());
+        assert_eq!(peers.seats.available_permits(), 8);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waits_goes_on_when_any_beside_it_ends() {
+        let peers = Peers::new(8, 2);
+        let turns = Turns::new(peers.at("192.0.2.1").await.unwrap());
+        for ended in [0, 1] {
+            let mut running = vec![turns.now().unwrap(), turns.now().unwrap()];
+            let (waiting, first) = (turns.next(), async { drop(running.remove(ended)) });
+            let (turn, ()) = tokio::join!(biased; waiting, first);
+            assert!(turns.now().is_none());
+            drop(turn);
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_beside_others_leave_no_more_seats_than_there_are() {
+        let peers = Peers::new(3, 100);
+        let turns = Turns::new(peers.admit(peers.free().await, None).unwrap());
+        let running: Vec<Turn> = std::iter::from_fn(|| turns.now()).collect();
+        assert_eq!(running.len(), 3);
+        assert_eq!(peers.seats.available_permits(), 0);
     }
 }

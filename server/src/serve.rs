@@ -11,7 +11,7 @@ use rustix::process::{self, Resource, Rlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{self, SignalKind},
-    sync::{Semaphore, watch},
+    sync::watch,
     time::{self, Duration},
 };
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
@@ -34,8 +34,9 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Connections from one address unless it is set.
 const PER_ADDRESS: usize = 512;
 
-/// File descriptors for all that is not a connection or its file.
-const RESERVED_FILES: u64 = 64;
+/// File descriptors for all that is not a connection or its file: the folders that are synced, at
+/// most 64 at once, and what the server has open itself.
+const RESERVED_FILES: u64 = 128;
 
 /// SIGXFSZ: a write went beyond the file size limit. Unhandled it ends the process.
 const SIGXFSZ: i32 = 25;
@@ -67,16 +68,15 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     announce(address)?;
 
     let connections = bounded(config.limits.connections, files);
-    let slots = Arc::new(Semaphore::new(connections));
     let per_address = config.limits.per_address.unwrap_or(
         // One address never has them all.
         PER_ADDRESS.min((connections / 2).max(1)),
     );
-    let peers = Peers::new(per_address);
+    let peers = Peers::new(connections, per_address);
     let proxies = Arc::new(config.proxies);
     loop {
-        let slot = tokio::select! {
-            slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
+        let free = tokio::select! {
+            free = peers.free() => free,
             () = ended.wait() => break,
         };
         let (stream, peer) = tokio::select! {
@@ -91,14 +91,10 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
             () = ended.wait() => break,
         };
         // The connections of a proxy are those of many.
-        let seat = if proxies.trusts(peer) {
-            None
-        } else {
-            let Some(seat) = peers.admit(peer) else {
-                tracing::debug!(%peer, "a connection more than one address may have was closed");
-                continue;
-            };
-            Some(seat)
+        let counted = (!proxies.trusts(peer)).then_some(peer);
+        let Some(seat) = peers.admit(free, counted) else {
+            tracing::debug!(%peer, "a connection more than one address may have was closed");
+            continue;
         };
         let accepted = Accepted {
             stream,
@@ -106,11 +102,12 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
             seat,
             proxies: Arc::clone(&proxies),
         };
-        let served = connection::serve(accepted, handler.clone(), config.limits, stopped.clone());
-        tokio::spawn(async move {
-            served.await;
-            drop(slot);
-        });
+        tokio::spawn(connection::serve(
+            accepted,
+            handler.clone(),
+            config.limits,
+            stopped.clone(),
+        ));
     }
 
     tracing::info!("stopping");

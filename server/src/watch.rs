@@ -20,7 +20,7 @@ use tokio::{
     time::{Duration, Instant, Sleep, sleep_until},
 };
 
-use crate::{BoxError, options::Limits, pace::Pace};
+use crate::{BoxError, options::Limits, pace::Pace, peers::Turn};
 
 /// No time.
 const NEVER: u64 = u64::MAX;
@@ -203,6 +203,15 @@ impl Running {
         }
     }
 
+    /// Waits for `turn`, which comes when the client has taken another answer.
+    pub(crate) async fn queue<T>(&mut self, turn: impl Future<Output = T>) -> T {
+        self.waits = Some(self.watch.now());
+        self.watch.waiting.fetch_add(1, Ordering::AcqRel);
+        let turn = turn.await;
+        self.go_on();
+        turn
+    }
+
     /// It goes on now; how long it has waited.
     fn go_on(&mut self) -> Duration {
         let Some(since) = self.waits.take() else {
@@ -309,17 +318,19 @@ pin_project! {
         body: B,
         pace: Pace,
         running: Running,
+        _turn: Turn,
     }
 }
 
 impl<B> Answer<B> {
-    pub(crate) fn new(body: B, limits: &Limits, mut running: Running) -> Self {
+    pub(crate) fn new(body: B, limits: &Limits, mut running: Running, turn: Turn) -> Self {
         let pace = Pace::new(limits.body, limits.rate);
         running.wait(&pace);
         Self {
             body,
             pace,
             running,
+            _turn: turn,
         }
     }
 }

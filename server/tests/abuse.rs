@@ -8,7 +8,11 @@ mod support;
 use std::{net::SocketAddr, time::Duration};
 
 use consign_http::testing::{DOCX, Form, Request};
-use hyper::body::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Response,
+    body::{Bytes, Incoming},
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::{Home, Server, http2::Http2, package::docx, soon};
 use tokio::{
@@ -269,6 +273,128 @@ async fn an_answer_by_http_2_is_not_waited_for_though_others_are_taken() {
 
 /// As many logins as one address may try at once by default.
 const BURST: usize = 60;
+
+/// Answers by HTTP/2 at an address that nothing of is taken but their heads.
+struct Stalled {
+    http2: Http2,
+    answers: Vec<Response<Incoming>>,
+}
+
+impl Stalled {
+    /// So many, if the server lets them begin.
+    async fn new(
+        address: [u8; 4],
+        server: &Server,
+        link: &str,
+        answers: usize,
+    ) -> hyper::Result<Self> {
+        let stream = soon(from(address, server)).await.unwrap();
+        let http2 = Http2::on(stream, server, |builder| {
+            builder
+                .initial_stream_window_size(65_535)
+                .initial_connection_window_size(65_535);
+        });
+        let http2 = http2.await?;
+        let mut stalled = Self {
+            http2,
+            answers: Vec::new(),
+        };
+        for _ in 0..answers {
+            let answer = soon(stalled.get(link)).await?;
+            stalled.answers.push(answer);
+        }
+        Ok(stalled)
+    }
+
+    fn get(&self, path: &str) -> impl Future<Output = hyper::Result<Response<Incoming>>> + use<> {
+        let request = self.http2.get(path).body(Full::default()).unwrap();
+        let mut send = self.http2.send.clone();
+        async move { send.send_request(request).await }
+    }
+}
+
+#[tokio::test]
+async fn requests_at_once_by_http_2_count_like_connections() {
+    let server = Server::with(|command| {
+        command.args(["--max-connections-per-address=3", "--body-timeout=600s"]);
+    });
+    let olga = server.sign_up("olga", true).await;
+    let carl = server.sign_up("carl", false).await;
+    server.upload(&olga, "a.docx", &docx(1, 8 << 20)).await;
+    let link = server.link(&carl, "a.docx").await;
+    let nine = [127, 0, 0, 9];
+    let mut stalled = Stalled::new(nine, &server, &link, 3).await.unwrap();
+    // Neither a fourth request nor another connection.
+    let mut fourth = tokio::spawn(stalled.get("/healthz"));
+    let early = tokio::time::timeout(10 * STEP, &mut fourth).await;
+    assert!(early.is_err(), "a fourth is answered beside three");
+    let mut more = from(nine, &server).await.unwrap();
+    assert!(soon(is_let_go(&mut more)).await);
+    // Another address has its own.
+    server.serves().await;
+    // One that ends, whichever it is, makes room for the fourth.
+    drop(stalled.answers.remove(1));
+    let answer = soon(fourth).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_its_turn_keeps_no_stalled_answers_alive() {
+    let server = Server::with(|command| {
+        command.args([
+            "--max-connections-per-address=2",
+            "--body-timeout=2s",
+            "--min-rate=0",
+        ]);
+    });
+    let olga = server.sign_up("olga", true).await;
+    let carl = server.sign_up("carl", false).await;
+    server.upload(&olga, "a.docx", &docx(1, 8 << 20)).await;
+    let link = server.link(&carl, "a.docx").await;
+    let stalled = Stalled::new([127, 0, 0, 9], &server, &link, 2).await;
+    let stalled = stalled.unwrap();
+    let upload = stalled.http2.base.clone() + "/upload";
+    let upload =
+        http::Request::post(upload).header("content-type", "multipart/form-data; boundary=x");
+    let upload = upload.body(Full::from("--x")).unwrap();
+    let waiting = tokio::spawn(stalled.http2.send.clone().send_request(upload));
+    soon(stalled.http2.ended).await.unwrap();
+    assert!(soon(waiting).await.unwrap().is_err());
+    server.serves().await;
+}
+
+#[tokio::test]
+async fn answers_that_are_not_taken_leave_files_to_open_for_others() {
+    let home = Home::new();
+    let mut command = home.consign_after("ulimit -n 192");
+    command.args([
+        "serve",
+        "--listen=127.0.0.1:0",
+        "--body-timeout=600s",
+        "--rate-limits=off",
+    ]);
+    let server = Server::spawn(&home, command);
+    let olga = server.sign_up("olga", true).await;
+    let carl = server.sign_up("carl", false).await;
+    let content = docx(1, 2 << 20);
+    server.upload(&olga, "a.docx", &content).await;
+    let link = server.link(&carl, "a.docx").await;
+    // As many as there are descriptors, if each had one.
+    let mut kept = Vec::new();
+    for _ in 0..12 {
+        // Beyond the address's share a connection is closed.
+        kept.extend(Stalled::new([127, 0, 0, 9], &server, &link, 16).await);
+    }
+    assert_eq!(kept.len(), 1);
+    for at in 0..20 {
+        let name = format!("{at}.docx");
+        server.upload(&olga, &name, &content).await;
+        let link = server.link(&carl, &name).await;
+        assert!(server.call(Request::get(link)).await.has_status(200).body == content);
+    }
+    drop(kept);
+    server.serves().await;
+}
 
 async fn try_login(address: [u8; 4], forwarded: &str, server: &Server) -> u16 {
     let login = Request::post("/login").header("X-Forwarded-For", forwarded);

@@ -152,10 +152,10 @@ async fn a_file_beyond_the_limit_of_files_is_refused_and_no_more() {
 #[tokio::test]
 async fn more_connections_than_open_files_keep_nobody_from_their_file() {
     let home = Home::new();
-    let mut command = home.consign_after("ulimit -n 96");
+    let mut command = home.consign_after("ulimit -n 160");
     command.args(["serve", "--listen=127.0.0.1:0", "--header-timeout=600s"]);
     let server = Server::spawn(&home, command);
-    server.tells("the limit of open files is 96");
+    server.tells("the limit of open files is 160");
     let olga = server.sign_up("olga", true).await;
     let carl = server.sign_up("carl", false).await;
     let mut connection = server.connect().await;

@@ -23,17 +23,26 @@ impl Http2 {
         server: &Server,
         set: impl FnOnce(&mut http2::Builder<TokioExecutor>),
     ) -> Self {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        Self::on(stream, server, set).await.unwrap()
+    }
+
+    /// On a connection that there is.
+    pub async fn on(
+        stream: TcpStream,
+        server: &Server,
+        set: impl FnOnce(&mut http2::Builder<TokioExecutor>),
+    ) -> hyper::Result<Self> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         set(&mut builder);
-        let io = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
-        let (send, connection) = builder.handshake(io).await.unwrap();
-        Self {
+        let (send, connection) = builder.handshake(TokioIo::new(stream)).await?;
+        Ok(Self {
             send,
             ended: tokio::spawn(async move {
                 let _ = connection.await;
             }),
             base: format!("http://{}", server.address),
-        }
+        })
     }
 
     pub async fn begin(
