@@ -23,14 +23,19 @@ pub(crate) async fn read<T: DeserializeOwned>(
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, msg).into());
     }
     let bytes = body.read(MAX_LEN).await?;
+    // RFC 8259, section 8.1. serde lets members that nobody asks for be anything.
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid JSON");
+        return Err(problem.with_detail("it is not UTF-8").into());
+    };
     // serde would take an array for the members in their order.
-    let object = bytes.trim_ascii_start().starts_with(b"{");
-    if !object && serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok() {
+    let object = text.trim_ascii_start().starts_with('{');
+    if !object && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
         let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid JSON");
         return Err(problem.with_detail("it is not an object").into());
     }
     // What serde says of the error may repeat what was sent, so it is not passed on.
-    serde_json::from_slice(&bytes).map_err(|error| {
+    serde_json::from_str(text).map_err(|error| {
         let place = format!("at line {}, column {}", error.line(), error.column());
         let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid JSON");
         problem.with_detail(place).into()

@@ -78,16 +78,17 @@ impl Judge {
                 self.is_believed(&headers, caller.as_ref(), &answer);
             }
             "/register" if done => {
-                let asked: Value = serde_json::from_slice(&body).expect("it was read");
                 let invited = caller.is_some_and(|user| user.role == Role::Operations);
-                assert!(invited || asked["is_operation_user"] != true, "{answer:?}");
+                let wanted = |asked: Value| asked["is_operation_user"] == true;
+                assert!(invited || !asked(&body).is_some_and(wanted), "{answer:?}");
             }
             "/login" if done => {
                 let given = answer.json()["access_token"].as_str().map(str::to_owned);
                 let given = Issued::of(given.expect("a token"));
-                let asked: Value = serde_json::from_slice(&body).expect("it was read");
                 let user = self.site.user(given.user).await;
-                assert_eq!(asked["username"], user.username.as_str());
+                if let Some(asked) = asked(&body) {
+                    assert_eq!(asked["username"], user.username.as_str());
+                }
                 assert_eq!(user.status, Status::Active);
                 return Some(given);
             }
@@ -197,6 +198,13 @@ fn sent(answer: &Answer, content: &[u8], size: u64) {
         416 => assert_eq!(answer.header("content-range"), format!("bytes */{size}")),
         _ => {}
     }
+}
+
+/// What a body that was taken says, unless there is a number or half a character in it that no value
+/// can have, in a member that nobody asks for.
+fn asked(body: &[u8]) -> Option<Value> {
+    let text = std::str::from_utf8(body).expect("JSON is UTF-8");
+    serde_json::from_str(text).ok()
 }
 
 fn parts<'c>(body: &[u8], boundary: &str, range: impl Fn(&str) -> Option<&'c [u8]>) {

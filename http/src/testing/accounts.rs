@@ -285,7 +285,7 @@ pub async fn who_cannot_sign_in_is_not_told_why(start: &Start) {
 pub async fn what_is_no_json_object_is_refused(start: &Start) {
     let site = Site::new(start).await;
     let deep = format!("{{\"username\":{}", "[".repeat(50_000));
-    let bodies: [&[u8]; 18] = [
+    let bodies: [&[u8]; 19] = [
         b"",
         b"{",
         b"null",
@@ -300,6 +300,7 @@ pub async fn what_is_no_json_object_is_refused(start: &Start) {
         b"{\"username\":\"a\",\"username\":\"b\",\"password\":\"secret phrase\"}",
         b"{\"username\":\"a\",\"password\":\"secret phrase\"} x",
         b"{\"username\":\"\xff\",\"password\":\"secret phrase\"}",
+        b"{\"username\":\"a\",\"email\":\"a@example.org\",\"password\":\"secret phrase\",\"x\":\"\xff\"}",
         b"{\"username\":\"\\ud800\",\"password\":\"secret phrase\"}",
         b"{'username':'a'}",
         b"username=a&password=secret+phrase",

@@ -121,6 +121,7 @@ fn each_child(
                 if resolved != ResolveResult::Bound(Namespace(namespace)) {
                     return Err(malformed());
                 }
+                check_attributes(&element)?;
                 let local = element.local_name();
                 match (depth, roots) {
                     (0, 0) if local.as_ref() == root => roots = 1,
@@ -170,28 +171,32 @@ fn says_unicode(declaration: &BytesDecl<'_>) -> bool {
     }
 }
 
-/// An attribute's value with character references replaced; entities beyond XML's own five fail.
-fn attribute(element: &BytesStart<'_>, name: &str) -> Result<Option<String>, Refusal> {
+/// Attributes that are malformed, or there twice, are refused, those among them that no one asks for:
+/// of two namespaces readers take one or the other.
+fn check_attributes(element: &BytesStart<'_>) -> Result<(), Refusal> {
     // The check for duplicates below takes time in the square of the count.
-    if element
-        .attributes()
-        .with_checks(false)
-        .nth(MAX_ATTRIBUTES)
-        .is_some()
-    {
+    let mut unchecked = element.attributes();
+    if unchecked.with_checks(false).nth(MAX_ATTRIBUTES).is_some() {
         return Err(malformed());
     }
-    let mut value = None;
+    match element.attributes().all(|attribute| attribute.is_ok()) {
+        true => Ok(()),
+        false => Err(malformed()),
+    }
+}
+
+/// An attribute's value with character references replaced; entities beyond XML's own five fail.
+fn attribute(element: &BytesStart<'_>, name: &str) -> Result<Option<String>, Refusal> {
     for attribute in element.attributes() {
         let attribute = attribute.map_err(|_| malformed())?;
         if attribute.key.as_ref() == name {
             let text = attribute
                 .normalized_value(XmlVersion::Explicit1_0)
                 .map_err(|_| malformed())?;
-            value = Some(text.into_owned());
+            return Ok(Some(text.into_owned()));
         }
     }
-    Ok(value)
+    Ok(None)
 }
 
 /// A second entry for the same key would let readers choose; a mere repetition is harmless.
@@ -294,6 +299,9 @@ mod tests {
                 "<Override PartName='/a' ContentType='a/b'/><Override PartName='/A' ContentType='a/c'/>",
             ),
             types(&format!("<Default Extension='x' ContentType='a/b'{many}/>")),
+            types("").replace("<Types", "<Types xmlns='urn:else'"),
+            types("").replace("<Types", "<Types a='' a=''"),
+            types("").replace("<Types", "<Types a"),
             types("") + &types(""),
             types("<Default"),
             types("").replace("</Types>", ""),
