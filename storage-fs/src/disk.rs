@@ -8,7 +8,10 @@ use std::{
     ops::Deref,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -20,6 +23,8 @@ use tokio::runtime::Handle;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     probe: Option<Arc<dyn Probe>>,
+    /// The file system cannot read without blocking: it is not asked again.
+    only_blocks: Arc<AtomicBool>,
 }
 
 /// Sees each operation, and may make it fail.
@@ -60,7 +65,10 @@ pub(crate) enum Op {
 impl Disk {
     #[cfg(test)]
     pub(crate) fn probed(probe: Arc<dyn Probe>) -> Self {
-        Self { probe: Some(probe) }
+        Self {
+            probe: Some(probe),
+            ..Self::default()
+        }
     }
 
     /// Makes a file that was not there, readable and writable to its owner alone.
@@ -74,6 +82,13 @@ impl Disk {
     /// Opens a file to read it. A symbolic link is not followed.
     pub(crate) fn open(&self, path: &Path) -> io::Result<OpenFile> {
         self.open_with(path, OFlags::NOFOLLOW, OpenOptions::new().read(true))
+    }
+
+    /// Opens a file to read it, as [`open`](Self::open) does, if that can be done without blocking:
+    /// the kernel knows all names on the way to it. `None` where that cannot be told, or not be done.
+    pub(crate) fn open_at_once(&self, path: &Path) -> io::Result<Option<OpenFile>> {
+        let opened = self.run(Op::Open, Some(path), || open_cached(path));
+        Ok(at_once(opened)?.map(|file| OpenFile(Some(file))))
     }
 
     /// Opens a file to go on with it. A symbolic link is not followed.
@@ -140,6 +155,45 @@ impl Disk {
             buffer.truncate(len);
             Ok(buffer.into())
         })
+    }
+
+    /// Reads at `offset` into `buffer`, and gives how much; less than all only where the file ends.
+    pub(crate) fn read_into(
+        &self,
+        file: &File,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        self.run(Op::Read, None, || {
+            let mut filled = 0;
+            while filled < buffer.len() {
+                match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+                    Ok(0) => break,
+                    Ok(read) => filled += read,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(filled)
+        })
+    }
+
+    /// Reads at `offset` into `buffer` what the kernel has in memory, and gives how much: 0 only where
+    /// the file ends. `None` where it has nothing, or would block to tell.
+    pub(crate) fn read_at_once(
+        &self,
+        file: &File,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> io::Result<Option<usize>> {
+        if self.only_blocks.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let read = self.run(Op::Read, None, || read_cached(file, offset, buffer));
+        if read.as_ref().is_err_and(is_unsupported) {
+            self.only_blocks.store(true, Ordering::Relaxed);
+        }
+        at_once(read)
     }
 
     pub(crate) fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -255,6 +309,43 @@ impl Drop for OpenFile {
             runtime.spawn_blocking(move || drop(file));
         }
     }
+}
+
+/// `None` for what is to be done again where it may block: there the error, if it is one, shows too.
+fn at_once<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if is_unsupported(&error) => Ok(None),
+        // A sandbox may not know the call, and then forbids it.
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::AGAIN | Errno::INTR | Errno::PERM) => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_cached(path: &Path) -> io::Result<File> {
+    use rustix::fs::{CWD, Mode, ResolveFlags, openat2};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    Ok(openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED)?.into())
+}
+
+#[cfg(target_os = "linux")]
+fn read_cached(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    let buffers = &mut [io::IoSliceMut::new(buffer)];
+    Ok(preadv2(file, buffers, offset, ReadWriteFlags::NOWAIT)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_cached(_: &Path) -> io::Result<File> {
+    Err(Errno::NOSYS.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_cached(_: &File, _: u64, _: &mut [u8]) -> io::Result<usize> {
+    Err(Errno::NOSYS.into())
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]

@@ -62,6 +62,7 @@
 compile_error!("consign-storage-fs needs the file modes, locks and folder syncs of Unix");
 
 mod blobs;
+mod buffers;
 mod disk;
 mod keys;
 mod layout;

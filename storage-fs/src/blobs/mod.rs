@@ -21,8 +21,9 @@ use consign_core::{
 use rustix::fs::{Access, AtFlags, CWD};
 
 pub use self::setup::OpenError;
-use self::stage::FsStage;
+use self::{read::Reader, stage::FsStage};
 use crate::{
+    buffers::Buffers,
     disk::Disk,
     layout::{Layout, Place},
     pool::Pool,
@@ -67,6 +68,7 @@ impl FsBlobs {
             layout,
             disk,
             pool: Pool::new(options.max_blocking),
+            buffers: Arc::default(),
         })))
     }
 
@@ -134,12 +136,15 @@ impl BlobStore for FsBlobs {
     }
 
     async fn open(&self, grant: &ReadGrant, range: Range<u64>) -> Result<ByteStream, StoreError> {
-        let key = grant.key();
+        let path = self.0.layout.path(Place::Blob(grant.key()));
+        let opened = self.0.disk.open_at_once(&path);
+        if let Some(file) = opened.map_err(StoreError::from_io)? {
+            return Ok(Reader::new(self.clone(), file, range).stream());
+        }
         let store = self.clone();
         self.run(move |inner| {
-            let file = inner.disk.open(&inner.layout.path(Place::Blob(key)));
-            let file = file.map_err(StoreError::from_io)?;
-            Ok(read::stream(store, file, range))
+            let file = inner.disk.open(&path).map_err(StoreError::from_io)?;
+            Ok(Reader::new(store, file, range).read_ahead().stream())
         })
         .await
     }
@@ -189,6 +194,7 @@ struct Inner {
     layout: Layout,
     disk: Disk,
     pool: Pool,
+    buffers: Arc<Buffers>,
 }
 
 impl Inner {

@@ -6,14 +6,11 @@ use bytes::Bytes;
 use consign_core::store::ByteStream;
 use futures_util::stream;
 
-use super::FsBlobs;
-use crate::disk::OpenFile;
-
-/// Bytes read at once, and kept in memory for one reader.
-const CHUNK: u64 = 128 * 1024;
+use super::{FsBlobs, Inner};
+use crate::{buffers, disk::OpenFile};
 
 /// What is left to read of one blob.
-struct Reader {
+pub(super) struct Reader {
     store: FsBlobs,
     file: Arc<OpenFile>,
     left: Range<u64>,
@@ -21,22 +18,28 @@ struct Reader {
     ahead: Option<io::Result<Bytes>>,
 }
 
-/// The bytes of `range`. It blocks: the first of them are read at once, which saves a small file's
-/// reader a change of thread.
-pub(super) fn stream(store: FsBlobs, file: OpenFile, range: Range<u64>) -> ByteStream {
-    let ahead = (!range.is_empty()).then(|| chunk(&store, &file, &range));
-    let reader = Reader {
-        store,
-        file: Arc::new(file),
-        left: range,
-        ahead,
-    };
-    Box::pin(stream::unfold(Some(reader), |reader| async {
-        reader?.next().await
-    }))
-}
-
 impl Reader {
+    pub(super) fn new(store: FsBlobs, file: OpenFile, range: Range<u64>) -> Self {
+        Self {
+            store,
+            file: Arc::new(file),
+            left: range,
+            ahead: None,
+        }
+    }
+
+    /// Reads the first bytes, for who blocks a thread already: a small file's reader needs no other.
+    pub(super) fn read_ahead(mut self) -> Self {
+        self.ahead = (!self.left.is_empty()).then(|| chunk(&self.store.0, &self.file, &self.left));
+        self
+    }
+
+    pub(super) fn stream(self) -> ByteStream {
+        Box::pin(stream::unfold(Some(self), |reader| async {
+            reader?.next().await
+        }))
+    }
+
     /// The next bytes, and what is left after them: nothing after an error.
     async fn next(mut self) -> Option<(io::Result<Bytes>, Option<Self>)> {
         if self.left.is_empty() {
@@ -55,23 +58,43 @@ impl Reader {
         }
     }
 
+    /// What the kernel has in memory is read here, for that is over sooner than another thread is
+    /// woken; the rest where it may block.
     async fn read(&self) -> io::Result<Bytes> {
+        if let Some(bytes) = chunk_at_once(&self.store.0, &self.file, &self.left)? {
+            return Ok(bytes);
+        }
         let (store, file, left) = (
             self.store.clone(),
             Arc::clone(&self.file),
             self.left.clone(),
         );
         let turn = self.store.0.pool.turn().await;
-        turn.run(move || chunk(&store, &file, &left)).await?
+        turn.run(move || chunk(&store.0, &file, &left)).await?
     }
 }
 
 /// Some bytes from the start of `left`, which is not empty; never none.
-fn chunk(store: &FsBlobs, file: &OpenFile, left: &Range<u64>) -> io::Result<Bytes> {
-    let len = (left.end - left.start).min(CHUNK) as usize;
-    let bytes = store.0.disk.read(file, left.start, len)?;
-    match bytes.is_empty() {
-        true => Err(io::ErrorKind::UnexpectedEof.into()),
-        false => Ok(bytes),
+fn chunk(inner: &Inner, file: &OpenFile, left: &Range<u64>) -> io::Result<Bytes> {
+    let mut buffer = inner.buffers.take();
+    let space = &mut buffer.space()[..len(left)];
+    match inner.disk.read_into(file, left.start, space)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        read => Ok(buffer.filled(read)),
     }
+}
+
+/// As `chunk`, without blocking; `None` where that cannot be.
+fn chunk_at_once(inner: &Inner, file: &OpenFile, left: &Range<u64>) -> io::Result<Option<Bytes>> {
+    let mut buffer = inner.buffers.take();
+    let space = &mut buffer.space()[..len(left)];
+    match inner.disk.read_at_once(file, left.start, space)? {
+        Some(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Some(read) => Ok(Some(buffer.filled(read))),
+        None => Ok(None),
+    }
+}
+
+fn len(left: &Range<u64>) -> usize {
+    (left.end - left.start).min(buffers::LEN as u64) as usize
 }

@@ -5,7 +5,7 @@ use consign_core::{
     id::BlobKey,
     store::{BlobStore, ReadGrant, StoreError},
 };
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use rustix::io::Errno;
 
 use super::{
@@ -258,7 +258,43 @@ async fn a_read_holds_one_chunk_and_begins_none_unasked() {
             .iter()
             .filter(|(op, _)| *op == Op::Read)
             .count();
-        assert_eq!(reads, chunks);
+        // Once it may have been tried in vain without blocking.
+        assert!((chunks..=chunks + 1).contains(&reads), "{reads}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_memory_is_read_though_no_thread_is_free() {
+    let root = tempfile::tempdir().unwrap();
+    let probe = Arc::<Script>::default();
+    let disk = Disk::probed(Arc::clone(&probe) as _);
+    let options = Options::default().max_blocking(1);
+    let blobs = FsBlobs::open_on(disk.clone(), root.path().to_owned(), &options).unwrap();
+    upload(&blobs, KEY).await.unwrap();
+    let path = root.path().join("blobs/ab").join("ab".repeat(15));
+    let file = disk.open(&path).unwrap();
+    if disk.read_at_once(&file, 0, &mut [0]).unwrap().is_none() {
+        println!("skipped: the file system of temporary files only reads with blocking");
+        return;
+    }
+    let gate = probe.hold(Op::List);
+    let mut taking = blobs.keys(None, 1);
+    assert!((&mut taking).now_or_never().is_none());
+    let read = content(&blobs, KEY).now_or_never();
+    assert_eq!(read.unwrap(), "first second");
+    drop(gate);
+    taking.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_at_once_is_waited_for() {
+    for op in [Op::Open, Op::Read] {
+        for errno in [Errno::AGAIN, Errno::NOSYS, Errno::NOTSUP, Errno::PERM] {
+            let (probe, blobs, _root) = store();
+            upload(&blobs, KEY).await.unwrap();
+            probe.fail_next(op, errno);
+            assert_eq!(content(&blobs, KEY).await, "first second", "{op:?}");
+        }
     }
 }
 
