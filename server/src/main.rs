@@ -7,6 +7,7 @@ mod admin;
 mod cli;
 mod connection;
 mod data;
+mod log;
 mod options;
 mod pace;
 mod peers;

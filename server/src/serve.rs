@@ -14,13 +14,13 @@ use tokio::{
     sync::watch,
     time::{self, Duration},
 };
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     BoxError, admin,
     connection::{self, Accepted},
     data::{Installation, Paths},
-    options::{Config, Log},
+    log,
+    options::Config,
     peers::Peers,
 };
 
@@ -43,7 +43,7 @@ const SIGXFSZ: i32 = 25;
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
-    log_to_stderr(config.log);
+    let logging = log::beside_work(config.log);
     let mut ended = Ended::listen()?;
     // With a handler, a write that is too large is an error like any other.
     let _oversized = unix::signal(SignalKind::from_raw(SIGXFSZ))?;
@@ -124,6 +124,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     administered.abort();
     // Its socket goes with it.
     let _ = administered.await;
+    logging.tell_dropped();
     Ok(())
 }
 
@@ -218,22 +219,4 @@ fn bounded(connections: usize, files: Option<u64>) -> usize {
         );
     }
     connections.min(room)
-}
-
-pub(crate) fn log_to_stderr(log: Log) {
-    let level = match log {
-        Log::Error => tracing::Level::ERROR,
-        Log::Warn => tracing::Level::WARN,
-        Log::Info => tracing::Level::INFO,
-        Log::Debug => tracing::Level::DEBUG,
-        Log::Trace => tracing::Level::TRACE,
-    };
-    // Ours alone: the libraries below log what clients send.
-    let ours = Targets::new()
-        .with_target("consign", level)
-        .with_default(tracing::Level::ERROR);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
-    tracing_subscriber::registry().with(ours).with(lines).init();
 }

@@ -190,3 +190,19 @@ async fn more_connections_than_open_files_keep_nobody_from_their_file() {
     drop(silent);
     server.serves().await;
 }
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_nobody_up() {
+    let home = Home::new();
+    // Open for reading too, so that it takes what a pipe holds, and then blocks.
+    let mut command = home.consign_after("mkfifo log && exec 2<>log");
+    command.args(["serve", "--listen=127.0.0.1:0", "--log=debug"]);
+    let server = Server::spawn(&home, command);
+    let mut connection = server.connect().await;
+    for _ in 0..2000 {
+        soon(connection.exchange(&Request::get("/healthz")))
+            .await
+            .has_status(200);
+    }
+    server.stop();
+}

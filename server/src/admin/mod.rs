@@ -19,8 +19,8 @@ pub(crate) use self::socket::Socket;
 use crate::{
     BoxError,
     data::{Installation, Paths, Unopened},
+    log,
     options::{Folder, Log},
-    serve,
 };
 
 /// Lines that wait to be written at most; a command waits for a slow reader.
@@ -94,7 +94,7 @@ pub(crate) async fn run(folder: Folder, request: Request) -> Result<(), BoxError
             return socket::forward(stream, &request, lines).await;
         }
         only_owner(&paths)?;
-        serve::log_to_stderr(Log::Warn);
+        log::in_place(Log::Warn);
         match Installation::open(&config.data, config.settings).await {
             Ok(installation) => execute::execute(&installation, request, lines).await,
             // It has come up since, or is going down.

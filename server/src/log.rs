@@ -1,0 +1,70 @@
+//! The log, on standard error.
+
+use std::io::{self, BufWriter, IsTerminal};
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{
+    filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+use crate::options::Log;
+
+/// Lines that wait for a reader at most. What comes beyond is dropped: no request waits for the log.
+const WAITING: usize = 16 * 1024;
+
+/// What is written beside the work, until it is dropped.
+pub(crate) struct Beside {
+    dropped: ErrorCounter,
+    _worker: WorkerGuard,
+}
+
+impl Beside {
+    /// Says how many lines nobody came to read.
+    pub(crate) fn tell_dropped(&self) {
+        let lines = self.dropped.dropped_lines();
+        if lines > 0 {
+            tracing::warn!(
+                lines,
+                "lines of the log were dropped: nobody read it in time"
+            );
+        }
+    }
+}
+
+/// Lines are written where they arise.
+pub(crate) fn in_place(log: Log) {
+    begin(log, io::stderr);
+}
+
+/// Lines are written by a thread of their own, several at once where they come fast.
+pub(crate) fn beside_work(log: Log) -> Beside {
+    let (writer, worker) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING)
+        .lossy(true)
+        .thread_name("consign-log")
+        .finish(BufWriter::new(io::stderr()));
+    let dropped = writer.error_counter();
+    begin(log, writer);
+    Beside {
+        dropped,
+        _worker: worker,
+    }
+}
+
+fn begin(log: Log, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) {
+    let level = match log {
+        Log::Error => tracing::Level::ERROR,
+        Log::Warn => tracing::Level::WARN,
+        Log::Info => tracing::Level::INFO,
+        Log::Debug => tracing::Level::DEBUG,
+        Log::Trace => tracing::Level::TRACE,
+    };
+    // Ours alone: the libraries below log what clients send.
+    let ours = Targets::new()
+        .with_target("consign", level)
+        .with_default(tracing::Level::ERROR);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry().with(ours).with(lines).init();
+}
