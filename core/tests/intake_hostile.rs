@@ -79,6 +79,13 @@ fn zip64_sizes(local: &mut Entry, unpacked: u64) {
     .concat();
 }
 
+/// A field that gives a name in UTF-8, and the checksum of the one it stands for.
+fn unicode_path(checksum: u32, name: &str) -> Vec<u8> {
+    let len = u16::try_from(5 + name.len()).unwrap();
+    let parts = [&[0x75, 0x70], &len.to_le_bytes()[..], &[1]].concat();
+    [&parts, &checksum.to_le_bytes()[..], name.as_bytes()].concat()
+}
+
 #[test]
 fn headers_that_contradict_each_other_are_refused() {
     type Bend = fn(&mut Entry);
@@ -122,13 +129,28 @@ fn headers_that_contradict_each_other_are_refused() {
         "does not list",
     );
 
-    let mut unicode_path = vec![0x75, 0x70, 19, 0, 1];
-    unicode_path.extend(crc32(b"word/a").to_le_bytes());
-    unicode_path.extend(b"word/other.xml");
-    let unicode_path = with("word/a").but(|entry| entry.extra = unicode_path);
+    let right = crc32(b"word/a");
+    let path = |checksum, name| {
+        let field = unicode_path(checksum, name);
+        with("word/a").but(|entry| entry.extra = field)
+    };
+    assert_eq!(
+        inspect("docx", &path(right, "word/a").bytes()),
+        accepted("docx")
+    );
+    for (checksum, name) in [
+        (right, "word/b"),
+        (right, "word/"),
+        (0, "word/b"),
+        (0, "word/a"),
+    ] {
+        let what = format!("{name} as Unicode path");
+        refuses(&what, &path(checksum, name), "more than one way");
+    }
+    let local = |local: &mut Entry| local.local_extra = unicode_path(0, "word/b");
     refuses(
-        "another name as Unicode path",
-        &unicode_path,
+        "another Unicode path in the local header",
+        &with("word/a").but(|entry| entry.local = Some(local)),
         "more than one way",
     );
 

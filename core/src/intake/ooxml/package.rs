@@ -41,6 +41,10 @@ const ENCRYPTED: u16 = 1 << 0 | 1 << 6 | 1 << 13;
 /// The general purpose bit of a data descriptor: the local header may leave the sizes out.
 const DESCRIBED: u16 = 1 << 3;
 
+/// The ids of extra fields: wide sizes, and a name in UTF-8.
+const ZIP64: u16 = 0x0001;
+const UNICODE_PATH: u16 = 0x7075;
+
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
@@ -208,7 +212,13 @@ fn entries(window: &mut Window<'_>, end: &End) -> Result<Vec<Entry>, Refusal> {
         let name = header
             .get(..block.file_name_length as usize)
             .ok_or_else(ambiguous)?;
-        // Also refuses a "Unicode path" field that gives the entry another name.
+        let extra = header
+            .get(name.len()..)
+            .and_then(|rest| rest.get(..block.extra_field_length as usize))
+            .ok_or_else(ambiguous)?;
+        if is_renamed(name, extra) {
+            return Err(ambiguous());
+        }
         if entry.central_header_start() != end.directory_start + at as u64
             || entry.name_raw() != name
         {
@@ -285,6 +295,9 @@ fn local_end(window: &mut Window<'_>, entry: &Entry) -> Result<u64, Refusal> {
         .bytes_at(start + LOCAL_HEADER_LEN + name_len, extra_len as usize)
         .map_err(damaged)?;
 
+    if is_renamed(&name, &extra) {
+        return Err(ambiguous());
+    }
     let (mut unpacked, mut packed) = (
         u64::from(block.uncompressed_size),
         u64::from(block.compressed_size),
@@ -310,18 +323,29 @@ fn local_end(window: &mut Window<'_>, entry: &Entry) -> Result<u64, Refusal> {
 }
 
 /// The unpacked and the packed size from a local header's ZIP64 field (APPNOTE 4.5.3).
-fn zip64_sizes(mut extra: &[u8]) -> Option<(u64, u64)> {
-    loop {
-        let (head, rest) = extra.split_first_chunk::<4>()?;
-        let len = usize::from(u16::from_le_bytes([head[2], head[3]]));
-        let (field, rest) = rest.split_at_checked(len)?;
-        if head[..2] == [1, 0] {
-            let (unpacked, field) = field.split_first_chunk()?;
-            let (packed, _) = field.split_first_chunk()?;
-            return Some((u64::from_le_bytes(*unpacked), u64::from_le_bytes(*packed)));
-        }
+fn zip64_sizes(extra: &[u8]) -> Option<(u64, u64)> {
+    let (_, field) = fields(extra).find(|(id, _)| *id == ZIP64)?;
+    let (unpacked, field) = field.split_first_chunk()?;
+    let (packed, _) = field.split_first_chunk()?;
+    Some((u64::from_le_bytes(*unpacked), u64::from_le_bytes(*packed)))
+}
+
+/// Whether a "Unicode path" field gives an entry another name than its header (APPNOTE 4.6.9), or may
+/// seem to: some readers go by it only where its checksum is that of the header's name, others always,
+/// and others again fail where it is not.
+fn is_renamed(name: &[u8], extra: &[u8]) -> bool {
+    let repeats = || [&[1], &crc32fast::hash(name).to_le_bytes()[..], name].concat();
+    fields(extra).any(|(id, field)| id == UNICODE_PATH && field != repeats())
+}
+
+/// The fields of a header's extra data up to one that is cut short, each with its id (APPNOTE 4.5.1).
+fn fields(mut extra: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let (&[id, more, len, longer], rest) = extra.split_first_chunk()?;
+        let (field, rest) = rest.split_at_checked(u16::from_le_bytes([len, longer]).into())?;
         extra = rest;
-    }
+        Some((u16::from_le_bytes([id, more]), field))
+    })
 }
 
 /// Reads to the end, or to the first byte past `max`.
