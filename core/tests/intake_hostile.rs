@@ -81,7 +81,7 @@ fn zip64_sizes(local: &mut Entry, unpacked: u64) {
 
 /// A field that gives a name in UTF-8, and the checksum of the one it stands for.
 fn unicode_path(checksum: u32, name: &str) -> Vec<u8> {
-    let len = u16::try_from(5 + name.len()).unwrap();
+    let len = u16::try_from(5 + name.len()).expect("short");
     let parts = [&[0x75, 0x70], &len.to_le_bytes()[..], &[1]].concat();
     [&parts, &checksum.to_le_bytes()[..], name.as_bytes()].concat()
 }

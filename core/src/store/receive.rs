@@ -11,9 +11,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
-use futures_util::stream;
+use futures_util::{future, stream};
 use sha2::{Digest, Sha256 as Hasher};
-use tokio::{runtime::Handle, task};
+use tokio::{runtime::Handle, sync::mpsc, task};
 
 use super::{BlobStore, BoxError, Held, Hold, Stage, StoreError};
 use crate::{
@@ -22,7 +22,8 @@ use crate::{
     id::{BlobKey, StageId},
 };
 
-/// Bytes that are handed to a stage at once, and that a slow store therefore keeps in memory twice.
+/// Bytes that are handed to a stage at once. Of one body there are three times as many in memory at
+/// most: stored, waiting for it, and coming in.
 const CHUNK: usize = 256 * 1024;
 
 /// Below this a chunk is hashed where it is: a change of thread would cost more.
@@ -95,21 +96,47 @@ where
     }
 }
 
+/// Takes a chunk in while the one before is hashed and stored.
 async fn fill<S>(
     received: &mut Received,
     body: S,
     limit: u64,
     room: &mut dyn Room,
     head_len: usize,
+    check_head: impl FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error>
+where
+    S: Stream<Item = Result<Bytes, BodyError>>,
+{
+    let (chunks, mut taken) = mpsc::channel(1);
+    let storing = async {
+        let mut hasher = Hasher::new();
+        while let Some(chunk) = taken.recv().await {
+            hasher = received.append(hasher, chunk).await?;
+        }
+        Ok(hasher)
+    };
+    let taking = take_in(body, limit, room, head_len, check_head, chunks);
+    let (hasher, ()) = future::try_join(storing, taking).await?;
+    received.sha256 = Sha256(hasher.finalize().into());
+    Ok(())
+}
+
+/// Gives the body on in `chunks`.
+async fn take_in<S>(
+    body: S,
+    limit: u64,
+    room: &mut dyn Room,
+    head_len: usize,
     mut check_head: impl FnMut(&[u8]) -> Result<(), Error>,
+    chunks: mpsc::Sender<Bytes>,
 ) -> Result<(), Error>
 where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
     let mut body = pin!(body);
-    let mut hasher = Hasher::new();
     let mut chunk = BytesMut::new();
-    let mut head_checked = false;
+    let (mut total, mut head_checked) = (0, false);
     loop {
         let part = poll_fn(|cx| body.as_mut().poll_next(cx)).await;
         let ended = part.is_none();
@@ -118,7 +145,7 @@ where
                 BodyError::TooLarge => Error::from(ErrorKind::TooLarge { limit }),
                 BodyError::Incomplete(cause) => Error::new(ErrorKind::Incomplete, cause),
             })?;
-            let total = received.stage.size() + chunk.len() as u64 + part.len() as u64;
+            total += part.len() as u64;
             if total > limit {
                 return Err(ErrorKind::TooLarge { limit }.into());
             }
@@ -130,10 +157,10 @@ where
             head_checked = true;
         }
         if chunk.len() >= CHUNK || (ended && chunk.has_remaining()) {
-            hasher = received.append(hasher, chunk.split().freeze()).await?;
+            let sent = chunks.send(chunk.split().freeze()).await;
+            sent.expect("chunks are taken until there are no more, or nobody asks here again");
         }
         if ended {
-            received.sha256 = Sha256(hasher.finalize().into());
             return Ok(());
         }
     }
