@@ -10,12 +10,13 @@ use std::{
 };
 
 use consign_core::{
-    store::{Change, Outcome},
+    store::{Change, FileStore, Outcome},
     testing::sample_entry,
 };
+use consign_storage_redb::RedbStore;
 use criterion::{BenchmarkId, Criterion, Throughput};
 
-use crate::site::{Site, Stores, runtime};
+use crate::site::runtime;
 
 /// An iteration is one file added durably by each writer. A writer waits for its own changes only,
 /// not for the others', so the commits are shared as they come. All of a benchmark go into one
@@ -25,17 +26,22 @@ pub fn commits(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("commit");
     group.sample_size(20);
     for writers in [1, 4, 16, 64] {
-        let site = LazyCell::new(|| runtime.block_on(Site::open(Stores::RedbFs)));
+        let store = LazyCell::new(|| {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let path = folder.path().join("consign.redb");
+            let store = RedbStore::open(path, Default::default()).expect("a new database");
+            (store, folder)
+        });
         let number = Arc::<AtomicU32>::default();
         group.throughput(Throughput::Elements(writers));
         group.bench_function(BenchmarkId::new("redb", writers), |bencher| {
-            let site = &*site;
+            let (store, _) = &*store;
             bencher.to_async(&runtime).iter_custom(|count| {
-                let (site, number) = (Arc::clone(site), Arc::clone(&number));
+                let (store, number) = (store.clone(), Arc::clone(&number));
                 async move {
                     let begun = Instant::now();
                     let tasks: Vec<_> = (0..writers)
-                        .map(|_| tokio::spawn(write(Arc::clone(&site), Arc::clone(&number), count)))
+                        .map(|_| tokio::spawn(write(store.clone(), Arc::clone(&number), count)))
                         .collect();
                     for task in tasks {
                         task.await.expect("writers do not panic");
@@ -48,10 +54,10 @@ pub fn commits(criterion: &mut Criterion) {
     group.finish();
 }
 
-async fn write(site: Arc<Site>, number: Arc<AtomicU32>, count: u64) {
+async fn write(store: RedbStore, number: Arc<AtomicU32>, count: u64) {
     for _ in 0..count {
         let entry = sample_entry(number.fetch_add(1, Ordering::Relaxed));
-        let outcome = site.files.apply(Change::add(entry)).await;
+        let outcome = store.apply(Change::add(entry)).await;
         assert!(matches!(outcome, Ok(Outcome::Added(_))), "{outcome:?}");
     }
 }

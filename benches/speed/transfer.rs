@@ -96,17 +96,12 @@ pub fn download(criterion: &mut Criterion) {
     let runtime = runtime();
     let mut group = criterion.benchmark_group("download");
     for stores in Stores::ALL {
+        let site = LazyCell::new(|| runtime.block_on(Site::open(stores)));
         for (name, size) in SIZES {
-            let site = LazyCell::new(|| {
-                runtime.block_on(async {
-                    let site = Site::open(stores).await;
-                    let link = site.link_to(&Document::of(size)).await;
-                    (site, link)
-                })
-            });
+            let link = LazyCell::new(|| runtime.block_on(site.link_to(&Document::of(size))));
             measure(&mut group, size);
             group.bench_function(BenchmarkId::new(stores.name(), name), |bencher| {
-                let (site, link) = &*site;
+                let (site, link) = (&*site, &*link);
                 bencher.to_async(&runtime).iter_custom(|count| {
                     let (site, link) = (Arc::clone(site), link.clone());
                     timed(count, move || {
