@@ -1,0 +1,5 @@
+"""What stops a measurement."""
+
+
+class Failure(Exception):
+    """Its text names what failed."""
