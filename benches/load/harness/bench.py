@@ -31,11 +31,13 @@ class Bench:
         try:
             server, helper = system.build(self.repository)
             self.programs = types.SimpleNamespace(server=server, helper=helper)
-            # What is not pinned to the server's core keeps off it, this process first.
-            os.sched_setaffinity(0, {int(self.load_core)})
             self.machine = system.describe(self.repository, self.file_system)
+            # Like the load, this process keeps off the server's core.
+            os.sched_setaffinity(0, {int(self.load_core)})
             fixtures = self.repository / "core" / "tests" / "fixtures" / "office"
             large = 64 * MIB if self.options.quick else 1024 * MIB
+            # Its size, for the table.
+            self.large = "64 MiB" if self.options.quick else "1 GiB"
             print("making the payloads", flush=True)
             self.payloads = payloads.Payloads(self.work / "payloads", fixtures, large)
         except BaseException:

@@ -3,3 +3,9 @@
 
 class Failure(Exception):
     """Its text names what failed."""
+
+
+def require(condition, what):
+    """Stops unless `condition` holds."""
+    if not condition:
+        raise Failure(what)

@@ -40,8 +40,9 @@ def _copy(document, to, member, size):
     with zipfile.ZipFile(document) as source, zipfile.ZipFile(to, "w") as package:
         for part in source.infolist():
             content = source.read(part)
-            if part.filename == "[Content_Types].xml" and b'Extension="%b"' % extension.encode() not in content:
-                default = f'<Default Extension="{extension}" ContentType="{media}"/>'.encode()
+            named = f'Default Extension="{extension}"'
+            if part.filename == "[Content_Types].xml" and named.encode() not in content:
+                default = f'<{named} ContentType="{media}"/>'.encode()
                 content = content.replace(b"<Default ", default + b"<Default ", 1)
             package.writestr(part, content)
         part = zipfile.ZipInfo(member, (2026, 1, 1, 0, 0, 0))

@@ -1,5 +1,6 @@
 """Child processes: each is pinned to cores, and none outlives the harness."""
 
+import contextlib
 import os
 import re
 import select
@@ -81,7 +82,8 @@ class Children:
             raise child.complaint(f"did not end within {patience} s") from None
         self.all.remove(child)
         if child.popen.returncode:
-            raise child.complaint(f"failed with status {child.popen.returncode}")
+            said = written.decode(errors="replace").strip()[-500:]
+            raise child.complaint(f"failed with status {child.popen.returncode} {said}".strip())
         return written.decode()
 
     def stop(self):
@@ -90,10 +92,10 @@ class Children:
             self.all.pop().stop()
 
 
-def worker_of(pid):
-    """The one child of a process, such as nginx's worker."""
+def child_of(pid):
+    """The first child of a process, such as nginx's worker; `None` before it has one."""
     with open(f"/proc/{pid}/task/{pid}/children") as children:
-        return int(children.read().split()[0])
+        return next(map(int, children.read().split()), None)
 
 
 def _environment(more):
@@ -118,7 +120,5 @@ def _await_line(child, pattern, patience):
 
 
 def _signal_group(pid, number):
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass

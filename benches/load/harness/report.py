@@ -60,16 +60,17 @@ def _row(outcome):
 
 def _about(bench, failures):
     options = bench.options
+    rounds = f"{options.rounds} round{'s' * (options.rounds > 1)}"
     lines = [
-        ", ".join(f"{name} {text}" for name, text in bench.machine.items()),
+        ", ".join(f"{name} {text}" for name, text in bench.machine.items()) + ".",
         "",
-        f"{options.rounds} rounds, in turn, {options.seconds} s a load; figures and ratios are medians, "
-        "ratios taken round by round.",
+        f"{rounds}, in turn, {options.seconds} s a load; figures and ratios are medians, ratios taken "
+        "round by round.",
     ]
     if options.quick:
         lines.append(
-            "**Quick: short loads, 64 MiB in the place of 1 GiB, fewer rows stored. Whether it runs, "
-            "not how fast.**"
+            "**Quick: short loads, a smaller large file, fewer rows stored. It shows whether all "
+            "runs, not how fast.**"
         )
     return lines + [f"**Failed: {failure}**" for failure in failures]
 

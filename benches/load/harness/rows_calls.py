@@ -6,7 +6,7 @@ import time
 
 from . import measure, servers
 from .client import OPERATOR, PASSWORD, Client
-from .failure import Failure
+from .failure import Failure, require
 from .measure import wrk
 from .outcome import Outcome
 
@@ -58,7 +58,7 @@ def listing(bench, _):
     caller = Client(ours.url)
     count = len(caller.call("GET", "/files", token=account.receiver)["files"])
     caller.close()
-    servers.require(count == 100, f"the listing has {count} files, not 100")
+    require(count == 100, f"the listing has {count} files, not 100")
     listed, against = [], []
     for _ in bench.rounds:
         against.append(wrk(bench, hello.url, 16).rate)
@@ -149,7 +149,7 @@ def storm(bench, _):
         time.sleep(1)
         stormy.append(wrk(bench, url, 1, cores=bench.both_cores).p99 / 1e3)
         answered.append(measure.finish_wrk(bench, raging).rate)
-        servers.require(answered[-1] > 0, "no login was answered during the storm")
+        require(answered[-1] > 0, "no login was answered during the storm")
         # Those that still waited are gone with their connections; one may be running.
         time.sleep(1)
     ours.stop()

@@ -23,9 +23,9 @@ def memory(bench, series):
     work = f"resident memory during {DOWNLOADS} downloads"
     return [
         Outcome("memory", "resident memory, idle", "MiB", idle, 12 * MIB, "<", note="VmRSS"),
-        Outcome("memory", "resident memory above idle, 1 GiB upload", "MiB", rise, 16 * MIB, "<",
+        Outcome("memory", f"resident memory above idle, {bench.large} upload", "MiB", rise, 16 * MIB, "<",
                 note=note),
-        Outcome("memory", f"{work} of 1 GiB", "MiB", large, 64 * MIB, "<", note=note),
+        Outcome("memory", f"{work} of {bench.large}", "MiB", large, 64 * MIB, "<", note=note),
         Outcome("memory", f"{work} of 100 KB", "MiB", small, 64 * MIB, "<", note=note),
     ]
 

@@ -4,6 +4,7 @@ import itertools
 
 from . import measure, servers
 from .client import Client
+from .failure import require
 from .measure import wrk
 from .outcome import Outcome
 
@@ -35,7 +36,7 @@ def upload_1g(bench, _):
         caller = Client(ours.url)
         newest = caller.call("GET", "/files?limit=1", token=account.operator)["files"][0]
         caller.close()
-        servers.require(newest["size"] == bench.payloads.large_size, "an upload was cut short")
+        require(newest["size"] == bench.payloads.large_size, "an upload was cut short")
         ours.truncate_blobs()
         return rate
 
@@ -47,7 +48,7 @@ def upload_1g(bench, _):
             rates[way].append(way())
     ours.stop()
     nginx.stop()
-    work = "1 GiB multipart upload, both cores"
+    work = f"{bench.large} multipart upload, both cores"
     return [
         Outcome("upload-1g", work, "MB/s", rates[form], 1.6, ">=",
                 "nginx dav PUT (neither hashes nor syncs)", rates[put]),

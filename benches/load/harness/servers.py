@@ -7,8 +7,7 @@ import socket
 import time
 
 from . import system
-from .failure import Failure
-from .procs import worker_of
+from .procs import child_of
 
 SECRET = "benches"
 LASTS = ["--access-lifetime", "7d", "--link-lifetime", "7d"]
@@ -18,7 +17,6 @@ class Consign:
     """The server of this repository, on one data folder."""
 
     def __init__(self, bench, data, cores, workers):
-        begun = time.monotonic()
         self.child, self.url = bench.children.start(
             "consign",
             [bench.programs.server, "serve", "--data", data, "--listen", "127.0.0.1:0",
@@ -26,7 +24,6 @@ class Consign:
             cores, env={"TOKIO_WORKER_THREADS": str(workers)}, cwd=bench.work,
             announces=r"listening on (http://\S+)\n",
         )
-        self.started = time.monotonic() - begun
         self.pid = self.child.pid
         self.data = data
 
@@ -70,8 +67,7 @@ class Nginx:
             [system.tool("nginx"), "-p", self.prefix, "-c", config, "-e", "stderr"],
             cores,
         )
-        self._await(port)
-        self.pid = worker_of(self.child.pid)
+        self.pid = self._await_worker(port)
 
     def link(self, name, sendfile="on"):
         """A signed link, as `Client.link` makes one."""
@@ -87,14 +83,16 @@ class Nginx:
         """As `Consign.truncate_blobs`."""
         truncate(self.prefix / "dav")
 
-    def _await(self, port):
+    def _await_worker(self, port):
         end = time.monotonic() + 15
         while self.child.popen.poll() is None and time.monotonic() < end:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                return
+                if worker := child_of(self.child.pid):
+                    return worker
             except OSError:
-                time.sleep(0.02)
+                pass
+            time.sleep(0.02)
         raise self.child.complaint("did not start")
 
 
@@ -111,11 +109,6 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-def require(condition, what):
-    if not condition:
-        raise Failure(what)
 
 
 CONFIG = """\

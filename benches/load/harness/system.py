@@ -96,7 +96,7 @@ def describe(repository, work_file_system):
 
     def first_line(*command):
         done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
-        return (done.stdout + done.stderr).strip().splitlines()[:1] or [""]
+        return (done.stdout + done.stderr).strip().partition("\n")[0]
 
     with open("/proc/cpuinfo") as lines:
         models = {line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")}
@@ -107,10 +107,10 @@ def describe(repository, work_file_system):
         "memory": f"{memory:.0f} GiB",
         "file system": work_file_system,
         "kernel": platform.release(),
-        "rustc": first_line("rustc", "--version")[0],
-        "nginx": first_line(tool("nginx"), "-v")[0].rpartition(" ")[2],
-        "wrk": first_line(tool("wrk"), "-v")[0].split("  ")[0],
-        "curl": " ".join(first_line(tool("curl"), "--version")[0].split()[:2]),
-        "commit": first_line("git", "rev-parse", "--short", "HEAD")[0],
+        "rustc": first_line("rustc", "--version").split()[1],
+        "nginx": first_line(tool("nginx"), "-v").rpartition("/")[2],
+        "wrk": first_line(tool("wrk"), "-v").split()[1],
+        "curl": first_line(tool("curl"), "--version").split()[1],
+        "commit": first_line("git", "rev-parse", "--short", "HEAD"),
         "load average": "{:.1f} {:.1f} {:.1f}".format(*os.getloadavg()),
     }
