@@ -46,7 +46,7 @@ def _axes(title, across, up):
 
 def _save(figure, axes, path):
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, loc="lower right")
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
+    # Below, where no line runs.
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
     plt.close(figure)

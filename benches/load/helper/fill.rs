@@ -11,13 +11,17 @@ use consign_core::{
     time::Timestamp,
     user::{Role, Status, User},
 };
-use consign_storage_redb::RedbStore;
+use consign_storage_redb::{Options, RedbStore};
 use tokio::task::JoinSet;
 
 use crate::BoxError;
 
 /// Changes at once: as many as the store lets wait, so that its transactions are full.
 const AT_ONCE: usize = 1024;
+
+/// Bytes of the database's cache: enough for all that is written, as ids are random and so lead
+/// everywhere.
+const CACHE: usize = 1 << 30;
 
 /// How many of the files' ids are told, evenly spread.
 const TOLD: u64 = 1000;
@@ -26,7 +30,11 @@ const TOLD: u64 = 1000;
 /// of them here are their rows.
 pub(crate) async fn fill(folder: &Path, files: u64, users: u64) -> Result<(), BoxError> {
     fs::create_dir(folder)?;
-    let store = RedbStore::open(folder.join("consign.redb"), Default::default())?;
+    let options = Options {
+        cache_size: CACHE,
+        ..Options::default()
+    };
+    let store = RedbStore::open(folder.join("consign.redb"), options)?;
     // Nobody signs in by it; one for all, because each takes a third of a second.
     let hash = ScryptHasher::default();
     let hash = hash.hash(Password::new("no one's password".into())).await?;
