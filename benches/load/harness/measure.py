@@ -8,7 +8,7 @@ import threading
 import time
 
 from . import payloads, system
-from .failure import Failure
+from .failure import Failure, require
 
 SCRIPT = "wrk/load.lua"
 
@@ -24,9 +24,14 @@ class Load:
         failed = {kind: figures[kind] for kind in ("connect", "read", "write", "status", "timeout")}
         if any(failed.values()):
             raise Failure(f"{what}: of {figures['requests']} requests some failed: {failed}")
-        self.requests = figures["requests"]
-        self.rate = figures["requests"] / figures["seconds"]
-        self.p50, self.p99 = figures["p50"], figures["p99"]
+        self.what, self.requests, self.seconds = what, figures["requests"], figures["seconds"]
+        self.p99 = figures["p99"]
+
+    @property
+    def rate(self):
+        """Requests a second. There may be none where only their going on matters."""
+        require(self.requests, f"{self.what}: no request was answered within {self.seconds:.0f} s")
+        return self.requests / self.seconds
 
 
 def start_wrk(bench, url, connections, *load, token=None, seconds=None, cores=None):

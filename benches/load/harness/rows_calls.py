@@ -149,7 +149,6 @@ def storm(bench, _):
         time.sleep(1)
         stormy.append(wrk(bench, url, 1, cores=bench.both_cores).p99 / 1e3)
         answered.append(measure.finish_wrk(bench, raging).rate)
-        require(answered[-1] > 0, "no login was answered during the storm")
         # Those that still waited are gone with their connections; one may be running.
         time.sleep(1)
     ours.stop()

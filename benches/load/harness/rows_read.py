@@ -63,10 +63,10 @@ def duel(bench, _):
         loads = [
             measure.start_wrk(bench, url, DUEL_CONNECTIONS, seconds=1) for _, url in contestants
         ]
-        requests = [measure.finish_wrk(bench, load).requests for load in loads]
+        done = [measure.finish_wrk(bench, load) for load in loads]
         costs = {
-            pid: (measure.processor_seconds(pid) - begun) / count * 1e6
-            for (pid, _), begun, count in zip(contestants, before, requests, strict=True)
+            pid: (measure.processor_seconds(pid) - begun) / (load.rate * load.seconds) * 1e6
+            for (pid, _), begun, load in zip(contestants, before, done, strict=True)
         }
         against.append(costs[nginx[0]])
         ours.append(costs[consign[0]])
