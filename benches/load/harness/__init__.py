@@ -1,0 +1,1 @@
+"""The parts of the load harness; ../run is where it begins."""
