@@ -1,9 +1,16 @@
 //! `GET /files` and `GET /generate_download_url/{file}`.
 
-use consign_core::{File, file::Seq, time::Timestamp};
+use std::fmt::Display;
+
+use consign_core::{
+    File,
+    file::{Seq, Sha256},
+    id::FileId,
+    time::Timestamp,
+};
 use http::{Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{api::Inner, body::Body, json, problem::Failure};
 
@@ -11,24 +18,26 @@ use crate::{api::Inner, body::Body, json, problem::Failure};
 const PAGE: usize = 1000;
 
 #[derive(Serialize)]
-struct Listing {
-    files: Vec<FileObject>,
+struct Listing<'f> {
+    files: Vec<FileObject<'f>>,
     next: Option<String>,
 }
 
 /// A file as the API shows it.
 #[derive(Serialize)]
-pub(crate) struct FileObject {
-    id: String,
-    filename: String,
+pub(crate) struct FileObject<'f> {
+    #[serde(serialize_with = "text")]
+    id: FileId,
+    filename: &'f str,
     /// Bytes.
     size: u64,
-    content_type: String,
+    content_type: &'f str,
     /// Lower-case hexadecimal.
-    sha256: String,
+    #[serde(serialize_with = "text")]
+    sha256: Sha256,
     /// RFC 3339, in UTC.
     uploaded_at: String,
-    uploaded_by: String,
+    uploaded_by: &'f str,
 }
 
 #[derive(Serialize)]
@@ -38,19 +47,23 @@ struct DownloadUrl {
     expires_at: String,
 }
 
-impl FileObject {
-    pub(crate) fn of(file: &File) -> Self {
+impl<'f> FileObject<'f> {
+    pub(crate) fn of(file: &'f File) -> Self {
         let entry = &file.entry;
         Self {
-            id: entry.id.to_string(),
-            filename: entry.name.to_string(),
+            id: entry.id,
+            filename: entry.name.as_str(),
             size: entry.size,
-            content_type: entry.media_type.as_str().to_owned(),
-            sha256: entry.sha256.to_string(),
+            content_type: entry.media_type.as_str(),
+            sha256: entry.sha256,
             uploaded_at: rfc3339(entry.uploaded_at),
-            uploaded_by: entry.uploader.clone(),
+            uploaded_by: &entry.uploader,
         }
     }
+}
+
+fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 impl Inner {

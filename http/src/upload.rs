@@ -21,9 +21,9 @@ use crate::{
 const MAX_AROUND: u64 = 2 << 20;
 
 #[derive(Serialize)]
-struct Uploaded {
+struct Uploaded<'f> {
     msg: String,
-    file: FileObject,
+    file: FileObject<'f>,
 }
 
 impl Inner {
