@@ -34,12 +34,13 @@ impl PartName {
     }
 
     fn checked(name: Vec<u8>) -> Option<Self> {
-        let drive = name.len() > 1 && name[0].is_ascii_alphabetic() && name[1] == b':';
         // Also without segments that are empty or, on some systems, mean this folder or its parent.
         let steps = name
             .split(|&byte| byte == b'/')
             .all(|segment| segment.iter().any(|byte| !matches!(byte, b'.' | b' ')));
-        (steps && !drive && !name.iter().any(u8::is_ascii_control)).then_some(Self(name))
+        // What a colon follows is a drive, or a file that the rest is a stream of.
+        let plain = |byte: &u8| *byte != b':' && !byte.is_ascii_control();
+        (steps && name.iter().all(plain)).then_some(Self(name))
     }
 }
 
@@ -112,6 +113,9 @@ mod tests {
             "\\windows",
             "C:\\x",
             "c:x",
+            "1:x",
+            "word/document.xml:x",
+            "a%3Ab",
             "..",
             "../x",
             "a/../b",
