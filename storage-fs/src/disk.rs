@@ -135,11 +135,7 @@ impl Disk {
     /// Reads `len` bytes at `offset`; fewer only where the file ends.
     pub(crate) fn read(&self, file: &File, offset: u64, len: usize) -> io::Result<Bytes> {
         self.run(Op::Read, None, || {
-            // No file goes on beyond; asked all the same, the kernel calls it invalid.
-            if offset
-                .checked_add(len as u64)
-                .is_none_or(|end| i64::try_from(end).is_err())
-            {
+            if is_beyond_all_files(offset, len) {
                 return Ok(Bytes::new());
             }
             let mut buffer = Vec::with_capacity(len);
@@ -165,6 +161,9 @@ impl Disk {
         buffer: &mut [u8],
     ) -> io::Result<usize> {
         self.run(Op::Read, None, || {
+            if is_beyond_all_files(offset, buffer.len()) {
+                return Ok(0);
+            }
             let mut filled = 0;
             while filled < buffer.len() {
                 match file.read_at(&mut buffer[filled..], offset + filled as u64) {
@@ -186,7 +185,7 @@ impl Disk {
         offset: u64,
         buffer: &mut [u8],
     ) -> io::Result<Option<usize>> {
-        if self.only_blocks.load(Ordering::Relaxed) {
+        if self.only_blocks.load(Ordering::Relaxed) || is_beyond_all_files(offset, buffer.len()) {
             return Ok(None);
         }
         let read = self.run(Op::Read, None, || read_cached(file, offset, buffer));
@@ -357,6 +356,12 @@ fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 fn rename_no_replace(_: &Path, _: &Path) -> io::Result<()> {
     Err(Errno::NOSYS.into())
+}
+
+/// Whether no file has bytes there; asked all the same, the kernel calls it invalid.
+fn is_beyond_all_files(offset: u64, len: usize) -> bool {
+    let end = offset.checked_add(len as u64);
+    end.is_none_or(|end| i64::try_from(end).is_err())
 }
 
 /// Whether the file system or the kernel does not know the operation.
