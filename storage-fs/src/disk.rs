@@ -134,23 +134,10 @@ impl Disk {
 
     /// Reads `len` bytes at `offset`; fewer only where the file ends.
     pub(crate) fn read(&self, file: &File, offset: u64, len: usize) -> io::Result<Bytes> {
-        self.run(Op::Read, None, || {
-            if is_beyond_all_files(offset, len) {
-                return Ok(Bytes::new());
-            }
-            let mut buffer = Vec::with_capacity(len);
-            while buffer.len() < len {
-                let at = offset + buffer.len() as u64;
-                match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut buffer), at) {
-                    Ok(0) => break,
-                    Ok(_) | Err(Errno::INTR) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            // More may have been allocated than was asked for.
-            buffer.truncate(len);
-            Ok(buffer.into())
-        })
+        let mut buffer = vec![0; len];
+        let read = self.read_into(file, offset, &mut buffer)?;
+        buffer.truncate(read);
+        Ok(buffer.into())
     }
 
     /// Reads at `offset` into `buffer`, and gives how much; less than all only where the file ends.
