@@ -1,25 +1,18 @@
 //! Tokens, by the `TokenSigner` and by jsonwebtoken called directly.
-//!
-//! Directly means: the same header, the same claims on the wire, the same key length and the same
-//! required claims, with all that can be made beforehand made beforehand.
 
 use std::{
     hint::black_box,
     time::{Duration, Instant},
 };
 
+use consign_benches::direct::{Direct, NOW, claims};
 use consign_core::{
-    id::{FileId, UserId},
     random::OsEntropy,
-    time::Timestamp,
-    token::{Claims, JwtSigner, KeyRing, Purpose, TokenId, TokenSigner},
+    token::{JwtSigner, KeyRing, Purpose, TokenSigner},
 };
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
 
 use crate::BoxError;
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const ISSUER: &str = "consign";
 
 /// Calls between two looks at the clock.
@@ -83,68 +76,4 @@ fn batch(call: &mut impl FnMut() -> bool) -> f64 {
         assert!(black_box(call()), "a call failed");
     }
     begun.elapsed().as_nanos() as f64 / f64::from(BATCH)
-}
-
-fn claims(purpose: Purpose) -> Claims {
-    Claims {
-        subject: UserId::random(&OsEntropy),
-        epoch: 1,
-        file: (purpose == Purpose::Download).then(|| FileId::random(&OsEntropy)),
-        issued_at: NOW.as_secs(),
-        not_before: NOW.as_secs(),
-        expires_at: NOW.as_secs() + 900,
-        id: TokenId::random(&OsEntropy),
-    }
-}
-
-/// The claims on the wire.
-#[derive(Serialize, Deserialize)]
-struct Wire {
-    iss: String,
-    aud: String,
-    sub: String,
-    exp: u64,
-    nbf: u64,
-    iat: u64,
-    jti: String,
-    epoch: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-}
-
-struct Direct {
-    header: Header,
-    wire: Wire,
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    validation: Validation,
-}
-
-impl Direct {
-    /// With the header and the claims of `token`.
-    fn of(token: &str) -> Result<Self, BoxError> {
-        let header = jsonwebtoken::decode_header(token)?;
-        let wire = jsonwebtoken::dangerous::insecure_decode::<Wire>(token)?.claims;
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
-        validation.set_issuer(&[&wire.iss]);
-        validation.set_audience(&[&wire.aud]);
-        Ok(Self {
-            header,
-            wire,
-            encoding: EncodingKey::from_secret(&[7; 32]),
-            decoding: DecodingKey::from_secret(&[7; 32]),
-            validation,
-        })
-    }
-
-    fn sign(&self) -> jsonwebtoken::errors::Result<String> {
-        jsonwebtoken::encode(&self.header, black_box(&self.wire), &self.encoding)
-    }
-
-    fn verify(&self, token: &str) -> jsonwebtoken::errors::Result<Wire> {
-        Ok(jsonwebtoken::decode(token, &self.decoding, &self.validation)?.claims)
-    }
 }
