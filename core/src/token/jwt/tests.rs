@@ -26,6 +26,30 @@ fn a_crafted_token_verifies_when_nothing_is_wrong_with_it() {
     }
 }
 
+/// A token of an earlier version is a token of this one, so no update ends sessions and links.
+#[test]
+fn tokens_have_one_form_for_ever() {
+    let token = signer()
+        .sign(Purpose::Download, &claims(Purpose::Download))
+        .unwrap();
+    let (message, _) = token.rsplit_once('.').unwrap();
+    let parts = message
+        .split('.')
+        .map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+    let parts: Vec<_> = parts.map(|part| String::from_utf8(part).unwrap()).collect();
+    assert_eq!(
+        parts[0],
+        r#"{"typ":"consign-download+jwt","alg":"HS256","kid":"0a0b0c0d"}"#
+    );
+    assert_eq!(
+        parts[1],
+        r#"{"iss":"https://files.example.org","aud":"consign:download","#.to_owned()
+            + r#""sub":"55555555555555555555555555555555","exp":1800000600,"nbf":1800000000,"#
+            + r#""iat":1800000000,"jti":"iIiIiIiIiIiIiIiIiIiIiA","epoch":3,"#
+            + r#""file":"66666666666666666666666666666666"}"#
+    );
+}
+
 #[test]
 fn key_type_and_audience_each_refuse_another_purpose_alone() {
     for asked in Purpose::ALL {
@@ -169,11 +193,7 @@ impl Crafted {
     }
 
     fn token(&self) -> String {
-        signed(
-            &self.header.to_string(),
-            &self.claims.to_string(),
-            &self.key,
-        )
+        signed(&text(&self.header), &self.claims.to_string(), &self.key)
     }
 }
 
@@ -216,6 +236,20 @@ fn secret(n: u8) -> Secret {
 
 fn audience(purpose: Purpose) -> String {
     format!("consign:{}", purpose.name())
+}
+
+/// A header with its members in the order of ours, so that it is refused for what it says.
+fn text(header: &Value) -> String {
+    let Value::Object(members) = header else {
+        return header.to_string();
+    };
+    let rank = |name: &str| ["typ", "alg", "kid"].iter().position(|ours| *ours == name);
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_by_key(|(name, _)| rank(name).unwrap_or(usize::MAX));
+    let members = members
+        .iter()
+        .map(|(name, value)| format!("{:?}:{value}", name));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }
 
 fn message(header: &str, claims: &str) -> String {
