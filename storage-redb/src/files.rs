@@ -21,9 +21,11 @@ use crate::{
 #[async_trait]
 impl FileStore for RedbStore {
     async fn by_id(&self, id: FileId) -> Result<Option<File>, StoreError> {
-        self.point(|snapshot| {
-            let (file_ids, files) = (snapshot.open_table(FILE_IDS)?, snapshot.open_table(FILES)?);
-            schema::file_by_id(&file_ids, &files, id)
+        self.recent().file(id, || {
+            self.point(|snapshot| {
+                let (ids, files) = (snapshot.open_table(FILE_IDS)?, snapshot.open_table(FILES)?);
+                schema::file_by_id(&ids, &files, id)
+            })
         })
     }
 
@@ -152,6 +154,7 @@ impl Tables<'_> {
         let Some(file) = schema::file_by_id(&self.file_ids, &self.files, id)? else {
             return Ok(Verdict::Unchanged(Outcome::Missing));
         };
+        self.touched.files.push(id);
         self.files.remove(file.seq)?;
         self.file_ids.remove(id.as_bytes())?;
         self.file_names

@@ -72,6 +72,7 @@ mod disk;
 mod fault;
 mod files;
 mod open;
+mod recent;
 mod record;
 mod schema;
 mod shared;

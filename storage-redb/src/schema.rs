@@ -16,6 +16,7 @@ use redb::{
 use crate::{
     fault::Fault,
     open::OpenError,
+    recent::Touched,
     record::{self, Undecodable},
 };
 
@@ -137,6 +138,8 @@ pub(crate) struct Tables<'txn> {
     pub(crate) blobs: Table<'txn, Id, Seq>,
     pub(crate) usage: Table<'txn, Id, (u64, u128)>,
     pub(crate) events: Table<'txn, Seq, Record>,
+    /// What was there before this transaction and is another now, or gone.
+    pub(crate) touched: Touched,
 }
 
 impl<'txn> Tables<'txn> {
@@ -152,6 +155,7 @@ impl<'txn> Tables<'txn> {
             blobs: transaction.open_table(BLOBS)?,
             usage: transaction.open_table(USAGE)?,
             events: transaction.open_table(EVENTS)?,
+            touched: Touched::default(),
         })
     }
 

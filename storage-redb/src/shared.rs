@@ -13,6 +13,7 @@ use crate::{
     disk::Watch,
     fault::{Fault, Setback, Trouble},
     open::panic_text,
+    recent::Recent,
 };
 
 /// What the store's handles and its writer share.
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     database: RwLock<Option<Database>>,
     watch: Arc<Watch>,
     commits: AtomicU64,
+    recent: Recent,
 }
 
 impl Shared {
@@ -30,6 +32,7 @@ impl Shared {
             database: RwLock::new(Some(database)),
             watch,
             commits: AtomicU64::new(0),
+            recent: Recent::new(),
         }
     }
 
@@ -60,6 +63,10 @@ impl Shared {
         self.database
             .write()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     pub(crate) fn watch(&self) -> &Watch {

@@ -13,6 +13,7 @@ use crate::{
     disk::Watch,
     fault::{Fault, Setback, Trouble},
     open::{self, OpenError, Options, Place, panic_text},
+    recent::Recent,
     schema::{META, SCHEMA, Tables},
     shared::Shared,
     writer::{self, Message, QUEUE, Reopen, Verdict, Writer},
@@ -85,6 +86,10 @@ impl RedbStore {
     /// far fewer than changes when there are many writers.
     pub fn commits(&self) -> u64 {
         self.0.shared.commits()
+    }
+
+    pub(crate) fn recent(&self) -> &Recent {
+        self.0.shared.recent()
     }
 
     /// Reads a few records. This runs where it is called, on the reactor too: the reads were

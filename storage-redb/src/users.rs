@@ -20,7 +20,9 @@ use crate::{
 #[async_trait]
 impl UserStore for RedbStore {
     async fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.point(|snapshot| schema::user(&snapshot.open_table(USERS)?, id))
+        self.recent().user(id, || {
+            self.point(|snapshot| schema::user(&snapshot.open_table(USERS)?, id))
+        })
     }
 
     async fn by_username(&self, username: &Username) -> Result<Option<User>, StoreError> {
@@ -152,6 +154,7 @@ impl Tables<'_> {
             }
             (Role::Operations, Role::Operations) | (Role::Client, Role::Client) => {}
         }
+        self.touched.users.push(id);
         // No change touches the username or the e-mail address, so the indexes stay as they are.
         self.users
             .insert(id.as_bytes(), record::user(&after)?.as_slice())?;

@@ -170,7 +170,7 @@ impl Writer {
         let transaction = self.begin()?;
         let mut changed = false;
         let mut number = 0;
-        {
+        let touched = {
             let mut tables = Tables::open(&transaction).map_err(Stop::database)?;
             for (at, job) in jobs.iter_mut().enumerate() {
                 changed |= match job.run(&mut tables) {
@@ -182,8 +182,10 @@ impl Writer {
             if changed {
                 number = tables.number_commit().map_err(Stop::database)?;
             }
-        }
+            tables.touched
+        };
         if changed {
+            let _changing = self.shared.recent().changing(&touched);
             let commit = transaction.commit();
             commit.map_err(|error| Stop::Commit(number, Arc::new(error.into())))?;
             self.shared.count_commit();
@@ -259,6 +261,7 @@ impl Writer {
         match (self.reopen)() {
             Ok(database) => {
                 *self.shared.database_mut() = Some(database);
+                self.shared.recent().forget();
                 tracing::warn!("the database was opened again after a failure");
                 Ok(())
             }
