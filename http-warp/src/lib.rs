@@ -17,7 +17,7 @@
 use bytes::Buf;
 use consign_http::{Api, BoxError, ClientAddress};
 use futures_util::{Stream, TryStreamExt};
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use warp::{
@@ -35,7 +35,10 @@ pub fn routes(api: Api) -> BoxedFilter<(WarpResponse,)> {
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional())
         .and(warp::body::stream())
-        .then(answer)
+        .then(|api, path, method, query, headers, client, body| {
+            // Boxed, because the filters around it move it about.
+            Box::pin(answer(api, path, method, query, headers, client, body))
+        })
         .boxed()
 }
 
@@ -69,12 +72,11 @@ fn not_connect() -> impl Filter<Extract = (), Error = Rejection> + Clone {
 fn target(api: Api) -> impl Filter<Extract = (Api, String), Error = Rejection> + Clone {
     // Where nothing is left there is nothing to take; there may not even be a path, if the target is
     // that of CONNECT under another method, and then warp's tail panics.
-    let end = warp::path::end().map(String::new);
-    let tail = warp::path::tail().map(|tail: Tail| tail.as_str().to_owned());
+    let end = warp::path::end().map(|| "/".to_owned());
+    let tail = warp::path::tail().map(|tail: Tail| format!("/{}", tail.as_str()));
     end.or(tail)
         .unify()
-        .and_then(move |rest: String| {
-            let path = format!("/{rest}");
+        .and_then(move |path: String| {
             let found = api.answers(&path).then(|| (api.clone(), path));
             async move { found.ok_or_else(reject::not_found) }
         })
@@ -83,7 +85,7 @@ fn target(api: Api) -> impl Filter<Extract = (Api, String), Error = Rejection> +
 
 async fn answer<S, B>(
     api: Api,
-    mut target: String,
+    path: String,
     method: Method,
     query: String,
     headers: HeaderMap,
@@ -94,20 +96,15 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
     B: Buf + Send + 'static,
 {
-    if !query.is_empty() {
-        target.push('?');
-        target.push_str(&query);
-    }
     let mut request = Request::new(StreamBody::new(
         body.map_ok(Frame::data).map_err(BoxError::from),
     ));
     *request.method_mut() = method;
-    *request.uri_mut() = target.parse().unwrap_or_else(|_| Uri::from_static("/"));
     *request.headers_mut() = headers;
     if let Some(client) = client {
         request.extensions_mut().insert(client);
     }
-    reply(api.handle(request).await)
+    reply(api.handle_at(&path, Some(&query), request).await)
 }
 
 /// `*` is no path of the API.
@@ -116,8 +113,8 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
     B: Buf + Send + 'static,
 {
-    let (target, query) = ("*".to_owned(), String::new());
-    answer(api, target, method, query, headers, None, body).await
+    let (path, query) = ("*".to_owned(), String::new());
+    Box::pin(answer(api, path, method, query, headers, None, body)).await
 }
 
 fn reply(response: Response<consign_http::Body>) -> WarpResponse {

@@ -1,6 +1,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    mem,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
@@ -96,7 +97,25 @@ impl Api {
     /// Answers a request.
     ///
     /// Never fails and never panics: what goes wrong is a problem document (RFC 9457).
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    pub async fn handle<B>(&self, mut request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Buf,
+        B::Error: Into<BoxError>,
+    {
+        let uri = mem::take(request.uri_mut());
+        self.handle_at(uri.path(), uri.query(), request).await
+    }
+
+    /// As [`handle`](Self::handle), for a front end that has taken the request's target apart: its
+    /// `path`, percent-encoded and without the prefix that the API is mounted under, and its `query`.
+    /// That of the request itself means nothing.
+    pub async fn handle_at<B>(
+        &self,
+        path: &str,
+        query: Option<&str>,
+        request: Request<B>,
+    ) -> Response<Body>
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
@@ -105,8 +124,9 @@ impl Api {
         let started = Instant::now();
         let (head, body) = request.into_parts();
         let mut body = RequestBody::new(body, &head.headers);
-        let route = self.route(head.uri.path());
-        let answer = AssertUnwindSafe(self.answer(route, &head, &mut body)).catch_unwind();
+        let route = self.route(path);
+        let answer = self.answer(route, query.unwrap_or_default(), &head, &mut body);
+        let answer = AssertUnwindSafe(answer).catch_unwind();
         let failure = match answer.await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(failure)) => Err(failure),
@@ -149,6 +169,7 @@ impl Api {
     async fn answer(
         &self,
         route: Option<(&'static Route, &str)>,
+        query: &str,
         head: &request::Parts,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
@@ -165,10 +186,11 @@ impl Api {
             Endpoint::Index => Ok(fixed("text/html; charset=utf-8", INDEX)),
             Endpoint::Robots => Ok(fixed("text/plain; charset=utf-8", ROBOTS)),
             Endpoint::Health => api.health().await,
-            Endpoint::Register => api.register(head, body).await,
-            Endpoint::Login => api.login(head, body).await,
-            Endpoint::Upload => api.upload(head, body).await,
-            Endpoint::Files => api.files(head).await,
+            // The state of these is large, and would be moved with each of the others.
+            Endpoint::Register => Box::pin(api.register(head, body)).await,
+            Endpoint::Login => Box::pin(api.login(head, body)).await,
+            Endpoint::Upload => Box::pin(api.upload(head, body)).await,
+            Endpoint::Files => api.files(head, query).await,
             Endpoint::Link => api.link(head, segment).await,
             Endpoint::Download => api.download(head, segment).await,
         }

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use consign_core::store::ByteStream;
-use futures_util::Stream;
+use futures_util::{FutureExt, Stream, StreamExt};
 use http_body::{Frame, SizeHint};
 use sync_wrapper::SyncWrapper;
 
@@ -18,6 +18,8 @@ pub struct Body(Kind);
 enum Kind {
     Full(Bytes),
     Stream {
+        /// What it gave first, until it is taken.
+        first: Option<Option<io::Result<Bytes>>>,
         stream: SyncWrapper<ByteStream>,
         remaining: u64,
     },
@@ -35,8 +37,18 @@ impl Body {
     }
 
     /// The bytes of a stream, which gives exactly `length` of them or an error.
-    pub(crate) fn stream(stream: ByteStream, length: u64) -> Self {
+    ///
+    /// What it has at once is taken here: if that is all, the answer is sent in one piece.
+    pub(crate) fn stream(mut stream: ByteStream, length: u64) -> Self {
+        if length == 0 {
+            return Self::empty();
+        }
+        let first = match stream.next().now_or_never() {
+            Some(Some(Ok(bytes))) if bytes.len() as u64 == length => return Self::full(bytes),
+            first => first,
+        };
         Self(Kind::Stream {
+            first,
             stream: SyncWrapper::new(stream),
             remaining: length,
         })
@@ -80,11 +92,16 @@ impl http_body::Body for Body {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Kind::Stream { stream, remaining } => {
-                let chunk = match ready!(stream.get_mut().as_mut().poll_next(cx)) {
-                    Some(chunk) => chunk,
-                    None => Err(io::ErrorKind::UnexpectedEof.into()),
+            Kind::Stream {
+                first,
+                stream,
+                remaining,
+            } => {
+                let chunk = match first.take() {
+                    Some(first) => first,
+                    None => ready!(stream.get_mut().as_mut().poll_next(cx)),
                 };
+                let chunk = chunk.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));
                 let taken = chunk.and_then(|chunk| {
                     let left = remaining.checked_sub(chunk.len() as u64);
                     let too_many = "a store gave more bytes than it was asked for";

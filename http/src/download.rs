@@ -133,7 +133,8 @@ fn validators(file: &File) -> Validators {
 /// page that it opens may learn the link.
 fn headers_of(file: &File) -> HeaderMap {
     let entry = &file.entry;
-    let mut headers = HeaderMap::new();
+    // As many as there will be, with those of `download`.
+    let mut headers = HeaderMap::with_capacity(12);
     headers.insert(header::CONTENT_TYPE, value(entry.media_type.as_str()));
     headers.insert(
         header::CONTENT_DISPOSITION,

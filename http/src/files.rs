@@ -67,9 +67,13 @@ fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::
 }
 
 impl Inner {
-    pub(crate) async fn files(&self, head: &request::Parts) -> Result<Response<Body>, Failure> {
+    pub(crate) async fn files(
+        &self,
+        head: &request::Parts,
+        query: &str,
+    ) -> Result<Response<Body>, Failure> {
         let actor = self.actor(&head.headers).await?;
-        let (before, limit) = page(head.uri.query().unwrap_or_default())?;
+        let (before, limit) = page(query)?;
         let page = self.consign.list(&actor, before, limit).await?;
         let listing = Listing {
             files: page.items.iter().map(FileObject::of).collect(),

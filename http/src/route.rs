@@ -7,6 +7,8 @@ use http::Method;
 pub struct Route {
     /// The path; `{…}` stands for one segment that is not empty.
     pub path: &'static str,
+    /// What comes before that segment, if there is one.
+    before_segment: Option<&'static str>,
     /// The methods it takes.
     pub methods: &'static [Method],
     pub(crate) endpoint: Endpoint,
@@ -47,6 +49,7 @@ impl Route {
     const fn new(path: &'static str, methods: &'static [Method], endpoint: Endpoint) -> Self {
         Self {
             path,
+            before_segment: before_segment(path),
             methods,
             endpoint,
         }
@@ -61,10 +64,10 @@ impl Route {
     }
 
     fn matches<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let Some((fixed, _)) = self.path.split_once('{') else {
+        let Some(before) = self.before_segment else {
             return (path == self.path).then_some("");
         };
-        let segment = path.strip_prefix(fixed)?;
+        let segment = path.strip_prefix(before)?;
         (!segment.is_empty() && !segment.contains('/')).then_some(segment)
     }
 
@@ -73,6 +76,17 @@ impl Route {
         let methods: Vec<_> = self.methods.iter().map(Method::as_str).collect();
         methods.join(", ")
     }
+}
+
+const fn before_segment(path: &str) -> Option<&str> {
+    let mut len = 0;
+    while len < path.len() {
+        if path.as_bytes()[len] == b'{' {
+            return Some(path.split_at(len).0);
+        }
+        len += 1;
+    }
+    None
 }
 
 #[cfg(test)]

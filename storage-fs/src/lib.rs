@@ -67,6 +67,7 @@ mod disk;
 mod keys;
 mod layout;
 mod pool;
+mod small;
 
 #[cfg(test)]
 mod faults;

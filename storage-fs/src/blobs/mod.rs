@@ -27,6 +27,7 @@ use crate::{
     disk::Disk,
     layout::{Layout, Place},
     pool::Pool,
+    small::Small,
 };
 
 /// Blobs as files under one folder. Clones share what they hold.
@@ -69,6 +70,7 @@ impl FsBlobs {
             disk,
             pool: Pool::new(options.max_blocking),
             buffers: Arc::default(),
+            small: Small::new(options.cache),
         })))
     }
 
@@ -87,6 +89,7 @@ impl FsBlobs {
 #[derive(Clone, Debug)]
 pub struct Options {
     max_blocking: usize,
+    cache: u64,
 }
 
 impl Options {
@@ -96,11 +99,22 @@ impl Options {
         self.max_blocking = threads;
         self
     }
+
+    /// Bytes of memory for small blobs (128 KiB at most) that were read of late, so that they are
+    /// not read again. Usually 16 MiB; with less than 1 MiB nothing is kept.
+    #[must_use]
+    pub fn cache(mut self, bytes: u64) -> Self {
+        self.cache = bytes;
+        self
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_blocking: 64 }
+        Self {
+            max_blocking: 64,
+            cache: 16 << 20,
+        }
     }
 }
 
@@ -136,22 +150,29 @@ impl BlobStore for FsBlobs {
     }
 
     async fn open(&self, grant: &ReadGrant, range: Range<u64>) -> Result<ByteStream, StoreError> {
-        let path = self.0.layout.path(Place::Blob(grant.key()));
+        let key = grant.key();
+        if let Some(bytes) = self.0.small.get(key, &range) {
+            return Ok(read::whole(bytes));
+        }
+        let path = self.0.layout.path(Place::Blob(key));
         let opened = self.0.disk.open_at_once(&path);
         if let Some(file) = opened.map_err(StoreError::from_io)? {
-            return Ok(Reader::new(self.clone(), file, range).stream());
+            return Ok(Reader::new(self.clone(), key, file, range).stream());
         }
         let store = self.clone();
         self.run(move |inner| {
             let file = inner.disk.open(&path).map_err(StoreError::from_io)?;
-            Ok(Reader::new(store, file, range).read_ahead().stream())
+            let reader = Reader::new(store, key, file, range);
+            Ok(reader.read_ahead().stream())
         })
         .await
     }
 
     async fn delete(&self, key: BlobKey) -> Result<(), StoreError> {
         self.run(move |inner| {
-            inner.remove(Place::Blob(key))?;
+            let removed = inner.remove(Place::Blob(key));
+            inner.small.remove(key);
+            removed?;
             // Also when there was nothing to remove: an earlier call may have failed just here.
             let folder = inner.layout.path(Layout::fan(key));
             inner.disk.sync_folder(&folder).map_err(unavailable)
@@ -195,6 +216,7 @@ struct Inner {
     disk: Disk,
     pool: Pool,
     buffers: Arc<Buffers>,
+    small: Small,
 }
 
 impl Inner {

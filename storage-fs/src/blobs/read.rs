@@ -1,28 +1,39 @@
 //! Bytes on their way out.
 
-use std::{io, ops::Range, sync::Arc};
+use std::{io, ops::Range, os::unix::fs::MetadataExt, sync::Arc};
 
 use bytes::Bytes;
-use consign_core::store::ByteStream;
+use consign_core::{id::BlobKey, store::ByteStream};
 use futures_util::stream;
 
 use super::{FsBlobs, Inner};
 use crate::{buffers, disk::OpenFile};
 
+/// Bytes that are in memory already.
+pub(super) fn whole(bytes: Bytes) -> ByteStream {
+    let bytes = (!bytes.is_empty()).then_some(Ok(bytes));
+    Box::pin(stream::iter(bytes))
+}
+
 /// What is left to read of one blob.
 pub(super) struct Reader {
     store: FsBlobs,
-    file: Arc<OpenFile>,
+    blob: Arc<Blob>,
     left: Range<u64>,
     /// Read already: the stream begins with it.
     ahead: Option<io::Result<Bytes>>,
 }
 
+struct Blob {
+    key: BlobKey,
+    file: OpenFile,
+}
+
 impl Reader {
-    pub(super) fn new(store: FsBlobs, file: OpenFile, range: Range<u64>) -> Self {
+    pub(super) fn new(store: FsBlobs, key: BlobKey, file: OpenFile, range: Range<u64>) -> Self {
         Self {
             store,
-            file: Arc::new(file),
+            blob: Arc::new(Blob { key, file }),
             left: range,
             ahead: None,
         }
@@ -30,7 +41,10 @@ impl Reader {
 
     /// Reads the first bytes, for who blocks a thread already: a small file's reader needs no other.
     pub(super) fn read_ahead(mut self) -> Self {
-        self.ahead = (!self.left.is_empty()).then(|| chunk(&self.store.0, &self.file, &self.left));
+        let Self {
+            store, blob, left, ..
+        } = &self;
+        self.ahead = (!left.is_empty()).then(|| blob.chunk(&store.0, left));
         self
     }
 
@@ -61,40 +75,80 @@ impl Reader {
     /// What the kernel has in memory is read here, for that is over sooner than another thread is
     /// woken; the rest where it may block.
     async fn read(&self) -> io::Result<Bytes> {
-        if let Some(bytes) = chunk_at_once(&self.store.0, &self.file, &self.left)? {
+        if let Some(bytes) = self.blob.chunk_at_once(&self.store.0, &self.left)? {
             return Ok(bytes);
         }
-        let (store, file, left) = (
+        let (store, blob, left) = (
             self.store.clone(),
-            Arc::clone(&self.file),
+            Arc::clone(&self.blob),
             self.left.clone(),
         );
         let turn = self.store.0.pool.turn().await;
-        turn.run(move || chunk(&store.0, &file, &left)).await?
+        turn.run(move || blob.chunk(&store.0, &left)).await?
     }
 }
 
-/// Some bytes from the start of `left`, which is not empty; never none.
-fn chunk(inner: &Inner, file: &OpenFile, left: &Range<u64>) -> io::Result<Bytes> {
-    let mut buffer = inner.buffers.take();
-    let space = &mut buffer.space()[..len(left)];
-    match inner.disk.read_into(file, left.start, space)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        read => Ok(buffer.filled(read)),
+impl Blob {
+    /// Some bytes from the start of `left`, which is not empty; never none.
+    fn chunk(&self, inner: &Inner, left: &Range<u64>) -> io::Result<Bytes> {
+        let read = |space: &mut [u8]| {
+            inner
+                .disk
+                .read_into(&self.file, left.start, space)
+                .map(Some)
+        };
+        let read = self.read(inner, left, read)?;
+        Ok(read.expect("it was waited for"))
+    }
+
+    /// As `chunk`, without blocking; `None` where that cannot be.
+    fn chunk_at_once(&self, inner: &Inner, left: &Range<u64>) -> io::Result<Option<Bytes>> {
+        self.read(inner, left, |space| {
+            inner.disk.read_at_once(&self.file, left.start, space)
+        })
+    }
+
+    fn read(
+        &self,
+        inner: &Inner,
+        left: &Range<u64>,
+        read: impl FnOnce(&mut [u8]) -> io::Result<Option<usize>>,
+    ) -> io::Result<Option<Bytes>> {
+        if inner.small.keeps(left) {
+            // Of its own size, for it stays.
+            let mut space = vec![0; (left.end - left.start) as usize];
+            return Ok(match read(&mut space)? {
+                Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Some(read) if read == space.len() => {
+                    let bytes = Bytes::from(space);
+                    inner.small.keep(self.key, &bytes, || self.has_a_name());
+                    Some(bytes)
+                }
+                Some(read) => {
+                    space.truncate(read);
+                    Some(space.into())
+                }
+                None => None,
+            });
+        }
+        let mut buffer = inner.buffers.take();
+        let space = &mut buffer.space()[..len(left)];
+        match read(space)? {
+            Some(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(read) => Ok(Some(buffer.filled(read))),
+            None => Ok(None),
+        }
+    }
+
+    fn has_a_name(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| metadata.nlink() > 0)
     }
 }
 
-/// As `chunk`, without blocking; `None` where that cannot be.
-fn chunk_at_once(inner: &Inner, file: &OpenFile, left: &Range<u64>) -> io::Result<Option<Bytes>> {
-    let mut buffer = inner.buffers.take();
-    let space = &mut buffer.space()[..len(left)];
-    match inner.disk.read_at_once(file, left.start, space)? {
-        Some(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-        Some(read) => Ok(Some(buffer.filled(read))),
-        None => Ok(None),
-    }
-}
-
+/// Bytes that are read at once. The rest of a large blob is given in smaller pieces than a small blob
+/// has: who takes it slowly keeps two of them in memory.
 fn len(left: &Range<u64>) -> usize {
     (left.end - left.start).min(buffers::LEN as u64) as usize
 }
