@@ -46,6 +46,10 @@ const PREFACE_RETRY: (Duration, Duration) = (Duration::from_millis(10), Duration
 /// Bytes of one HTTP/2 answer that are held until the client takes them, at most.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
 
+/// Bytes of an HTTP/1.1 request that are read at once, and of an answer that wait for the client,
+/// at most: an answer's next piece is asked for when fewer wait.
+const BUFFER: usize = 64 * 1024;
+
 /// A connection that was accepted.
 pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
@@ -133,7 +137,8 @@ pub(crate) async fn serve<H, B>(
             .timer(TokioTimer::new())
             // Watched here, where waiting for a request and reading its head are told apart.
             .header_read_timeout(None)
-            .max_header_size(MAX_HEAD);
+            .max_header_size(MAX_HEAD)
+            .max_buf_size(BUFFER);
         let connection = pin!(builder.serve_connection(io, service));
         let graceful = http1::Connection::graceful_shutdown;
         supervise(connection, graceful, &watch, stop).await;

@@ -25,7 +25,20 @@ pub(crate) struct Disk {
     probe: Option<Arc<dyn Probe>>,
     /// The file system cannot read without blocking: it is not asked again.
     only_blocks: Arc<AtomicBool>,
+    /// The file system writes to its cache alone.
+    only_caches: Arc<AtomicBool>,
 }
+
+/// Where in a file writing past the cache begins. What comes before is likely to be all of it, and
+/// to be read soon.
+const PAST_CACHE_FROM: u64 = 8 << 20;
+
+/// Bytes that the cache is passed for at least.
+const PAST_CACHE_LEN: usize = 64 * 1024;
+
+/// What a disk asks for of bytes that pass the cache: where they are in memory and in the file, and
+/// how many they are, is a multiple of this.
+const PAST_CACHE_ALIGN: u64 = 4096;
 
 /// Sees each operation, and may make it fail.
 pub(crate) trait Probe: fmt::Debug + Send + Sync {
@@ -185,8 +198,27 @@ impl Disk {
     pub(crate) fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.run(Op::Write, None, || match &self.probe {
             Some(probe) => probe.write(file, offset, bytes),
-            None => file.write_all_at(bytes, offset),
+            None => self.write_through(file, offset, bytes),
         })
+    }
+
+    /// A large file is written past the cache where that can be: it would be copied there, and push
+    /// out what is read.
+    fn write_through(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let can_pass = offset >= PAST_CACHE_FROM
+            && bytes.len() >= PAST_CACHE_LEN
+            && [offset, bytes.len() as u64, bytes.as_ptr().addr() as u64]
+                .iter()
+                .all(|aligned| aligned.is_multiple_of(PAST_CACHE_ALIGN));
+        if can_pass && !self.only_caches.load(Ordering::Relaxed) {
+            match write_past_cache(file, offset, bytes) {
+                Err(error) if is_unsupported(&error) => {
+                    self.only_caches.store(true, Ordering::Relaxed);
+                }
+                written => return written,
+            }
+        }
+        file.write_all_at(bytes, offset)
     }
 
     pub(crate) fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
@@ -322,6 +354,22 @@ fn read_cached(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize>
     use rustix::io::{ReadWriteFlags, preadv2};
     let buffers = &mut [io::IoSliceMut::new(buffer)];
     Ok(preadv2(file, buffers, offset, ReadWriteFlags::NOWAIT)?)
+}
+
+/// Nobody else may use the handle meanwhile.
+#[cfg(target_os = "linux")]
+fn write_past_cache(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    use rustix::fs::{fcntl_getfl, fcntl_setfl};
+    let flags = fcntl_getfl(file)?;
+    fcntl_setfl(file, flags | OFlags::DIRECT)?;
+    let written = file.write_all_at(bytes, offset);
+    fcntl_setfl(file, flags)?;
+    written
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_past_cache(_: &File, _: u64, _: &[u8]) -> io::Result<()> {
+    Err(Errno::NOSYS.into())
 }
 
 #[cfg(not(target_os = "linux"))]

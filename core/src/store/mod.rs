@@ -3,6 +3,7 @@
 //! A new store is checked by the suites of [`testing`](crate::testing), one macro line each.
 
 mod blobs;
+mod chunks;
 mod files;
 mod held;
 mod receive;

@@ -9,22 +9,18 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{future, stream};
 use sha2::{Digest, Sha256 as Hasher};
 use tokio::{runtime::Handle, sync::mpsc, task};
 
-use super::{BlobStore, BoxError, Held, Hold, Stage, StoreError};
+use super::{BlobStore, BoxError, Held, Hold, Stage, StoreError, chunks::Chunks};
 use crate::{
     error::{Error, ErrorKind},
     file::Sha256,
     id::{BlobKey, StageId},
 };
-
-/// Bytes that are handed to a stage at once. Of one body there are three times as many in memory at
-/// most: stored, waiting for it, and coming in.
-const CHUNK: usize = 256 * 1024;
 
 /// Below this a chunk is hashed where it is: a change of thread would cost more.
 const HASH_INLINE: usize = 32 * 1024;
@@ -96,7 +92,8 @@ where
     }
 }
 
-/// Takes a chunk in while the one before is hashed and stored.
+/// Takes a chunk in while the one before is hashed and stored, so of one body three are in memory at
+/// most: stored, waiting for it, and coming in.
 async fn fill<S>(
     received: &mut Received,
     body: S,
@@ -135,35 +132,43 @@ where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
     let mut body = pin!(body);
-    let mut chunk = BytesMut::new();
+    let mut gathered = Chunks::new();
     let (mut total, mut head_checked) = (0, false);
-    loop {
-        let part = poll_fn(|cx| body.as_mut().poll_next(cx)).await;
-        let ended = part.is_none();
-        if let Some(part) = part {
-            let part = part.map_err(|error| match error {
-                BodyError::TooLarge => Error::from(ErrorKind::TooLarge { limit }),
-                BodyError::Incomplete(cause) => Error::new(ErrorKind::Incomplete, cause),
-            })?;
-            total += part.len() as u64;
-            if total > limit {
-                return Err(ErrorKind::TooLarge { limit }.into());
-            }
-            room.make(total).await?;
-            chunk.extend_from_slice(&part);
-        }
-        if !head_checked && (ended || chunk.len() >= head_len) {
-            check_head(&chunk[..chunk.len().min(head_len)])?;
+    let mut check = |head: &[u8], ended| {
+        if !head_checked && (ended || head.len() >= head_len) {
+            check_head(&head[..head.len().min(head_len)])?;
             head_checked = true;
         }
-        if chunk.len() >= CHUNK || (ended && chunk.has_remaining()) {
-            let sent = chunks.send(chunk.split().freeze()).await;
-            sent.expect("chunks are taken until there are no more, or nobody asks here again");
+        Ok::<_, Error>(())
+    };
+    while let Some(part) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
+        let mut part = part.map_err(|error| match error {
+            BodyError::TooLarge => Error::from(ErrorKind::TooLarge { limit }),
+            BodyError::Incomplete(cause) => Error::new(ErrorKind::Incomplete, cause),
+        })?;
+        total += part.len() as u64;
+        if total > limit {
+            return Err(ErrorKind::TooLarge { limit }.into());
         }
-        if ended {
-            return Ok(());
+        room.make(total).await?;
+        while !part.is_empty() {
+            part = gathered.take_in(part);
+            check(gathered.current(), gathered.is_full())?;
+            if gathered.is_full() {
+                give(&chunks, gathered.finish()).await;
+            }
         }
     }
+    check(gathered.current(), true)?;
+    if !gathered.current().is_empty() {
+        give(&chunks, gathered.finish()).await;
+    }
+    Ok(())
+}
+
+async fn give(chunks: &mpsc::Sender<Bytes>, chunk: Bytes) {
+    let given = chunks.send(chunk).await;
+    given.expect("chunks are taken until there are no more, or nobody asks here again");
 }
 
 /// A body that was received whole. Dropping it removes what was received.
