@@ -30,7 +30,7 @@ const MAX_PARTS: usize = 64;
 const MAX_BESIDE: u64 = 1 << 20;
 
 /// Bytes that are handed to the parser at once.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 128 * 1024;
 
 /// Frames of fewer bytes are put together first: the parser looks at all it holds for each piece.
 const SMALL: usize = 4 * 1024;

@@ -48,7 +48,7 @@ const MAX_SEND_BUFFER: usize = 64 * 1024;
 
 /// Bytes of an HTTP/1.1 request that are read at once, and of an answer that wait for the client,
 /// at most: an answer's next piece is asked for when fewer wait.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 128 * 1024;
 
 /// A connection that was accepted.
 pub(crate) struct Accepted {

@@ -6,9 +6,19 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Bytes of a chunk, unless the body ends: what is handed to a stage at once.
-pub(super) const LEN: usize = 512 * 1024;
+const LEN: usize = 256 * 1024;
+
+/// Bytes of a chunk of a large body: the larger they are, the less often threads wait for each other.
+const LARGE: usize = 2 * 1024 * 1024;
+
+/// Bytes of a body before its chunks are large.
+const LARGE_FROM: u64 = 8 << 20;
+
+/// Bodies whose chunks are large at once, in this process: more of them would take too much memory.
+static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(8);
 
 /// Chunks begin at a multiple of this in memory, and in the body: so a store can hand them to a disk
 /// as they are.
@@ -18,6 +28,8 @@ const PAGE: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Chunks {
     current: Buffer,
+    finished: u64,
+    large: Option<SemaphorePermit<'static>>,
     free: Free,
 }
 
@@ -36,19 +48,19 @@ impl Chunks {
     pub(super) fn new() -> Self {
         let free = Free::default();
         Self {
-            current: Buffer::new(&free),
+            current: Buffer::new(LEN, &free),
+            finished: 0,
+            large: None,
             free,
         }
     }
 
     /// Takes in what there is room for in the present chunk, and gives back the rest.
     pub(super) fn take_in(&mut self, mut bytes: Bytes) -> Bytes {
-        let Buffer {
-            memory, start, len, ..
-        } = &mut self.current;
-        let taken = bytes.split_to(bytes.len().min(LEN - *len));
-        memory[*start + *len..][..taken.len()].copy_from_slice(&taken);
-        *len += taken.len();
+        let room = self.current.room();
+        let taken = bytes.split_to(bytes.len().min(room.len()));
+        room[..taken.len()].copy_from_slice(&taken);
+        self.current.len += taken.len();
         bytes
     }
 
@@ -58,28 +70,43 @@ impl Chunks {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.current.len == LEN
+        self.current.len == self.current.most()
     }
 
     /// Gives the present chunk away, and begins another.
     pub(super) fn finish(&mut self) -> Bytes {
-        let next = Buffer::new(&self.free);
+        self.finished += self.current.len as u64;
+        if self.finished >= LARGE_FROM && self.large.is_none() {
+            self.large = LARGE_AT_ONCE.try_acquire().ok();
+        }
+        let len = if self.large.is_some() { LARGE } else { LEN };
+        let next = Buffer::new(len, &self.free);
         Bytes::from_owner(mem::replace(&mut self.current, next))
     }
 }
 
 impl Buffer {
-    fn new(free: &Free) -> Self {
+    fn new(len: usize, free: &Free) -> Self {
+        let size = len + PAGE;
         let kept = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let memory = kept.unwrap_or_else(|| vec![0; LEN + PAGE]);
-        let off = memory.as_ptr().align_offset(PAGE);
+        let kept = kept.filter(|memory| memory.len() == size);
+        let memory = kept.unwrap_or_else(|| vec![0; size]);
         Self {
-            // `align_offset` need not find one; then the chunk is not aligned, and that is all.
-            start: off.min(PAGE),
+            // It need not be found; then the chunk is not aligned, and that is all.
+            start: memory.as_ptr().align_offset(PAGE).min(PAGE),
             memory,
             len: 0,
             free: Arc::clone(free),
         }
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        let most = self.most();
+        &mut self.memory[self.start..][self.len..most]
+    }
+
+    fn most(&self) -> usize {
+        self.memory.len() - PAGE
     }
 }
 
@@ -103,7 +130,9 @@ mod tests {
 
     #[test]
     fn chunks_are_what_was_taken_in_and_their_memory_is_used_again() {
-        let body: Vec<u8> = (0..3 * LEN + 5).map(|at| (at % 251) as u8).collect();
+        let body: Vec<u8> = (0..LARGE_FROM as usize + 3 * LARGE + 5)
+            .map(|at| (at % 251) as u8)
+            .collect();
         let mut chunks = Chunks::new();
         let (mut stored, mut places) = (Vec::new(), Vec::new());
         for piece in body.chunks(70_001) {
@@ -112,7 +141,9 @@ mod tests {
                 rest = chunks.take_in(rest);
                 if chunks.is_full() {
                     let chunk = chunks.finish();
-                    assert_eq!((chunk.len(), chunk.as_ptr().align_offset(PAGE)), (LEN, 0));
+                    let large = stored.len() as u64 >= LARGE_FROM;
+                    assert_eq!(chunk.len(), if large { LARGE } else { LEN });
+                    assert_eq!(chunk.as_ptr().align_offset(PAGE), 0);
                     places.push(chunk.as_ptr());
                     stored.extend_from_slice(&chunk);
                 }
@@ -120,9 +151,8 @@ mod tests {
         }
         stored.extend_from_slice(chunks.current());
         assert!(stored == body);
-        assert_eq!(
-            places[0], places[2],
-            "two are enough, if each is dropped in time"
-        );
+        // Two are enough, if each is dropped in time.
+        assert_eq!(places[0], places[2]);
+        assert_eq!(places[places.len() - 1], places[places.len() - 3]);
     }
 }

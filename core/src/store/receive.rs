@@ -25,6 +25,10 @@ use crate::{
 /// Below this a chunk is hashed where it is: a change of thread would cost more.
 const HASH_INLINE: usize = 32 * 1024;
 
+/// Chunks of one body that wait to be hashed, and to be stored, at most. In memory there are two more:
+/// the one that is coming in, and the one that is worked on.
+const AHEAD: usize = 3;
+
 /// Why a body's stream ended before the body did.
 #[derive(Debug)]
 pub enum BodyError {
@@ -92,8 +96,8 @@ where
     }
 }
 
-/// Takes a chunk in while the one before is hashed and stored, so of one body three are in memory at
-/// most: stored, waiting for it, and coming in.
+/// Takes chunks in while those before are hashed, and while they are stored: each at its own pace,
+/// for as long as no other is [`AHEAD`] chunks behind.
 async fn fill<S>(
     received: &mut Received,
     body: S,
@@ -105,28 +109,54 @@ async fn fill<S>(
 where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
-    let (chunks, mut taken) = mpsc::channel(1);
-    let storing = async {
+    let (to_hash, mut hashed) = mpsc::channel(AHEAD);
+    let (to_store, mut stored) = mpsc::channel(AHEAD);
+    let hashing = async {
         let mut hasher = Hasher::new();
-        while let Some(chunk) = taken.recv().await {
-            hasher = received.append(hasher, chunk).await?;
+        while let Some(chunk) = hashed.recv().await {
+            hasher = hash(hasher, chunk).await?;
         }
-        Ok(hasher)
+        Ok(Sha256(hasher.finalize().into()))
     };
-    let taking = take_in(body, limit, room, head_len, check_head, chunks);
-    let (hasher, ()) = future::try_join(storing, taking).await?;
-    received.sha256 = Sha256(hasher.finalize().into());
+    let stage = &mut received.stage;
+    let storing = async {
+        while let Some(chunk) = stored.recv().await {
+            stage.append(stage.size(), chunk).await?;
+        }
+        Ok(())
+    };
+    let give = async move |chunk: Bytes| {
+        let given = future::try_join(to_hash.send(chunk.clone()), to_store.send(chunk)).await;
+        given.expect("chunks are taken until there are no more, or nobody asks here again");
+    };
+    let taking = take_in(body, limit, room, head_len, check_head, give);
+    let (sha256, (), ()) = future::try_join3(hashing, storing, taking).await?;
+    received.sha256 = sha256;
     Ok(())
 }
 
-/// Gives the body on in `chunks`.
+/// Hashes on a thread of its own where that is worth it.
+async fn hash(mut hasher: Hasher, chunk: Bytes) -> Result<Hasher, Error> {
+    if chunk.len() < HASH_INLINE {
+        hasher.update(&chunk);
+        return Ok(hasher);
+    }
+    let work = task::spawn_blocking(move || {
+        hasher.update(&chunk);
+        hasher
+    });
+    work.await
+        .map_err(|failure| Error::new(ErrorKind::Internal, failure))
+}
+
+/// Gives the body on in chunks.
 async fn take_in<S>(
     body: S,
     limit: u64,
     room: &mut dyn Room,
     head_len: usize,
     mut check_head: impl FnMut(&[u8]) -> Result<(), Error>,
-    chunks: mpsc::Sender<Bytes>,
+    give: impl AsyncFn(Bytes),
 ) -> Result<(), Error>
 where
     S: Stream<Item = Result<Bytes, BodyError>>,
@@ -155,20 +185,15 @@ where
             part = gathered.take_in(part);
             check(gathered.current(), gathered.is_full())?;
             if gathered.is_full() {
-                give(&chunks, gathered.finish()).await;
+                give(gathered.finish()).await;
             }
         }
     }
     check(gathered.current(), true)?;
     if !gathered.current().is_empty() {
-        give(&chunks, gathered.finish()).await;
+        give(gathered.finish()).await;
     }
     Ok(())
-}
-
-async fn give(chunks: &mpsc::Sender<Bytes>, chunk: Bytes) {
-    let given = chunks.send(chunk).await;
-    given.expect("chunks are taken until there are no more, or nobody asks here again");
 }
 
 /// A body that was received whole. Dropping it removes what was received.
@@ -256,24 +281,6 @@ impl Received {
         };
         abort(&*self.abort.blobs, stage).await;
         self.abort.stage = None;
-    }
-
-    /// Hashes and appends at once, each on a thread of its own where that is worth it.
-    async fn append(&mut self, mut hasher: Hasher, chunk: Bytes) -> Result<Hasher, Error> {
-        let offset = self.stage.size();
-        if chunk.len() < HASH_INLINE {
-            hasher.update(&chunk);
-            self.stage.append(offset, chunk).await?;
-            return Ok(hasher);
-        }
-        let hashed = chunk.clone();
-        let hash = task::spawn_blocking(move || {
-            hasher.update(&hashed);
-            hasher
-        });
-        self.stage.append(offset, chunk).await?;
-        hash.await
-            .map_err(|failure| Error::new(ErrorKind::Internal, failure))
     }
 }
 
