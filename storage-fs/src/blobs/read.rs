@@ -7,7 +7,7 @@ use consign_core::{id::BlobKey, store::ByteStream};
 use futures_util::stream;
 
 use super::{FsBlobs, Inner};
-use crate::{buffers, disk::OpenFile};
+use crate::disk::OpenFile;
 
 /// Bytes that are in memory already.
 pub(super) fn whole(bytes: Bytes) -> ByteStream {
@@ -131,8 +131,11 @@ impl Blob {
                 None => None,
             });
         }
-        let mut buffer = inner.buffers.take();
-        let space = &mut buffer.space()[..len(left)];
+        let len = left.end - left.start;
+        let mut buffer = inner.buffers.take(len);
+        let space = buffer.space();
+        let most = usize::try_from(len).map_or(space.len(), |len| len.min(space.len()));
+        let space = &mut space[..most];
         match read(space)? {
             Some(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Some(read) => Ok(Some(buffer.filled(read))),
@@ -145,10 +148,4 @@ impl Blob {
             .metadata()
             .is_ok_and(|metadata| metadata.nlink() > 0)
     }
-}
-
-/// Bytes that are read at once. The rest of a large blob is given in smaller pieces than a small blob
-/// has: who takes it slowly keeps two of them in memory.
-fn len(left: &Range<u64>) -> usize {
-    (left.end - left.start).min(buffers::LEN as u64) as usize
 }
