@@ -1,6 +1,6 @@
 //! Files as the catalogue knows them, and the names people give them.
 
-use std::{borrow::Cow, fmt};
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub struct FileEntry {
     /// The user who added it.
     pub uploaded_by: UserId,
     /// That user's name at the time.
-    pub uploader: String,
+    pub uploader: Arc<str>,
 }
 
 /// A position in the catalogue or in its trail, given by the store; strictly increasing.
@@ -61,9 +61,23 @@ impl fmt::Debug for Sha256 {
 }
 
 /// A media type (RFC 9110, section 8.3.1): `type/subtype`, without parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct MediaType(Cow<'static, str>);
+pub struct MediaType(Text);
+
+#[derive(Clone, Debug)]
+enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
+}
+
+impl PartialEq for MediaType {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for MediaType {}
 
 impl MediaType {
     /// A media type known at compile time.
@@ -72,18 +86,21 @@ impl MediaType {
     /// When `text` is not a media type.
     pub const fn from_static(text: &'static str) -> Self {
         assert!(is_media_type(text), "not a media type");
-        Self(Cow::Borrowed(text))
+        Self(Text::Static(text))
     }
 
     /// The media type's text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Static(text) => text,
+            Text::Shared(text) => text,
+        }
     }
 }
 
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -92,7 +109,7 @@ impl TryFrom<String> for MediaType {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         if is_media_type(&text) {
-            Ok(Self(Cow::Owned(text)))
+            Ok(Self(Text::Shared(text.into())))
         } else {
             Err(InvalidMediaType)
         }
@@ -101,7 +118,7 @@ impl TryFrom<String> for MediaType {
 
 impl From<MediaType> for String {
     fn from(media_type: MediaType) -> Self {
-        media_type.0.into_owned()
+        media_type.as_str().to_owned()
     }
 }
 
@@ -132,7 +149,7 @@ const fn is_media_type(text: &str) -> bool {
 /// end with a dot or a space. Letters are kept as they were typed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct FileName(String);
+pub struct FileName(Arc<str>);
 
 impl FileName {
     /// Bytes that a name has at most.
@@ -154,7 +171,7 @@ impl FileName {
     /// When it is not a valid name.
     pub fn parse(text: &str) -> Result<Self, InvalidFileName> {
         Self::check(text)?;
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// The name's text.
@@ -199,13 +216,13 @@ impl TryFrom<String> for FileName {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         Self::check(&text)?;
-        Ok(Self(text))
+        Ok(Self(text.into()))
     }
 }
 
 impl From<FileName> for String {
     fn from(name: FileName) -> Self {
-        name.0
+        name.as_str().to_owned()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Users: who they are, what they may be changed to.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,7 +121,7 @@ impl fmt::Display for Status {
 /// overrides the direction of writing, not only white space. Upper and lower case differ.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Username(String);
+pub struct Username(Arc<str>);
 
 impl Username {
     /// Characters that a username has at most.
@@ -145,7 +145,7 @@ impl TryFrom<String> for Username {
     fn try_from(text: String) -> Result<Self, InvalidUsername> {
         let fits = text.chars().count() <= Self::MAX_CHARS;
         if fits && !text.trim().is_empty() && !text.chars().any(is_misleading) {
-            Ok(Self(text))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidUsername)
         }
@@ -162,7 +162,7 @@ impl std::str::FromStr for Username {
 
 impl From<Username> for String {
     fn from(name: Username) -> Self {
-        name.0
+        name.as_str().to_owned()
     }
 }
 
@@ -174,7 +174,7 @@ pub struct InvalidUsername;
 /// An e-mail address (RFC 5321, section 4.1.2), of 254 bytes at most.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Email(String);
+pub struct Email(Arc<str>);
 
 impl Email {
     /// Bytes that an address has at most (RFC 5321, section 4.5.3.1.3, less its brackets).
@@ -205,7 +205,7 @@ impl TryFrom<String> for Email {
         let options = email_address::Options::default().without_display_text();
         let parsed = email_address::EmailAddress::parse_with_options(&text, options);
         if text.len() <= Self::MAX_LEN && !text.chars().any(char::is_control) && parsed.is_ok() {
-            Ok(Self(text))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidEmail)
         }
@@ -222,7 +222,7 @@ impl std::str::FromStr for Email {
 
 impl From<Email> for String {
     fn from(email: Email) -> Self {
-        email.0
+        email.as_str().to_owned()
     }
 }
 

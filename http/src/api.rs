@@ -20,6 +20,7 @@ use crate::{
     json,
     problem::{Failure, Problem},
     rates::{Limiter, Rates},
+    rendered::Rendered,
     request::RequestBody,
     route::{Endpoint, Route},
 };
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) public_url: PublicUrl,
     /// How often things may be asked for, where that is limited.
     pub(crate) limiter: Option<Arc<Limiter>>,
+    pub(crate) rendered: Arc<Rendered>,
     index: bool,
 }
 
@@ -51,6 +53,7 @@ impl Api {
             consign,
             public_url,
             limiter: None,
+            rendered: Arc::default(),
             index: true,
         }))
     }

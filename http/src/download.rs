@@ -54,14 +54,9 @@ impl Inner {
                 self.send(&head.method, file, line, &validators).await?
             }
         };
-        let headers = response.headers_mut();
-        headers.insert(header::ETAG, value(&validators.etag));
-        let modified = httpdate::fmt_http_date(validators.last_modified);
-        headers.insert(header::LAST_MODIFIED, value(&modified));
-        headers.insert(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("private, no-store"),
-        );
+        if response.status() == StatusCode::NOT_MODIFIED {
+            describe(response.headers_mut(), &validators);
+        }
         Ok(response)
     }
 
@@ -73,7 +68,7 @@ impl Inner {
         validators: &Validators,
     ) -> Result<Response<Body>, Failure> {
         let size = file.file().entry.size;
-        let mut headers = headers_of(file.file());
+        let mut headers = self.rendered.headers(file.file());
         let mut status = StatusCode::PARTIAL_CONTENT;
         let body = match range::select(range, size) {
             Selection::Whole => {
@@ -131,9 +126,8 @@ fn validators(file: &File) -> Validators {
 
 /// What is said of a file with every part of it. Nothing in it may run in the API's origin, and no
 /// page that it opens may learn the link.
-fn headers_of(file: &File) -> HeaderMap {
+pub(crate) fn headers_of(file: &File) -> HeaderMap {
     let entry = &file.entry;
-    // As many as there will be, with those of `download`.
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(header::CONTENT_TYPE, value(entry.media_type.as_str()));
     headers.insert(
@@ -153,7 +147,19 @@ fn headers_of(file: &File) -> HeaderMap {
     ] {
         headers.insert(name, HeaderValue::from_static(text));
     }
+    describe(&mut headers, &validators(file));
     headers
+}
+
+/// What is said of a file also where none of its bytes are sent (RFC 9110, section 15.4.5).
+fn describe(headers: &mut HeaderMap, validators: &Validators) {
+    headers.insert(header::ETAG, value(&validators.etag));
+    let modified = httpdate::fmt_http_date(validators.last_modified);
+    headers.insert(header::LAST_MODIFIED, value(&modified));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-store"),
+    );
 }
 
 /// The parts of a multipart/byteranges body, each read when its turn comes.

@@ -11,6 +11,7 @@ use consign_core::{
 use http::{Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::{api::Inner, body::Body, json, problem::Failure};
 
@@ -19,7 +20,7 @@ const PAGE: usize = 1000;
 
 #[derive(Serialize)]
 struct Listing<'f> {
-    files: Vec<FileObject<'f>>,
+    files: Vec<&'f RawValue>,
     next: Option<String>,
 }
 
@@ -75,8 +76,10 @@ impl Inner {
         let actor = self.actor(&head.headers).await?;
         let (before, limit) = page(query)?;
         let page = self.consign.list(&actor, before, limit).await?;
+        let files = page.items.iter().map(|file| self.rendered.object(file));
+        let files: Vec<_> = files.collect();
         let listing = Listing {
-            files: page.items.iter().map(FileObject::of).collect(),
+            files: files.iter().map(AsRef::as_ref).collect(),
             next: page.next.map(|seq| seq.to_string()),
         };
         Ok(json::response(StatusCode::OK, &listing))

@@ -54,6 +54,7 @@ mod problem;
 mod public_url;
 mod range;
 mod rates;
+mod rendered;
 mod request;
 mod route;
 mod upload;

@@ -13,10 +13,15 @@ use redb::{ReadTransaction, ReadableTable};
 use crate::{
     RedbStore,
     fault::Fault,
+    recent::Reader,
     record,
     schema::{self, BLOBS, EVENTS, FILE_IDS, FILE_NAMES, FILES, LAST_FILE, Tables, USAGE},
     writer::Verdict,
 };
+
+/// Files of a list that are read where it is asked for: the change of thread would take longer. Where
+/// there are more, a thread reads them all.
+const FEW: usize = 128;
 
 #[async_trait]
 impl FileStore for RedbStore {
@@ -47,7 +52,12 @@ impl FileStore for RedbStore {
     }
 
     async fn list(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, StoreError> {
-        self.scan(move |snapshot| list(snapshot, before, limit))
+        let few = limit.min(FEW);
+        let page = self.point_recent(|snapshot, recent| list(snapshot, recent, before, few))?;
+        if few == limit || page.next.is_none() {
+            return Ok(page);
+        }
+        self.scan_recent(move |snapshot, recent| list(snapshot, recent, before, limit))
             .await
     }
 
@@ -79,6 +89,7 @@ impl FileStore for RedbStore {
 
 fn list(
     snapshot: &ReadTransaction,
+    recent: &Reader<'_>,
     before: Option<Seq>,
     limit: usize,
 ) -> Result<Page<File, Seq>, Fault> {
@@ -91,7 +102,8 @@ fn list(
         .take(limit.saturating_add(1))
     {
         let (seq, bytes) = entry?;
-        items.push(schema::file(seq.value(), bytes.value())?);
+        let seq = seq.value();
+        items.push(recent.file(seq, || schema::file(seq, bytes.value()))?);
     }
     Ok(Page::cut(items, limit, |file: &File| file.seq))
 }

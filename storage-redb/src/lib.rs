@@ -26,7 +26,7 @@
 //!         sha256: Sha256([0; 32]),
 //!         uploaded_at: Timestamp::from_secs(1_700_000_000),
 //!         uploaded_by: UserId::random(&OsEntropy),
-//!         uploader: "ann".to_owned(),
+//!         uploader: "ann".into(),
 //!     }))
 //!     .await?;
 //!

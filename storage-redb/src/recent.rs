@@ -6,7 +6,7 @@
 use std::sync::{PoisonError, RwLock};
 
 use consign_core::{
-    file::File,
+    file::{File, Seq},
     id::{FileId, UserId},
     store::StoreError,
     user::User,
@@ -23,6 +23,8 @@ const KEPT: usize = 4096;
 pub(crate) struct Recent {
     users: Cache<UserId, User>,
     files: Cache<FileId, File>,
+    /// Files by position.
+    records: Cache<Seq, File>,
     /// How often it was begun and ended to change what is there: odd while that lasts.
     turns: RwLock<u64>,
 }
@@ -39,6 +41,7 @@ impl Recent {
         Self {
             users: Cache::new(KEPT),
             files: Cache::new(KEPT),
+            records: Cache::new(KEPT),
             turns: RwLock::new(0),
         }
     }
@@ -64,6 +67,14 @@ impl Recent {
         match self.files.get(&id) {
             Some(file) => Ok(Some(file)),
             None => self.keep(read, |file| self.files.insert(id, file.clone())),
+        }
+    }
+
+    /// A reader of many files, for a snapshot that is taken afterwards.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader {
+            recent: self,
+            turns: *self.turns.read().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
@@ -94,6 +105,8 @@ impl Recent {
         Some(self.change(|| {
             users.iter().for_each(|id| drop(self.users.remove(id)));
             files.iter().for_each(|id| drop(self.files.remove(id)));
+            // Those by position remain: none is ever given to another file, and who looks for one
+            // has found in the database that it is there.
         }))
     }
 
@@ -102,6 +115,7 @@ impl Recent {
         let _changing = self.change(|| {
             self.users.clear();
             self.files.clear();
+            self.records.clear();
         });
     }
 
@@ -110,6 +124,32 @@ impl Recent {
         *turns += 1;
         take_out();
         Changing(self)
+    }
+}
+
+/// Reads files by their positions, as a snapshot of the database has them.
+pub(crate) struct Reader<'r> {
+    recent: &'r Recent,
+    turns: u64,
+}
+
+impl Reader<'_> {
+    /// The file at a position of the snapshot, by `read` from there if it is not here.
+    pub(crate) fn file<E>(
+        &self,
+        seq: Seq,
+        read: impl FnOnce() -> Result<File, E>,
+    ) -> Result<File, E> {
+        let Recent { records, turns, .. } = self.recent;
+        if let Some(file) = records.get(&seq) {
+            return Ok(file);
+        }
+        let file = read()?;
+        let now = turns.read().unwrap_or_else(PoisonError::into_inner);
+        if *now == self.turns {
+            records.insert(seq, file.clone());
+        }
+        Ok(file)
     }
 }
 

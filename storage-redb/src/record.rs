@@ -140,7 +140,7 @@ pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
         sha256: Sha256(record.sha256),
         uploaded_at: Timestamp::from_millis(record.uploaded_at),
         uploaded_by: UserId::from_bytes(record.uploaded_by),
-        uploader: record.uploader.to_owned(),
+        uploader: record.uploader.into(),
     };
     Ok(File { seq, entry })
 }

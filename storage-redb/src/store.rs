@@ -13,7 +13,7 @@ use crate::{
     disk::Watch,
     fault::{Fault, Setback, Trouble},
     open::{self, OpenError, Options, Place, panic_text},
-    recent::Recent,
+    recent::{Reader, Recent},
     schema::{META, SCHEMA, Tables},
     shared::Shared,
     writer::{self, Message, QUEUE, Reopen, Verdict, Writer},
@@ -107,12 +107,30 @@ impl RedbStore {
         &self,
         work: impl FnOnce(&ReadTransaction) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.scan_recent(|snapshot, _| work(snapshot)).await
+    }
+
+    /// As `point`, with what was read of late at hand.
+    pub(crate) fn point_recent<T>(
+        &self,
+        work: impl FnOnce(&ReadTransaction, &Reader<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let recent = self.recent().reader();
+        self.point(|snapshot| work(snapshot, &recent))
+    }
+
+    /// As `scan`, with what was read of late at hand.
+    pub(crate) async fn scan_recent<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&ReadTransaction, &Reader<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let permit = Arc::clone(&self.0.scans).acquire_owned().await;
         let shared = Arc::clone(&self.0.shared);
         let scan = tokio::task::spawn_blocking(move || {
             // The permit goes with the thread, as the scan outlives a caller who stops waiting.
             let _permit = permit;
-            shared.read(work)
+            let recent = shared.recent().reader();
+            shared.read(|snapshot| work(snapshot, &recent))
         });
         let done = scan.await.unwrap_or_else(|_| Err(stopped()));
         self.noted(done)

@@ -106,6 +106,6 @@ fn entry(n: u64, owner: UserId) -> Result<FileEntry, BoxError> {
         sha256: Sha256([7; 32]),
         uploaded_at: Timestamp::from_secs(1_700_000_000 + n),
         uploaded_by: owner,
-        uploader: format!("user-{n:07}"),
+        uploader: format!("user-{n:07}").into(),
     })
 }

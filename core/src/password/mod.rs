@@ -1,6 +1,6 @@
 //! Passwords: the [`PasswordHasher`] trait, and [`ScryptHasher`] as its default.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -45,17 +45,30 @@ impl fmt::Debug for Password {
 
 /// What is stored of a password: a PHC string. Never shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PasswordHash(String);
+#[serde(from = "String", into = "String")]
+pub struct PasswordHash(Arc<str>);
 
 impl PasswordHash {
     /// Takes the text of a stored hash. A hasher that cannot read it lets nobody in by it.
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
 
     /// The hash's text, for a store.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for PasswordHash {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<PasswordHash> for String {
+    fn from(hash: PasswordHash) -> Self {
+        hash.expose().to_owned()
     }
 }
 

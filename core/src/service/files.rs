@@ -111,7 +111,7 @@ impl Consign {
             sha256: received.sha256(),
             uploaded_at: parts.clock.now(),
             uploaded_by: permit.uploader.id,
-            uploader: permit.uploader.username.to_string(),
+            uploader: permit.uploader.username.as_str().into(),
         };
         // From here on it is finished whether or not anybody still waits for the answer: half-way,
         // nobody could say whether the file is there.

@@ -83,7 +83,7 @@ pub fn sample_entry(n: u32) -> FileEntry {
         uploaded_at: Timestamp::from_secs(1_700_000_000)
             + std::time::Duration::from_millis(n.into()),
         uploaded_by: UserId::from_bytes(id_bytes(n % 3)),
-        uploader: format!("user{}", n % 3),
+        uploader: format!("user{}", n % 3).into(),
     }
 }
 

@@ -286,7 +286,7 @@ fn file_json(file: &File) -> String {
         "content_type": entry.media_type,
         "sha256": entry.sha256.to_string(),
         "uploaded_at": day(entry.uploaded_at),
-        "uploaded_by": entry.uploader,
+        "uploaded_by": &*entry.uploader,
     })
     .to_string()
 }

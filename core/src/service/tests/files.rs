@@ -22,10 +22,7 @@ async fn an_upload_is_what_was_sent() {
     assert_eq!(entry.sha256.to_string(), digest);
     assert_eq!(entry.media_type.as_str(), MEDIA_TYPE);
     assert_eq!(entry.uploaded_at, START + Duration::from_millis(1234));
-    assert_eq!(
-        (entry.uploaded_by, entry.uploader.as_str()),
-        (op.user().id, "op")
-    );
+    assert_eq!((entry.uploaded_by, &*entry.uploader), (op.user().id, "op"));
     assert_eq!(
         world
             .download(&world.link(&ann, "Übersicht – März.docx").await.token)

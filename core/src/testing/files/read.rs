@@ -53,13 +53,13 @@ pub async fn by_id_finds_the_file_as_added(store: Store) {
             name: file_name(&"é".repeat(FileName::MAX_LEN / 2)),
             size: u64::MAX,
             uploaded_at: Timestamp::from_millis(u64::MAX),
-            uploader: "名".repeat(150),
+            uploader: "名".repeat(150).into(),
             ..sample_entry(2)
         },
         FileEntry {
             size: 0,
             uploaded_at: Timestamp::from_millis(0),
-            uploader: String::new(),
+            uploader: "".into(),
             ..sample_entry(3)
         },
     ];
