@@ -104,7 +104,10 @@ mod tests {
     #[test]
     fn buffers_come_back_and_not_too_many_are_kept() {
         let buffers = Arc::<Buffers>::default();
-        let kept = || (buffers.kept().small.len(), buffers.kept().large.len());
+        let kept = || {
+            let kept = buffers.kept();
+            (kept.small.len(), kept.large.len())
+        };
         let mut buffer = buffers.take(3);
         assert_eq!(buffer.space().len(), SMALL);
         buffer.space()[..3].copy_from_slice(b"abc");

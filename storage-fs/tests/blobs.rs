@@ -201,10 +201,10 @@ async fn a_blob_that_was_cut_short_ends_with_an_error() {
     let root = tempfile::tempdir().unwrap();
     let blobs = FsBlobs::open(root.path()).unwrap();
     let mut stage = blobs.begin().await.unwrap();
-    stage.append(0, vec![7; 300_000].into()).await.unwrap();
+    stage.append(0, vec![7; 3_000_000].into()).await.unwrap();
     stage.publish(KEY).await.unwrap();
     let mut stream = blobs
-        .open(&ReadGrant::for_testing(KEY), 0..300_000)
+        .open(&ReadGrant::for_testing(KEY), 0..3_000_000)
         .await
         .unwrap();
     assert!(stream.try_next().await.unwrap().is_some());
@@ -213,7 +213,7 @@ async fn a_blob_that_was_cut_short_ends_with_an_error() {
         .write(true)
         .open(path)
         .unwrap()
-        .set_len(200_000)
+        .set_len(2_000_000)
         .unwrap();
     let error = loop {
         match stream.try_next().await {

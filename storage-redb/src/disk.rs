@@ -45,6 +45,15 @@ impl<B> Disk<B> {
         Self { storage, watch }
     }
 
+    /// After a failed sync nothing is written any more, not even that the database was closed well:
+    /// it was not, and has to be verified when it is opened next.
+    fn writable(&self) -> io::Result<()> {
+        match self.watch.sync_failed() {
+            true => Err(io::Error::other("a sync failed before")),
+            false => Ok(()),
+        }
+    }
+
     #[cfg(test)]
     fn fault(&self, access: Access) -> io::Result<()> {
         let faults = self.watch.faults.lock().unwrap();
@@ -67,12 +76,14 @@ impl<B: StorageBackend> StorageBackend for Disk<B> {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.writable()?;
         #[cfg(test)]
         self.fault(Access::Write)?;
         self.storage.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.writable()?;
         #[cfg(test)]
         let synced = self
             .fault(Access::Sync)
@@ -86,6 +97,7 @@ impl<B: StorageBackend> StorageBackend for Disk<B> {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.writable()?;
         #[cfg(test)]
         self.fault(Access::Write)?;
         self.storage.write(offset, data)

@@ -59,12 +59,14 @@
 //! [`StoreError::Unavailable`](consign_core::store::StoreError::Unavailable). Only a failed *sync*
 //! ends all writing until the process has been restarted: the operating system may have dropped the
 //! data while it still shows it, and nothing acknowledged must rest on that. For the same reason
-//! opening has the file read anew from the disk (on Linux, and unless [`Options::verify`] is off).
+//! opening has the file read anew from the disk (on Linux), and a database that was not closed well,
+//! as none is after such a failure, is verified whole.
 //!
 //! # Limits
 //!
-//! One process has the database open at a time. Opening reads the whole file once, unless
-//! [`Options::verify`] is off: what is not seen to be whole is refused. At most 1,024 changes and 8
+//! One process has the database open at a time. Opening one that was closed well reads little of it,
+//! unless [`Options::verify`] is set; after a crash all of it is read, and what is not seen to be whole
+//! is refused. At most 1,024 changes and 8
 //! listings go on at once; more of them wait for their turn. Point reads run where they are called
 //! and take a few microseconds; listings need a Tokio runtime, whose blocking threads they run on.
 

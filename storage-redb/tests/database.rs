@@ -408,7 +408,8 @@ proptest! {
             bytes[at] = to;
         }
         fs::write(&path, bytes).unwrap();
-        match open(&path) {
+        let verifying = Options { verify: true, ..Options::default() };
+        match RedbStore::open(&path, verifying) {
             Err(error) => prop_assert!(matches!(error, OpenError::Damaged(_)), "{error:?}"),
             Ok(store) => run(async {
                 for n in 0..40 {

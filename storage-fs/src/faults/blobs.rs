@@ -241,17 +241,17 @@ async fn a_failed_read_is_an_error_in_its_place() {
 async fn a_read_holds_one_chunk_and_begins_none_unasked() {
     let (probe, blobs, _root) = store();
     let mut stage = blobs.begin().await.unwrap();
-    stage.append(0, vec![7; 1 << 20].into()).await.unwrap();
+    stage.append(0, vec![7; 4 << 20].into()).await.unwrap();
     stage.publish(KEY).await.unwrap();
     probe.clear();
     let mut stream = blobs
-        .open(&ReadGrant::for_testing(KEY), 0..1 << 20)
+        .open(&ReadGrant::for_testing(KEY), 0..4 << 20)
         .await
         .unwrap();
     for chunks in 1..=3 {
         assert_eq!(
             stream.try_next().await.unwrap().map(|bytes| bytes.len()),
-            Some(128 * 1024)
+            Some(512 * 1024)
         );
         let reads = probe
             .seen()
