@@ -2,7 +2,7 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
@@ -25,15 +25,23 @@ static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(8);
 const PAGE: usize = 4096;
 
 /// Gathers a body into chunks, whose memory is used again once nobody has the chunk any more.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Chunks {
-    current: Buffer,
+    current: Option<Buffer>,
     finished: u64,
     large: Option<SemaphorePermit<'static>>,
-    free: Free,
+    /// Memory of large chunks.
+    free: Arc<Free>,
 }
 
-type Free = Arc<Mutex<Vec<Vec<u8>>>>;
+type Free = Mutex<Vec<Vec<u8>>>;
+
+/// Memory of other chunks, of all bodies: most are short, and for each it would be given back to the
+/// kernel and taken from it again.
+static FREE: LazyLock<Arc<Free>> = LazyLock::new(Arc::default);
+
+/// How many of those are kept.
+const KEPT: usize = 16;
 
 /// Memory for one chunk, which goes back to where it came from.
 #[derive(Debug)]
@@ -41,56 +49,51 @@ struct Buffer {
     memory: Vec<u8>,
     start: usize,
     len: usize,
-    free: Free,
+    free: Arc<Free>,
 }
 
 impl Chunks {
-    pub(super) fn new() -> Self {
-        let free = Free::default();
-        Self {
-            current: Buffer::new(LEN, &free),
-            finished: 0,
-            large: None,
-            free,
-        }
-    }
-
     /// Takes in what there is room for in the present chunk, and gives back the rest.
     pub(super) fn take_in(&mut self, mut bytes: Bytes) -> Bytes {
-        let room = self.current.room();
+        let current = self.current.get_or_insert_with(|| match self.large {
+            Some(_) => Buffer::new(LARGE, &self.free),
+            None => Buffer::new(LEN, &FREE),
+        });
+        let room = current.room();
         let taken = bytes.split_to(bytes.len().min(room.len()));
         room[..taken.len()].copy_from_slice(&taken);
-        self.current.len += taken.len();
+        current.len += taken.len();
         bytes
     }
 
     /// The present chunk so far.
     pub(super) fn current(&self) -> &[u8] {
-        self.current.as_ref()
+        self.current.as_ref().map_or(&[], Buffer::as_ref)
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.current.len == self.current.most()
+        let current = self.current.as_ref();
+        current.is_some_and(|current| current.len == current.most())
     }
 
-    /// Gives the present chunk away, and begins another.
+    /// Gives the present chunk away; what is taken in next begins another.
     pub(super) fn finish(&mut self) -> Bytes {
-        self.finished += self.current.len as u64;
+        let chunk = self
+            .current
+            .take()
+            .map_or_else(Bytes::new, Bytes::from_owner);
+        self.finished += chunk.len() as u64;
         if self.finished >= LARGE_FROM && self.large.is_none() {
             self.large = LARGE_AT_ONCE.try_acquire().ok();
         }
-        let len = if self.large.is_some() { LARGE } else { LEN };
-        let next = Buffer::new(len, &self.free);
-        Bytes::from_owner(mem::replace(&mut self.current, next))
+        chunk
     }
 }
 
 impl Buffer {
-    fn new(len: usize, free: &Free) -> Self {
-        let size = len + PAGE;
+    fn new(len: usize, free: &Arc<Free>) -> Self {
         let kept = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let kept = kept.filter(|memory| memory.len() == size);
-        let memory = kept.unwrap_or_else(|| vec![0; size]);
+        let memory = kept.unwrap_or_else(|| vec![0; len + PAGE]);
         Self {
             // It need not be found; then the chunk is not aligned, and that is all.
             start: memory.as_ptr().align_offset(PAGE).min(PAGE),
@@ -120,7 +123,9 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let memory = mem::take(&mut self.memory);
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.push(memory);
+        if free.len() < KEPT {
+            free.push(memory);
+        }
     }
 }
 
@@ -133,7 +138,7 @@ mod tests {
         let body: Vec<u8> = (0..LARGE_FROM as usize + 3 * LARGE + 5)
             .map(|at| (at % 251) as u8)
             .collect();
-        let mut chunks = Chunks::new();
+        let mut chunks = Chunks::default();
         let (mut stored, mut places) = (Vec::new(), Vec::new());
         for piece in body.chunks(70_001) {
             let mut rest = Bytes::copy_from_slice(piece);
@@ -151,8 +156,7 @@ mod tests {
         }
         stored.extend_from_slice(chunks.current());
         assert!(stored == body);
-        // Two are enough, if each is dropped in time.
-        assert_eq!(places[0], places[2]);
-        assert_eq!(places[places.len() - 1], places[places.len() - 3]);
+        // One is enough, if each is dropped in time.
+        assert_eq!(places[places.len() - 1], places[places.len() - 2]);
     }
 }

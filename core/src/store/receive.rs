@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Below this a chunk is hashed where it is: a change of thread would cost more.
-const HASH_INLINE: usize = 32 * 1024;
+const HASH_INLINE: usize = 128 * 1024;
 
 /// Chunks of one body that wait to be hashed, and to be stored, at most. In memory there are two more:
 /// the one that is coming in, and the one that is worked on.
@@ -109,8 +109,8 @@ async fn fill<S>(
 where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
-    let (to_hash, mut hashed) = mpsc::channel(AHEAD);
-    let (to_store, mut stored) = mpsc::channel(AHEAD);
+    let (to_hash, mut hashed) = mpsc::channel::<Bytes>(AHEAD);
+    let (to_store, mut stored) = mpsc::channel::<Bytes>(AHEAD);
     let hashing = async {
         let mut hasher = Hasher::new();
         while let Some(chunk) = hashed.recv().await {
@@ -118,9 +118,10 @@ where
         }
         Ok(Sha256(hasher.finalize().into()))
     };
-    let stage = &mut received.stage;
+    let Received { stage, whole, .. } = received;
     let storing = async {
         while let Some(chunk) = stored.recv().await {
+            *whole = (stage.size() == 0).then(|| chunk.clone());
             stage.append(stage.size(), chunk).await?;
         }
         Ok(())
@@ -162,7 +163,7 @@ where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
     let mut body = pin!(body);
-    let mut gathered = Chunks::new();
+    let mut gathered = Chunks::default();
     let (mut total, mut head_checked) = (0, false);
     let mut check = |head: &[u8], ended| {
         if !head_checked && (ended || head.len() >= head_len) {
@@ -201,6 +202,8 @@ where
 pub struct Received {
     stage: Box<dyn Stage>,
     sha256: Sha256,
+    /// All of it, where that is one chunk.
+    whole: Option<Bytes>,
     abort: AbortOnDrop,
 }
 
@@ -220,6 +223,7 @@ impl Received {
             Ok(Self {
                 stage,
                 sha256: Sha256([0; 32]),
+                whole: None,
                 abort,
             })
         };
@@ -251,10 +255,10 @@ impl Received {
         let handle = Handle::current();
         task::spawn_blocking(move || {
             let mut content = StagedContent {
+                window: self.whole.clone().unwrap_or_default(),
                 received: self,
                 handle,
                 position: 0,
-                window: Bytes::new(),
                 window_at: 0,
             };
             let found = look(&mut content);
@@ -338,7 +342,7 @@ impl StagedContent {
 
 impl Read for StagedContent {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.windowed().is_none() {
+        if self.windowed().is_none() && self.position < self.received.size() {
             let stage = &self.received.stage;
             self.window = self
                 .handle

@@ -1,5 +1,6 @@
 //! The record at the end of a zip package, by which all else in it is found.
 
+use memchr::memmem;
 use zip::unstable::format::blocks::{Zip32CentralDirectoryEnd, Zip64CentralDirectoryEndLocator};
 
 use super::window::Window;
@@ -140,29 +141,24 @@ impl End {
 
 /// The position of the last record's signature in `tail`, not before `from`.
 fn find_last(tail: &[u8], from: usize) -> Option<usize> {
-    tail[from..]
-        .windows(4)
-        .rposition(|bytes| bytes == RECORD)
-        .map(|at| from + at)
+    memmem::rfind(&tail[from..], RECORD).map(|at| from + at)
 }
 
 /// A comment or padding is nothing to any reader; pieces of another archive are.
 fn check_trailer(trailer: &[u8]) -> Result<(), Refusal> {
     let signatures = [b"PK\x01\x02", b"PK\x03\x04", b"PK\x06\x06", b"PK\x06\x07"];
-    if trailer
-        .windows(4)
-        .any(|bytes| signatures.iter().any(|signature| bytes == *signature))
-    {
-        return Err(second());
+    let holds = |signature: &&[u8; 4]| memmem::find(trailer, *signature).is_some();
+    match signatures.iter().any(holds) {
+        true => Err(second()),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// Readers that want a comment to reach the file's end would prefer an earlier record whose comment
 /// holds the one at `at`.
 fn check_earlier(tail: &[u8], at: usize) -> Result<(), Refusal> {
     let mut before = at;
-    while let Some(earlier) = tail[..before].windows(4).rposition(|bytes| bytes == RECORD) {
+    while let Some(earlier) = memmem::rfind(&tail[..before], RECORD) {
         let comment = tail[earlier + RECORD_LEN - 2..]
             .first_chunk()
             .map_or(0, |len| u16::from_le_bytes(*len));

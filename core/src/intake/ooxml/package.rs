@@ -271,7 +271,7 @@ fn check_gap(window: &mut Window<'_>, start: u64, end: u64) -> Result<(), Refusa
         ));
     }
     let gap = window.bytes_at(start, len as usize).map_err(damaged)?;
-    if gap.windows(4).any(|bytes| bytes == b"PK\x03\x04") {
+    if memchr::memmem::find(&gap, b"PK\x03\x04").is_some() {
         return Err(Refusal::new(
             "the file holds a part that its table of contents does not list",
         ));
