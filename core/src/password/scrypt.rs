@@ -14,16 +14,17 @@ use scrypt::{
     Params, Scrypt,
     password_hash::{self, CustomizedPasswordHasher, PasswordVerifier, phc},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{HashError, Password, PasswordHash, PasswordHasher, Verdict};
 use crate::random::{Entropy, OsEntropy};
 
 /// Salt bytes: twice what NIST SP 800-63B-4, section 3.1.1.2 asks for.
 const SALT_LEN: usize = 16;
+
+/// How much other threads go before one that hashes: 0 is as much as before any, 19 the most.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 19;
 
 /// Hashes passwords with scrypt, a few at a time, on threads that may block.
 ///
@@ -79,12 +80,31 @@ impl ScryptHasher {
         work: impl FnOnce() -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, HashError> {
         let turn = self.turn().await?;
-        task::spawn_blocking(move || {
-            let _turn = turn;
-            work()
-        })
-        .await
-        .map_err(|failure| HashError::Failed(failure.to_string()))?
+        let (answer, done) = oneshot::channel();
+        let work = move || {
+            give_way();
+            let done = work();
+            drop(turn);
+            // Whoever asked may have stopped waiting.
+            let _ = answer.send(done);
+        };
+        // A thread for each hash, which takes a thousand times longer than to make one: it never
+        // does anything else, and so may be slower than those that do.
+        let thread = thread::Builder::new().name("consign-hash".to_owned());
+        thread
+            .spawn(work)
+            .map_err(|error| HashError::Failed(error.to_string()))?;
+        done.await
+            .map_err(|_| HashError::Failed("it panicked".to_owned()))?
+    }
+}
+
+/// Has this thread run when others leave it a processor: with a storm of logins, downloads go on as
+/// they do without.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "passwords are hashed at the usual priority");
     }
 }
 
