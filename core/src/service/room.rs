@@ -97,10 +97,7 @@ impl UploadRoom {
             recording: false,
         };
         room.ask_quota(Usage::file(expected)).await?;
-        // Of one that tells nothing the store is asked once some of it is there.
-        if expected > 0 {
-            room.ask_store(expected, expected.min(STEP)).await?;
-        }
+        room.ask_store(expected, expected.min(STEP)).await?;
         Ok(room)
     }
 

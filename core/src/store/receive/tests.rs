@@ -124,7 +124,8 @@ fn compare(
 fn a_stage_that_cannot_be_read_is_an_error_and_no_end() {
     let kind = block_on(async {
         let store = blobs();
-        let received = received(&store, vec![sample(10)]).await.unwrap();
+        // More than is kept in memory.
+        let received = received(&store, vec![sample(300_000)]).await.unwrap();
         let id = received.stage.id();
         store.abort(id).await.unwrap();
         let read = move |content: &mut StagedContent| content.read(&mut [0; 4]).unwrap_err();
