@@ -46,8 +46,8 @@ const PREFACE_RETRY: (Duration, Duration) = (Duration::from_millis(10), Duration
 /// Bytes of one HTTP/2 answer that are held until the client takes them, at most.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
 
-/// Bytes of an HTTP/1.1 request that are read at once, and of an answer that wait for the client,
-/// at most: an answer's next piece is asked for when fewer wait.
+/// Bytes of an HTTP/1.1 request that are read at once at most. While so many of an answer wait for the
+/// client, its next piece is not asked for.
 const BUFFER: usize = 128 * 1024;
 
 /// A connection that was accepted.

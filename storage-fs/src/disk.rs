@@ -25,8 +25,6 @@ pub(crate) struct Disk {
     probe: Option<Arc<dyn Probe>>,
     /// The file system cannot read without blocking: it is not asked again.
     only_blocks: Arc<AtomicBool>,
-    /// The file system writes to its cache alone.
-    only_caches: Arc<AtomicBool>,
 }
 
 /// Where in a file writing past the cache begins. What comes before is likely to be all of it, and
@@ -210,11 +208,10 @@ impl Disk {
             && [offset, bytes.len() as u64, bytes.as_ptr().addr() as u64]
                 .iter()
                 .all(|aligned| aligned.is_multiple_of(PAST_CACHE_ALIGN));
-        if can_pass && !self.only_caches.load(Ordering::Relaxed) {
+        if can_pass {
             match write_past_cache(file, offset, bytes) {
-                Err(error) if is_unsupported(&error) => {
-                    self.only_caches.store(true, Ordering::Relaxed);
-                }
+                // Of what a short write left, too, a disk may not take the rest.
+                Err(error) if is_unsupported(&error) => {}
                 written => return written,
             }
         }

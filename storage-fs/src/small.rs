@@ -10,7 +10,7 @@ pub(crate) const LARGEST: u64 = 128 * 1024;
 /// Bytes that one is counted as at least: its key and its place take room too.
 const LEAST: u64 = 256;
 
-/// How blobs begin, by their keys: of a small one it is the whole. A blob never changes, so what was
+/// How blobs begin, by their keys: of a small one, the whole, once all of it was asked for. A blob never changes, so what was
 /// read once is good until the blob is removed.
 #[derive(Debug)]
 pub(crate) struct Small(Option<Cache<BlobKey, Bytes, Weight>>);

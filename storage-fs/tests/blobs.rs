@@ -196,6 +196,50 @@ async fn pages_cross_folders_and_begin_anywhere() {
     );
 }
 
+/// From 8 MiB on what is aligned is written past the cache where the file system can; what is not,
+/// and what is between, is not.
+#[tokio::test]
+async fn a_large_blob_is_what_was_appended_however_it_was_written() {
+    let root = tempfile::tempdir().unwrap();
+    let blobs = FsBlobs::open(root.path()).unwrap();
+    let memory: Vec<u8> = (0..(3 << 20) + 8192_u32)
+        .map(|at| (at % 241) as u8)
+        .collect();
+    let memory = Bytes::from(memory);
+    let aligned = memory.as_ptr().align_offset(4096);
+    let mut stage = blobs.begin().await.unwrap();
+    let mut appended = Vec::new();
+    for (off, len) in [
+        (0, 3 << 20),
+        (0, 3 << 20),
+        (0, 2 << 20),
+        // Past the cache.
+        (4096, 2 << 20),
+        (0, 64 * 1024),
+        // Not in memory, not in length, and then not in the file.
+        (7, 2 << 20),
+        (0, 100_000),
+        (0, 2 << 20),
+    ] {
+        let bytes = memory.slice(aligned + off..aligned + off + len);
+        appended.extend_from_slice(&bytes);
+        stage.append(stage.size(), bytes).await.unwrap();
+        let last = stage.read_at(stage.size() - 5, 9).await.unwrap();
+        assert_eq!(last, appended[appended.len() - 5..]);
+    }
+    stage.publish(KEY).await.unwrap();
+    let size = appended.len() as u64;
+    let grant = ReadGrant::for_testing(KEY);
+    let chunks: Vec<Bytes> = blobs
+        .open(&grant, 0..size)
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
+    assert!(chunks.concat() == appended);
+}
+
 #[tokio::test]
 async fn a_blob_that_was_cut_short_ends_with_an_error() {
     let root = tempfile::tempdir().unwrap();

@@ -20,6 +20,7 @@ pub(crate) struct Disk<B> {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     sync_failed: AtomicBool,
+    panicked: AtomicBool,
     #[cfg(test)]
     pub(crate) faults: std::sync::Mutex<Vec<(Access, io::ErrorKind)>>,
 }
@@ -37,6 +38,16 @@ impl Watch {
     /// Whether a sync ever failed: what was written before it may be lost although it can be read.
     pub(crate) fn sync_failed(&self) -> bool {
         self.sync_failed.load(Ordering::Acquire)
+    }
+
+    /// redb panicked, as it does on some damage.
+    pub(crate) fn panicked(&self) {
+        self.panicked.store(true, Ordering::Release);
+    }
+
+    /// Whether the database may be another than it seems.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.sync_failed() || self.panicked.load(Ordering::Acquire)
     }
 }
 

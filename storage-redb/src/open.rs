@@ -22,11 +22,12 @@ pub struct Options {
     /// Bytes of memory for the database's cache; 64 MiB by default.
     pub cache_size: usize,
     /// Whether the whole file is read and verified each time it is opened, also when it was closed
-    /// well; not so by default, for it takes 20 s of a million files. One that was not closed well
-    /// is always verified.
+    /// well; not so by default, for it takes 20 s of a million files. One that was not closed well,
+    /// or of which something could not be read, is always verified: beside it lies a file that says so.
     ///
     /// Without it damage that came from outside, such as a disk's, may be answered as if it were
-    /// true, or end the process when it is met; then the next opening finds it.
+    /// true; it may be built upon, where it is in what says which pages are free; or it may end the
+    /// process when it is met, and then the next opening finds it.
     pub verify: bool,
 }
 
@@ -112,6 +113,7 @@ impl Place {
             watch,
             identity: None,
         };
+        place.options.verify |= place.in_use().exists();
         let database = match place.open_existing(true) {
             Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => {
                 match place.create() {
@@ -124,6 +126,9 @@ impl Place {
             }
             opened => opened,
         }?;
+        if let Err(error) = private().create(true).truncate(false).open(place.in_use()) {
+            tracing::warn!(%error, "after a crash the database may not be verified");
+        }
         sync_parent(&place.path)?;
         place.identity = Some(identify(&fs::metadata(&place.path)?));
         Ok((place, database))
@@ -132,6 +137,19 @@ impl Place {
     /// Opens the same database once more, after it has been closed.
     pub(crate) fn reopen(&self) -> Result<Database, OpenError> {
         self.open_existing(false)
+    }
+
+    /// The database was closed, and nothing was amiss with it.
+    pub(crate) fn closed_well(&self) {
+        if let Err(error) = fs::remove_file(self.in_use()) {
+            tracing::warn!(%error, "the database will be verified when it is opened next");
+        }
+    }
+
+    /// There while the database is open, and after that unless it was closed well: redb alone takes
+    /// one that nothing was written to for whole.
+    fn in_use(&self) -> PathBuf {
+        self.beside(".in-use")
     }
 
     fn open_existing(&self, may_be_empty: bool) -> Result<Database, OpenError> {
@@ -195,8 +213,12 @@ impl Place {
     }
 
     fn unfinished(&self) -> PathBuf {
+        self.beside(".unfinished")
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
         let mut path = OsString::from(&self.path);
-        path.push(".unfinished");
+        path.push(ending);
         path.into()
     }
 }

@@ -16,9 +16,10 @@ use quick_cache::sync::Cache;
 /// Records of each kind that are kept at most.
 const KEPT: usize = 4096;
 
-/// What the database holds, as far as it was read of late. Nothing else is ever in it: a record that
-/// a transaction changes is taken out before that is committed, and while it is, and for whoever
-/// began to read before its end, nothing is put in.
+/// What the database holds, as far as it was read of late. By id nothing else is ever in it: a record
+/// that a transaction changes is taken out before that is committed, and while it is, and for whoever
+/// began to read before its end, nothing is put in. By position there may be files that are gone,
+/// which nobody looks for.
 #[derive(Debug)]
 pub(crate) struct Recent {
     users: Cache<UserId, User>,
@@ -120,10 +121,10 @@ impl Recent {
     }
 
     fn change(&self, take_out: impl FnOnce()) -> Changing<'_> {
-        let mut turns = self.turns.write().unwrap_or_else(PoisonError::into_inner);
-        *turns += 1;
+        *self.turns.write().unwrap_or_else(PoisonError::into_inner) += 1;
+        let changing = Changing(self);
         take_out();
-        Changing(self)
+        changing
     }
 }
 

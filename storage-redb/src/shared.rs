@@ -51,7 +51,10 @@ impl Shared {
         }));
         match done {
             Ok(done) => done.map_err(StoreError::from),
-            Err(panic) => Err(Setback::Trouble(Trouble::Panic(panic_text(&*panic))).error()),
+            Err(panic) => {
+                self.watch.panicked();
+                Err(Setback::Trouble(Trouble::Panic(panic_text(&*panic))).error())
+            }
         }
     }
 

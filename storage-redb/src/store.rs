@@ -40,14 +40,22 @@ struct Inner {
 impl RedbStore {
     /// Opens the database at `path`. One that does not exist is made, readable by its owner only.
     ///
-    /// This blocks, for as long as it takes to read the whole file.
+    /// This blocks; of a database that is verified, for as long as it takes to read the whole file.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let watch = Arc::new(Watch::default());
         let (place, database) = Place::open(path.as_ref(), options, Arc::clone(&watch))?;
-        Self::start(database, watch, Box::new(move || place.reopen()))
+        let place = Arc::new(place);
+        let same = Arc::clone(&place);
+        let reopen = Box::new(move || place.reopen());
+        Self::start(
+            database,
+            watch,
+            reopen,
+            Box::new(move || same.closed_well()),
+        )
     }
 
     /// Opens the database on what `storage` gives, which is asked again whenever the database is
@@ -61,15 +69,21 @@ impl RedbStore {
         let database = open::open_on(storage()?, options, &watch, true)?;
         let watched = Arc::clone(&watch);
         let reopen = move || open::open_on(storage()?, options, &watched, false);
-        Self::start(database, watch, Box::new(reopen))
+        Self::start(database, watch, Box::new(reopen), Box::new(|| ()))
     }
 
-    fn start(database: Database, watch: Arc<Watch>, reopen: Reopen) -> Result<Self, OpenError> {
+    fn start(
+        database: Database,
+        watch: Arc<Watch>,
+        reopen: Reopen,
+        closed_well: Box<dyn FnOnce() + Send>,
+    ) -> Result<Self, OpenError> {
         let shared = Arc::new(Shared::new(database, watch));
         let (queue, messages) = mpsc::channel(QUEUE);
         let writer = Writer {
             shared: Arc::clone(&shared),
             reopen,
+            closed_well,
         };
         let writer = thread::Builder::new()
             .name("consign-redb".to_owned())

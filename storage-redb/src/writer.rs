@@ -97,6 +97,8 @@ pub(crate) type Reopen = Box<dyn FnMut() -> Result<Database, OpenError> + Send>;
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) reopen: Reopen,
+    /// Called once the database is closed for good, if it is as it should be.
+    pub(crate) closed_well: Box<dyn FnOnce() + Send>,
 }
 
 /// Why a batch was not done.
@@ -126,7 +128,9 @@ impl Writer {
             });
             self.batch(jobs.collect());
         }
-        self.close();
+        if self.close() && !self.shared.watch().is_doubtful() {
+            (self.closed_well)();
+        }
     }
 
     /// Does all jobs in one transaction, then answers all of them.
@@ -161,6 +165,7 @@ impl Writer {
         // A transaction that is dropped while a panic unwinds leaves the database in need of
         // repair; opening it again sees to that.
         catch_unwind(AssertUnwindSafe(|| self.attempt(jobs))).unwrap_or_else(|panic| {
+            self.shared.watch().panicked();
             let text = panic_text(&*panic);
             Err(Stop::Batch(Setback::Trouble(Trouble::Panic(text))))
         })
@@ -269,11 +274,16 @@ impl Writer {
         }
     }
 
-    fn close(&self) {
+    /// Whether it was closed well.
+    fn close(&self) -> bool {
         let database = self.shared.database_mut().take();
-        let Some(database) = database else { return };
+        // Nobody knows what it will be when it is opened again.
+        self.shared.recent().forget();
+        let Some(database) = database else {
+            return false;
+        };
         match catch_unwind(AssertUnwindSafe(|| database.close())) {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the database is repaired when it is opened next");
             }
@@ -281,5 +291,6 @@ impl Writer {
                 tracing::error!(panic = panic_text(&*panic), "the database was not closed");
             }
         }
+        false
     }
 }

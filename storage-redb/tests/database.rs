@@ -6,16 +6,19 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::LazyLock,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
 };
 
 use consign_core::{
     event::Author,
     quota::Usage,
-    store::{Change, FileStore, Insert, InsertGuard, Outcome, UserStore},
+    store::{Change, FileStore, Insert, InsertGuard, Outcome, Update, UserStore},
     testing::{sample_entry, sample_event, sample_user},
     time::Timestamp,
-    user::{Role, User},
+    user::{Role, User, UserChange},
 };
 use consign_storage_redb::{OpenError, Options, RedbStore};
 use proptest::prelude::*;
@@ -215,11 +218,18 @@ fn only_the_owner_can_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let (folder, path) = place();
     let _store = open(&path).unwrap();
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let entries = fs::read_dir(folder.path()).unwrap();
+    let names = entries.map(|entry| {
+        let entry = entry.unwrap();
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        entry.file_name()
+    });
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, ["consign.redb", "consign.redb.in-use"]);
 }
 
 #[test]
@@ -385,6 +395,108 @@ fn a_file_cut_short_is_refused() {
         assert!(matches!(error, OpenError::Damaged(_)), "{len}: {error:?}");
         assert_eq!(fs::read(&path).unwrap(), whole[..len]);
     }
+}
+
+/// Bytes of a record, which differ from what was written.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let email = b"user7@example.org";
+    let places: Vec<_> = memchr_all(&bytes, email);
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at] ^= 1;
+    }
+    fs::write(path, bytes).unwrap();
+}
+
+fn memchr_all(bytes: &[u8], needle: &[u8]) -> Vec<usize> {
+    let windows = bytes.windows(needle.len()).enumerate();
+    windows
+        .filter(|(_, window)| *window == needle)
+        .map(|(at, _)| at)
+        .collect()
+}
+
+#[test]
+fn a_database_that_was_not_closed_well_is_verified_though_nothing_was_written_to_it() {
+    let (_folder, path) = place();
+    let in_use = path.with_file_name("consign.redb.in-use");
+    fs::write(&path, filled()).unwrap();
+    let store = open(&path).unwrap();
+    assert!(in_use.exists());
+    drop(store);
+    assert!(!in_use.exists(), "it was closed well");
+    damage(&path);
+    // As a process leaves it that was killed before it wrote anything.
+    fs::write(&in_use, "").unwrap();
+    for _ in 0..2 {
+        assert!(matches!(open(&path), Err(OpenError::Damaged(_))));
+        assert!(in_use.exists());
+    }
+}
+
+#[test]
+fn more_files_than_are_read_at_once_are_listed() {
+    let (_folder, path) = place();
+    let store = open(&path).unwrap();
+    run(async {
+        for n in 0..300 {
+            assert!(matches!(add(&store, n).await, Outcome::Added(_)));
+        }
+        for limit in [1, 127, 128, 129, 299, 300, 301] {
+            for _ in 0..2 {
+                let page = FileStore::list(&store, None, limit).await.unwrap();
+                let seqs: Vec<_> = page.items.iter().map(|file| file.seq).collect();
+                let expected: Vec<_> = (1..=300).rev().take(limit).collect();
+                assert_eq!(seqs, expected);
+                assert_eq!(page.next, (limit < 300).then(|| expected[limit - 1]));
+            }
+        }
+    });
+}
+
+/// Whoever asks after a change was answered sees it, however many ask beside it.
+#[test]
+fn what_was_changed_is_never_read_as_it_was() {
+    let (_folder, path) = place();
+    let store = open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let user = sample_user(1, Role::Client);
+        let inserted = store.insert(user.clone(), InsertGuard::None, vec![]).await;
+        assert_eq!(inserted.unwrap(), Insert::Done);
+        let acknowledged = Arc::new(AtomicU32::new(user.session_epoch));
+        let over = Arc::new(AtomicBool::new(false));
+        let readers = (0..4).map(|_| {
+            let (store, acknowledged, over) = (store.clone(), acknowledged.clone(), over.clone());
+            tokio::spawn(async move {
+                while !over.load(Ordering::SeqCst) {
+                    let before = acknowledged.load(Ordering::SeqCst);
+                    let read = UserStore::by_id(&store, user.id).await.unwrap().unwrap();
+                    assert!(read.session_epoch >= before);
+                    tokio::task::yield_now().await;
+                }
+            })
+        });
+        let readers: Vec<_> = readers.collect();
+        for _ in 0..300 {
+            let update = store
+                .update(user.id, UserChange::EndSessions, vec![])
+                .await
+                .unwrap();
+            let Update::Done(after) = update else {
+                panic!("{update:?}")
+            };
+            acknowledged.store(after.session_epoch, Ordering::SeqCst);
+        }
+        over.store(true, Ordering::SeqCst);
+        for reader in readers {
+            reader.await.unwrap();
+        }
+    });
 }
 
 proptest! {

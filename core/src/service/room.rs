@@ -37,7 +37,7 @@ pub(super) struct Promises {
 #[derive(Debug, Default)]
 struct Ledger {
     users: HashMap<UserId, Promised>,
-    /// Bytes that the store was asked for and that have not come yet.
+    /// Bytes that the store was asked for and does not have yet.
     ahead: u64,
 }
 
@@ -73,10 +73,12 @@ pub(super) struct UploadRoom {
     user: UserId,
     /// Of the quota.
     promised: Usage,
-    /// Bytes that the store was asked for and that have not come yet.
+    /// Bytes that the store was asked for and does not have yet.
     ahead: u64,
     /// Bytes that have come.
     came: u64,
+    /// Bytes of them that the store has: what it has free is less by them.
+    stored: u64,
     recording: bool,
 }
 
@@ -94,6 +96,7 @@ impl UploadRoom {
             promised: Usage::default(),
             ahead: 0,
             came: 0,
+            stored: 0,
             recording: false,
         };
         room.ask_quota(Usage::file(expected)).await?;
@@ -195,9 +198,10 @@ impl UploadRoom {
         }
     }
 
-    fn came(&mut self, total: u64) {
-        let more = (total - self.came).min(self.ahead);
+    fn came(&mut self, total: u64, stored: u64) {
+        let more = (stored - self.stored).min(self.ahead);
         self.came = total;
+        self.stored = stored;
         self.ahead -= more;
         self.consign.0.promises.ledger().ahead -= more;
     }
@@ -205,7 +209,7 @@ impl UploadRoom {
 
 #[async_trait]
 impl Room for UploadRoom {
-    async fn make(&mut self, total: u64) -> Result<(), Error> {
+    async fn make(&mut self, total: u64, stored: u64) -> Result<(), Error> {
         // A whole step may not be to be had, but perhaps what is needed.
         if let Some(more @ 1..) = total.checked_sub(self.promised.bytes) {
             let bytes = |bytes| Usage { files: 0, bytes };
@@ -214,13 +218,13 @@ impl Room for UploadRoom {
                 self.ask_quota(bytes(more)).await?;
             }
         }
-        if let Some(more @ 1..) = (total - self.came).checked_sub(self.ahead) {
+        if let Some(more @ 1..) = (total - self.stored).checked_sub(self.ahead) {
             let step = more.max(STEP);
             if refused(self.ask_store(step, step).await, more < STEP)? {
                 self.ask_store(more, more).await?;
             }
         }
-        self.came(total);
+        self.came(total, stored);
         Ok(())
     }
 }

@@ -5,7 +5,10 @@ use std::{
     future::poll_fn,
     io::{self, Read, Seek, SeekFrom},
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -42,11 +45,12 @@ pub enum BodyError {
 #[async_trait]
 pub trait Room: Send {
     /// Sees that there is room for the first `total` bytes of the body. `total` grows from call to
-    /// call; the last is the body's size, unless it is empty.
+    /// call; the last is the body's size, unless it is empty. Of those before, the store has `stored`
+    /// so far: the rest are in memory.
     ///
     /// # Errors
     /// Why there is none. It ends the body.
-    async fn make(&mut self, total: u64) -> Result<(), Error>;
+    async fn make(&mut self, total: u64, stored: u64) -> Result<(), Error>;
 }
 
 /// Room without end.
@@ -55,7 +59,7 @@ pub struct Unbounded;
 
 #[async_trait]
 impl Room for Unbounded {
-    async fn make(&mut self, _: u64) -> Result<(), Error> {
+    async fn make(&mut self, _: u64, _: u64) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -119,10 +123,12 @@ where
         Ok(Sha256(hasher.finalize().into()))
     };
     let Received { stage, whole, .. } = received;
+    let in_store = AtomicU64::new(0);
     let storing = async {
         while let Some(chunk) = stored.recv().await {
             *whole = (stage.size() == 0).then(|| chunk.clone());
             stage.append(stage.size(), chunk).await?;
+            in_store.store(stage.size(), Ordering::Relaxed);
         }
         Ok(())
     };
@@ -130,7 +136,7 @@ where
         let given = future::try_join(to_hash.send(chunk.clone()), to_store.send(chunk)).await;
         given.expect("chunks are taken until there are no more, or nobody asks here again");
     };
-    let taking = take_in(body, limit, room, head_len, check_head, give);
+    let taking = take_in(body, limit, room, &in_store, head_len, check_head, give);
     let (sha256, (), ()) = future::try_join3(hashing, storing, taking).await?;
     received.sha256 = sha256;
     Ok(())
@@ -155,6 +161,7 @@ async fn take_in<S>(
     body: S,
     limit: u64,
     room: &mut dyn Room,
+    stored: &AtomicU64,
     head_len: usize,
     mut check_head: impl FnMut(&[u8]) -> Result<(), Error>,
     give: impl AsyncFn(Bytes),
@@ -181,7 +188,7 @@ where
         if total > limit {
             return Err(ErrorKind::TooLarge { limit }.into());
         }
-        room.make(total).await?;
+        room.make(total, stored.load(Ordering::Relaxed)).await?;
         while !part.is_empty() {
             part = gathered.take_in(part);
             check(gathered.current(), gathered.is_full())?;

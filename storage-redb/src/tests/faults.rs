@@ -123,6 +123,7 @@ fn a_change_comes_upon_a_failure_at_any_operation() {
             .await;
         }
         println!("{failures} failures of changes: {tally:?}");
+        // Of the failures, as there are operations of either kind.
         assert!(tally.full > 40 && tally.unavailable > 100, "{tally:?}");
         assert!(tally.got_over > 0, "{tally:?}");
     });
