@@ -89,7 +89,7 @@ impl Recent {
         let found = read()?;
         if let Some(found) = &found {
             let turns = self.turns.read().unwrap_or_else(PoisonError::into_inner);
-            if *turns == before && before % 2 == 0 {
+            if *turns == before && before.is_multiple_of(2) {
                 put(found);
             }
         }
