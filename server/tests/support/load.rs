@@ -467,7 +467,13 @@ fn check_leftovers(home: &Home, files: usize) {
     let entries = fs::read_dir(home.data()).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    let expected = ["admin.sock", "consign.redb", "files", "keys.json"];
+    let expected = [
+        "admin.sock",
+        "consign.redb",
+        "consign.redb.in-use",
+        "files",
+        "keys.json",
+    ];
     assert_eq!(names, expected, "nothing else is left");
 }
 
