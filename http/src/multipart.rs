@@ -1,7 +1,9 @@
 //! The file of a multipart/form-data body (RFC 7578), read with bounds and without buffering it.
 
 use std::{
-    pin::Pin,
+    future::poll_fn,
+    mem,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -89,8 +91,9 @@ impl<'r> Upload<'r> {
             end: None,
             taken: 0,
             progress: Arc::clone(&progress),
-            rested_at: 0,
-            rest: false,
+            asked: 0,
+            steps: 0,
+            given: false,
         };
         let line = boundary.len() as u64 + 6;
         let limit = SizeLimit::new().whole_stream(max_file.saturating_add(MAX_BESIDE));
@@ -122,7 +125,7 @@ impl<'r> Upload<'r> {
     }
 
     async fn next(&mut self) -> Result<Option<Field<'r>>, MultipartError> {
-        let field = self.multipart.next_field().await?;
+        let field = self.progress.ask(self.multipart.next_field()).await?;
         self.parts += usize::from(field.is_some());
         if self.parts > MAX_PARTS {
             return Err(MultipartError::Broken("too many parts".into()));
@@ -140,7 +143,7 @@ impl<'r> Upload<'r> {
 
     /// Reads a part to its end, for nothing.
     async fn skip(&mut self, mut field: Field<'r>) -> Result<(), MultipartError> {
-        while let Some(chunk) = field.chunk().await? {
+        while let Some(chunk) = self.progress.ask(field.chunk()).await? {
             self.pass(chunk.len() as u64)?;
         }
         Ok(())
@@ -168,7 +171,7 @@ impl<'r> FilePart<'r> {
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, MultipartError> {
         if let Some(field) = &mut self.field {
-            if let Some(chunk) = field.chunk().await? {
+            if let Some(chunk) = self.upload.progress.ask(field.chunk()).await? {
                 self.upload.progress.made(chunk.len() as u64);
                 return Ok(Some(chunk));
             }
@@ -224,6 +227,8 @@ struct Progress {
     bytes: AtomicU64,
     /// How often something came out, be it of no bytes.
     steps: AtomicU64,
+    /// How often the parser was asked to go on.
+    asked: AtomicU64,
 }
 
 impl Progress {
@@ -231,15 +236,25 @@ impl Progress {
         self.bytes.fetch_add(len, Ordering::Relaxed);
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// Asks the parser for what it answers.
+    async fn ask<T>(&self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        poll_fn(|cx| {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            answer.as_mut().poll(cx)
+        })
+        .await
+    }
 }
 
 /// Hands a body to the parser in pieces, one at a time, and ends it when the parser keeps too much.
 ///
 /// The parser reads on as long as its source has something, and bounds neither a part's headers nor
-/// what comes before the first part. So there is a pause after each piece, and a count of the
-/// bytes that went in and have not come out. And it reads before it looks at what it has: while it
-/// holds more than a piece there is a pause after each step that it made, and it gets another only
-/// when it comes again without having made one.
+/// what comes before the first part. So it gets one piece, or the end, each time that it is asked to
+/// go on, and there is a count of the bytes that went in and have not come out. And it reads before it
+/// looks at what it has: so it gets nothing the first time that it is asked after a step, lest the end
+/// come before what it still holds is out.
 struct Metered<S> {
     body: S,
     pieces: Bytes,
@@ -247,8 +262,11 @@ struct Metered<S> {
     end: Option<Option<BoxError>>,
     taken: u64,
     progress: Arc<Progress>,
-    rested_at: u64,
-    rest: bool,
+    /// How often the parser had been asked, and had made a step, when it came last.
+    asked: u64,
+    steps: u64,
+    /// Whether it was given something since it was asked last.
+    given: bool,
 }
 
 impl<S> Metered<S> {
@@ -258,10 +276,16 @@ impl<S> Metered<S> {
         self.taken.saturating_sub(given)
     }
 
-    fn rests(&mut self) -> bool {
+    /// Whether the parser has to come again for more, and whether that needs a reminder.
+    fn pause(&mut self) -> Option<bool> {
+        let asked = self.progress.asked.load(Ordering::Relaxed);
+        if mem::replace(&mut self.asked, asked) == asked {
+            // Where it was given nothing it has been reminded, or the body will do so.
+            return Some(self.given);
+        }
+        self.given = false;
         let steps = self.progress.steps.load(Ordering::Relaxed);
-        let made_one = std::mem::replace(&mut self.rested_at, steps) != steps;
-        std::mem::take(&mut self.rest) || (made_one && self.held() > PIECE as u64)
+        (mem::replace(&mut self.steps, steps) != steps).then_some(true)
     }
 }
 
@@ -304,14 +328,19 @@ where
     type Item = Result<Bytes, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.rests() {
-            cx.waker().wake_by_ref();
+        if let Some(remind) = self.pause() {
+            if remind {
+                cx.waker().wake_by_ref();
+            }
             return Poll::Pending;
         }
         if self.pieces.is_empty() {
             match ready!(self.poll_frames(cx)) {
                 Some(Ok(frames)) => self.pieces = frames,
-                end => return Poll::Ready(end),
+                end => {
+                    self.given = true;
+                    return Poll::Ready(end);
+                }
             }
         }
         let len = self.pieces.len().min(PIECE);
@@ -321,7 +350,7 @@ where
             let error = "the headers of a part, or what comes before the first, are too long";
             return Poll::Ready(Some(Err(error.into())));
         }
-        self.rest = true;
+        self.given = true;
         Poll::Ready(Some(Ok(piece)))
     }
 }
