@@ -157,15 +157,13 @@ fn check_trailer(trailer: &[u8]) -> Result<(), Refusal> {
 /// Readers that want a comment to reach the file's end would prefer an earlier record whose comment
 /// holds the one at `at`.
 fn check_earlier(tail: &[u8], at: usize) -> Result<(), Refusal> {
-    let mut before = at;
-    while let Some(earlier) = memmem::rfind(&tail[..before], RECORD) {
+    for earlier in memmem::find_iter(&tail[..at], RECORD) {
         let comment = tail[earlier + RECORD_LEN - 2..]
             .first_chunk()
             .map_or(0, |len| u16::from_le_bytes(*len));
         if earlier + RECORD_LEN + usize::from(comment) > at {
             return Err(second());
         }
-        before = earlier;
     }
     Ok(())
 }
