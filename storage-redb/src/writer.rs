@@ -2,6 +2,7 @@ use std::{
     error::Error,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread,
 };
 
 use consign_core::store::StoreError;
@@ -117,11 +118,29 @@ impl Stop {
     }
 }
 
+/// Takes in what others are about to ask: where all cores are busy, each of them only waits for its
+/// turn, and a commit more costs more than it. With nobody else to run it takes no time.
+fn gather(queue: &mut mpsc::Receiver<Message>, messages: &mut Vec<Message>) {
+    while messages.len() < BATCH {
+        thread::yield_now();
+        let before = messages.len();
+        while messages.len() < BATCH
+            && let Ok(message) = queue.try_recv()
+        {
+            messages.push(message);
+        }
+        if messages.len() == before {
+            return;
+        }
+    }
+}
+
 impl Writer {
     /// Works until the queue is closed and empty, then closes the database.
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let mut messages = Vec::with_capacity(BATCH);
         while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
+            gather(&mut queue, &mut messages);
             let jobs = messages.drain(..).filter_map(|message| match message {
                 Message::Job(job) => Some(job),
                 Message::Probe => None,
