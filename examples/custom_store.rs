@@ -74,6 +74,16 @@ impl CappedBlobs {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All or nothing: what is refused has taken no byte.
+    fn take(&self, used: &mut usize, bytes: &Bytes) -> Result<(), StoreError> {
+        if bytes.len() > self.cap - *used {
+            let why = format!("{used} of {} bytes are taken", self.cap);
+            return Err(StoreError::Full(why.into()));
+        }
+        *used += bytes.len();
+        Ok(())
+    }
+
     fn stage(&self, id: StageId, size: usize) -> Box<dyn Stage> {
         Box::new(CappedStage {
             id,
@@ -107,6 +117,17 @@ impl BlobStore for CappedBlobs {
     async fn resume(&self, id: StageId) -> Result<Option<Box<dyn Stage>>, StoreError> {
         let size = self.held().stages.get(&id).map(|staged| staged.bytes.len());
         Ok(size.map(|size| self.stage(id, size)))
+    }
+
+    async fn put(&self, key: BlobKey, bytes: Bytes) -> Result<(), StoreError> {
+        let mut held = self.held();
+        if held.blobs.contains_key(&key) {
+            return Err(StoreError::Exists);
+        }
+        self.take(&mut held.used, &bytes)?;
+        let modified = SystemClock.now();
+        held.blobs.insert(key, Blob { bytes, modified });
+        Ok(())
     }
 
     async fn abort(&self, id: StageId) -> Result<(), StoreError> {
@@ -198,12 +219,7 @@ impl Stage for CappedStage {
         let mut held = self.store.held();
         let Held { stages, used, .. } = &mut *held;
         let staged = stages.get_mut(&self.id).ok_or(StoreError::Missing)?;
-        // All or nothing: an append that is refused has written no byte.
-        if bytes.len() > self.store.cap - *used {
-            let why = format!("{used} of {} bytes are taken", self.store.cap);
-            return Err(StoreError::Full(why.into()));
-        }
-        *used += bytes.len();
+        self.store.take(used, &bytes)?;
         self.size += bytes.len() as u64;
         staged.bytes.extend_from_slice(&bytes);
         staged.modified = SystemClock.now();

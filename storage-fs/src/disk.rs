@@ -200,22 +200,27 @@ impl Disk {
         })
     }
 
-    /// A large file is written past the cache where that can be: it would be copied there, and push
+    /// Writes all of a file that is not read back: past the cache, for copying there costs more than
+    /// writing, and whoever reads the file first can wait for the disk.
+    pub(crate) fn write_whole(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
+        self.run(Op::Write, None, || match &self.probe {
+            Some(probe) => probe.write(file, 0, bytes),
+            None => {
+                let pages = bytes.len() - bytes.len() % PAST_CACHE_ALIGN as usize;
+                let (pages, rest) = bytes.split_at(pages);
+                write_past_cache(file, 0, pages)?;
+                file.write_all_at(rest, pages.len() as u64)
+            }
+        })
+    }
+
+    /// What a large file goes on with is written past the cache: it would be copied there, and push
     /// out what is read.
     fn write_through(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let can_pass = offset >= PAST_CACHE_FROM
-            && bytes.len() >= PAST_CACHE_LEN
-            && [offset, bytes.len() as u64, bytes.as_ptr().addr() as u64]
-                .iter()
-                .all(|aligned| aligned.is_multiple_of(PAST_CACHE_ALIGN));
-        if can_pass {
-            match write_past_cache(file, offset, bytes) {
-                // Of what a short write left, too, a disk may not take the rest.
-                Err(error) if is_unsupported(&error) => {}
-                written => return written,
-            }
+        match offset >= PAST_CACHE_FROM && bytes.len() >= PAST_CACHE_LEN {
+            true => write_past_cache(file, offset, bytes),
+            false => file.write_all_at(bytes, offset),
         }
-        file.write_all_at(bytes, offset)
     }
 
     pub(crate) fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
@@ -273,6 +278,11 @@ impl Disk {
             let system = rustix::fs::statvfs(path)?;
             Ok(system.f_bavail.saturating_mul(system.f_frsize))
         })
+    }
+
+    /// Whether the file system of a folder is known to tell what is free from memory, without blocking.
+    pub(crate) fn tells_free_at_once(&self, path: &Path) -> bool {
+        self.probe.is_none() && tells_free_at_once(path)
     }
 
     /// Gives `each` the name of every entry, and whether it is a regular file.
@@ -353,9 +363,23 @@ fn read_cached(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize>
     Ok(preadv2(file, buffers, offset, ReadWriteFlags::NOWAIT)?)
 }
 
-/// Nobody else may use the handle meanwhile.
-#[cfg(target_os = "linux")]
+/// Writes past the cache where that can be. Nobody else may use the handle meanwhile.
 fn write_past_cache(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    let are_aligned = [offset, bytes.len() as u64, bytes.as_ptr().addr() as u64]
+        .iter()
+        .all(|aligned| aligned.is_multiple_of(PAST_CACHE_ALIGN));
+    if are_aligned && !bytes.is_empty() {
+        match write_directly(file, offset, bytes) {
+            // Of what a short write left, too, a disk may not take the rest.
+            Err(error) if is_unsupported(&error) => {}
+            written => return written,
+        }
+    }
+    file.write_all_at(bytes, offset)
+}
+
+#[cfg(target_os = "linux")]
+fn write_directly(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
     use rustix::fs::{fcntl_getfl, fcntl_setfl};
     let flags = fcntl_getfl(file)?;
     fcntl_setfl(file, flags | OFlags::DIRECT)?;
@@ -365,8 +389,23 @@ fn write_past_cache(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn write_past_cache(_: &File, _: u64, _: &[u8]) -> io::Result<()> {
+fn write_directly(_: &File, _: u64, _: &[u8]) -> io::Result<()> {
     Err(Errno::NOSYS.into())
+}
+
+#[cfg(target_os = "linux")]
+fn tells_free_at_once(path: &Path) -> bool {
+    const EXT: u64 = 0xEF53;
+    const XFS: u64 = 0x5846_5342;
+    const BTRFS: u64 = 0x9123_683E;
+    const TMPFS: u64 = 0x0102_1994;
+    rustix::fs::statfs(path)
+        .is_ok_and(|system| [EXT, XFS, BTRFS, TMPFS].contains(&(system.f_type as u64)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn tells_free_at_once(_: &Path) -> bool {
+    false
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -440,6 +479,24 @@ mod tests {
         std::os::unix::fs::symlink(&target, &link).unwrap();
         assert!(Disk::default().open(&link).is_err());
         assert!(Disk::default().open_to_write(&link).is_err());
+    }
+
+    /// However many bytes, and wherever they begin in memory.
+    #[test]
+    fn a_whole_file_is_what_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let bytes: Vec<u8> = (0..100_000).map(|at| (at % 251) as u8).collect();
+        let aligned = bytes.as_ptr().align_offset(PAST_CACHE_ALIGN as usize);
+        for start in [aligned, aligned + 1] {
+            for len in [0, 1, 4095, 4096, 4097, 8192, 90_000] {
+                let bytes = &bytes[start..start + len];
+                let file = Disk::default().create(&path).unwrap();
+                Disk::default().write_whole(&file, bytes).unwrap();
+                assert!(fs::read(&path).unwrap() == bytes, "{len} from {start}");
+                fs::remove_file(&path).unwrap();
+            }
+        }
     }
 
     #[test]

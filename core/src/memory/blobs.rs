@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fmt, io,
     ops::{
         Bound::{Excluded, Unbounded},
@@ -93,6 +93,18 @@ impl BlobStore for MemoryBlobs {
                 store: self.clone(),
             }) as _
         }))
+    }
+
+    async fn put(&self, key: BlobKey, bytes: Bytes) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        match self.state().blobs.entry(key) {
+            Entry::Occupied(_) => Err(StoreError::Exists),
+            Entry::Vacant(place) => {
+                // A copy: what they are a part of may be larger.
+                place.insert((Bytes::copy_from_slice(&bytes), now));
+                Ok(())
+            }
+        }
     }
 
     async fn abort(&self, id: StageId) -> Result<(), StoreError> {

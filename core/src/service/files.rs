@@ -93,7 +93,7 @@ impl Consign {
             check_head,
         )
         .await?;
-        room.settle();
+        room.settle(received.stored());
         let (received, verdict) = self.inspect(received, name.clone()).await?;
         let media_type = match self.settle(verdict, &permit).await {
             Ok(media_type) => media_type,

@@ -104,17 +104,19 @@ impl UploadRoom {
         Ok(room)
     }
 
-    /// Gives back what goes beyond the bytes that came: there will be no more.
-    pub(super) fn settle(&mut self) {
-        let surplus = self.promised.bytes - self.came;
-        self.give_back(Usage {
+    /// Gives back what goes beyond the bytes that came, of which the store has `stored`: there will be
+    /// no more.
+    pub(super) fn settle(&mut self, stored: u64) {
+        let surplus = Usage {
             files: 0,
-            bytes: surplus,
-        });
+            bytes: self.promised.bytes - self.came,
+        };
+        self.give_back(surplus, self.came - stored);
     }
 
-    /// From now on the catalogue may count the file, too.
+    /// From now on the store has all of it, and the catalogue may count the file, too.
     pub(super) fn is_recorded(&mut self) {
+        self.give_back(Usage::default(), 0);
         self.recording = true;
         let mut ledger = self.consign.0.promises.ledger();
         ledger.users.entry(self.user).or_default().recording += 1;
@@ -188,10 +190,12 @@ impl UploadRoom {
         Ok(())
     }
 
-    fn give_back(&mut self, less: Usage) {
+    /// Gives back some of the quota, and of the store all but `ahead` bytes.
+    fn give_back(&mut self, less: Usage, ahead: u64) {
         let mut ledger = self.consign.0.promises.ledger();
-        ledger.ahead -= self.ahead;
-        self.ahead = 0;
+        let ahead = self.ahead.min(ahead);
+        ledger.ahead -= self.ahead - ahead;
+        self.ahead = ahead;
         self.promised = self.promised.minus(less);
         if let Some(user) = ledger.users.get_mut(&self.user) {
             user.usage = user.usage.minus(less);
@@ -243,7 +247,7 @@ fn refused(asked: Result<(), Error>, less_will_do: bool) -> Result<bool, Error> 
 
 impl Drop for UploadRoom {
     fn drop(&mut self) {
-        self.give_back(self.promised);
+        self.give_back(self.promised, 0);
         let promises = &self.consign.0.promises;
         let mut ledger = promises.ledger();
         if let Some(user) = ledger.users.get_mut(&self.user) {

@@ -18,7 +18,8 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 /// Its `Debug` is for logs: it shows no content.
 ///
 /// Bytes are first *staged*: appended in order, and readable to the one who appends them. Publishing
-/// gives them their key, once and for ever. A blob that no file of the catalogue references is
+/// gives them their key, once and for ever. A few bytes that are in memory whole can be
+/// [put](BlobStore::put) under their key at once. A blob that no file of the catalogue references is
 /// visible to nobody; the sweeper removes it after a grace period.
 #[async_trait]
 pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
@@ -32,6 +33,17 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::Busy`] when the store can tell that somebody is, or that a write of a dropped
     /// future is still under way.
     async fn resume(&self, id: StageId) -> Result<Option<Box<dyn Stage>>, StoreError>;
+
+    /// Makes `bytes` a blob under `key` at once, durably, and without a stage: when it returns, they
+    /// survive a power cut. It is for what is small, and in memory whole.
+    ///
+    /// Dropped half-way, either the whole blob is there in the end, or nothing of it. A crash may leave
+    /// a part of it: to nobody but the sweeper, as nobody has its key yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when the key is taken: the other blob is as it was. After any other
+    /// error nothing of it is left, unless the store does not answer.
+    async fn put(&self, key: BlobKey, bytes: Bytes) -> Result<(), StoreError>;
 
     /// Removes a stage and its bytes; one that does not exist is no error.
     async fn abort(&self, id: StageId) -> Result<(), StoreError>;

@@ -1,4 +1,4 @@
-//! Receiving a stream into a stage: metered, hashed, and gone again unless it is published.
+//! Receiving a stream into memory or a stage: metered, hashed, and gone again unless it is published.
 
 use std::{
     fmt,
@@ -69,7 +69,8 @@ pub fn body(bytes: impl Into<Bytes>) -> impl Stream<Item = Result<Bytes, BodyErr
     stream::iter([Ok(bytes.into())])
 }
 
-/// Receives `body` into a new stage of `blobs`, hashing it on the way.
+/// Receives `body`, hashing it on the way: into memory if it is one chunk, else into a new stage of
+/// `blobs`.
 ///
 /// `check_head` sees the first `head_len` bytes (all of a shorter body) while the rest arrives, and
 /// may end it, and so may `room`. On an error nothing is left when it returns; when the future or the returned value is
@@ -90,31 +91,76 @@ pub async fn receive<S>(
 where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
-    let mut received = Received::begin(Arc::clone(blobs), held.clone()).await?;
-    match fill(&mut received, body, limit, room, head_len, check_head).await {
-        Ok(()) => Ok(received),
+    let mut staged = None;
+    let place = Place {
+        blobs,
+        held,
+        staged: &mut staged,
+    };
+    match fill(place, body, limit, room, head_len, check_head).await {
+        Ok((sha256, whole)) => Ok(Received {
+            content: match staged {
+                Some(staged) => Content::Staged(staged),
+                None => Content::Whole(Arc::clone(blobs), whole),
+            },
+            sha256,
+        }),
         Err(error) => {
-            received.discard().await;
+            if let Some(staged) = staged {
+                staged.discard().await;
+            }
             Err(error)
         }
     }
 }
 
+/// Where chunks go, unless they stay in memory.
+struct Place<'a> {
+    blobs: &'a Arc<dyn BlobStore>,
+    held: &'a Held,
+    staged: &'a mut Option<Staged>,
+}
+
+impl Place<'_> {
+    /// Stores chunks as they come; but one that is alone is given back.
+    async fn store(
+        self,
+        mut chunks: mpsc::Receiver<Bytes>,
+        stored: &AtomicU64,
+    ) -> Result<Bytes, Error> {
+        let first = chunks.recv().await.unwrap_or_default();
+        let Some(second) = chunks.recv().await else {
+            return Ok(first);
+        };
+        let begun = Staged::begin(Arc::clone(self.blobs), self.held.clone()).await?;
+        let stage = &mut self.staged.insert(begun).stage;
+        let mut ready = [first, second].into_iter();
+        while let Some(chunk) = match ready.next() {
+            Some(chunk) => Some(chunk),
+            None => chunks.recv().await,
+        } {
+            stage.append(stage.size(), chunk).await?;
+            stored.store(stage.size(), Ordering::Relaxed);
+        }
+        Ok(Bytes::new())
+    }
+}
+
 /// Takes chunks in while those before are hashed, and while they are stored: each at its own pace,
-/// for as long as no other is [`AHEAD`] chunks behind.
+/// for as long as no other is [`AHEAD`] chunks behind. Gives the digest, and what was not stored.
 async fn fill<S>(
-    received: &mut Received,
+    place: Place<'_>,
     body: S,
     limit: u64,
     room: &mut dyn Room,
     head_len: usize,
     check_head: impl FnMut(&[u8]) -> Result<(), Error>,
-) -> Result<(), Error>
+) -> Result<(Sha256, Bytes), Error>
 where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
     let (to_hash, mut hashed) = mpsc::channel::<Bytes>(AHEAD);
-    let (to_store, mut stored) = mpsc::channel::<Bytes>(AHEAD);
+    let (to_store, chunks) = mpsc::channel::<Bytes>(AHEAD);
     let hashing = async {
         let mut hasher = Hasher::new();
         while let Some(chunk) = hashed.recv().await {
@@ -122,24 +168,15 @@ where
         }
         Ok(Sha256(hasher.finalize().into()))
     };
-    let Received { stage, whole, .. } = received;
-    let in_store = AtomicU64::new(0);
-    let storing = async {
-        while let Some(chunk) = stored.recv().await {
-            *whole = (stage.size() == 0).then(|| chunk.clone());
-            stage.append(stage.size(), chunk).await?;
-            in_store.store(stage.size(), Ordering::Relaxed);
-        }
-        Ok(())
-    };
+    let stored = AtomicU64::new(0);
+    let storing = place.store(chunks, &stored);
     let give = async move |chunk: Bytes| {
         let given = future::try_join(to_hash.send(chunk.clone()), to_store.send(chunk)).await;
         given.expect("chunks are taken until there are no more, or nobody asks here again");
     };
-    let taking = take_in(body, limit, room, &in_store, head_len, check_head, give);
-    let (sha256, (), ()) = future::try_join3(hashing, storing, taking).await?;
-    received.sha256 = sha256;
-    Ok(())
+    let taking = take_in(body, limit, room, &stored, head_len, check_head, give);
+    let (sha256, whole, ()) = future::try_join3(hashing, storing, taking).await?;
+    Ok((sha256, whole))
 }
 
 /// Hashes on a thread of its own where that is worth it.
@@ -207,14 +244,24 @@ where
 /// A body that was received whole. Dropping it removes what was received.
 #[derive(Debug)]
 pub struct Received {
-    stage: Box<dyn Stage>,
+    content: Content,
     sha256: Sha256,
-    /// All of it, where that is one chunk.
-    whole: Option<Bytes>,
+}
+
+enum Content {
+    /// In memory, to be put into the store.
+    Whole(Arc<dyn BlobStore>, Bytes),
+    Staged(Staged),
+}
+
+/// A stage, which is aborted when this is dropped.
+#[derive(Debug)]
+struct Staged {
+    stage: Box<dyn Stage>,
     abort: AbortOnDrop,
 }
 
-impl Received {
+impl Staged {
     /// Begun in a task of its own: wherever the future is dropped, nobody but its task knows yet
     /// whether there is a stage, and what the task gives is then dropped, and so aborted, too.
     async fn begin(blobs: Arc<dyn BlobStore>, held: Held) -> Result<Self, Error> {
@@ -227,26 +274,51 @@ impl Received {
                 blobs,
                 runtime: Handle::current(),
             };
-            Ok(Self {
-                stage,
-                sha256: Sha256([0; 32]),
-                whole: None,
-                abort,
-            })
+            Ok(Self { stage, abort })
         };
         task::spawn(begin)
             .await
             .map_err(|failure| Error::new(ErrorKind::Internal, failure))?
     }
 
+    async fn publish(mut self, key: BlobKey) -> Result<(), StoreError> {
+        let published = self.stage.publish(key).await;
+        match published {
+            Ok(()) => self.abort.stage = None,
+            Err(_) => self.discard().await,
+        }
+        published
+    }
+
+    async fn discard(mut self) {
+        let Some(stage) = self.abort.stage else {
+            return;
+        };
+        abort(&*self.abort.blobs, stage).await;
+        self.abort.stage = None;
+    }
+}
+
+impl Received {
     /// Bytes.
     pub fn size(&self) -> u64 {
-        self.stage.size()
+        match &self.content {
+            Content::Whole(_, bytes) => bytes.len() as u64,
+            Content::Staged(staged) => staged.stage.size(),
+        }
     }
 
     /// The SHA-256 of the bytes.
     pub fn sha256(&self) -> Sha256 {
         self.sha256
+    }
+
+    /// Bytes that the store has already.
+    pub fn stored(&self) -> u64 {
+        match &self.content {
+            Content::Whole(..) => 0,
+            Content::Staged(staged) => staged.stage.size(),
+        }
     }
 
     /// Looks at the content on a thread that may block, and gives back what `look` found. When the
@@ -262,7 +334,10 @@ impl Received {
         let handle = Handle::current();
         task::spawn_blocking(move || {
             let mut content = StagedContent {
-                window: self.whole.clone().unwrap_or_default(),
+                window: match &self.content {
+                    Content::Whole(_, bytes) => bytes.clone(),
+                    Content::Staged(_) => Bytes::new(),
+                },
                 received: self,
                 handle,
                 position: 0,
@@ -275,23 +350,29 @@ impl Received {
         .map_err(|failure| Error::new(ErrorKind::Internal, failure))
     }
 
-    /// Publishes the bytes, durably, under `key`. On an error nothing is left when it returns.
-    pub async fn publish(mut self, key: BlobKey) -> Result<(), StoreError> {
-        let published = self.stage.publish(key).await;
-        match published {
-            Ok(()) => self.abort.stage = None,
-            Err(_) => self.discard().await,
+    /// Makes the bytes a blob under `key`, durably. On an error nothing is left when it returns.
+    pub async fn publish(self, key: BlobKey) -> Result<(), StoreError> {
+        match self.content {
+            Content::Whole(blobs, bytes) => blobs.put(key, bytes).await,
+            Content::Staged(staged) => staged.publish(key).await,
         }
-        published
     }
 
     /// Removes what was received. It is gone when this returns, unless the store does not answer.
-    pub async fn discard(mut self) {
-        let Some(stage) = self.abort.stage else {
-            return;
-        };
-        abort(&*self.abort.blobs, stage).await;
-        self.abort.stage = None;
+    pub async fn discard(self) {
+        if let Content::Staged(staged) = self.content {
+            staged.discard().await;
+        }
+    }
+}
+
+/// Shows no byte.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(_, bytes) => f.debug_tuple("Whole").field(&bytes.len()).finish(),
+            Self::Staged(staged) => f.debug_tuple("Staged").field(staged).finish(),
+        }
     }
 }
 
@@ -349,8 +430,10 @@ impl StagedContent {
 
 impl Read for StagedContent {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.windowed().is_none() && self.position < self.received.size() {
-            let stage = &self.received.stage;
+        if let Content::Staged(Staged { stage, .. }) = &self.received.content
+            && self.windowed().is_none()
+            && self.position < stage.size()
+        {
             self.window = self
                 .handle
                 .block_on(stage.read_at(self.position, Self::WINDOW))

@@ -210,7 +210,9 @@ fn a_dropped_request_leaves_nothing() {
         let parts = testing::parts();
         let blobs = parts.blobs.clone();
         let (room, olga) = room_of(parts, Settings::default()).await;
-        let (_, body) = Form::of_file("a.docx", &document()).finish();
+        // More than is kept in memory.
+        let document = testing::DOCX.document_of(600_000);
+        let (_, body) = Form::of_file("a.docx", &document).finish();
         let first = Bytes::copy_from_slice(&body[..body.len() - 30]);
         let first = stream::once(async { Ok::<_, std::io::Error>(Frame::data(first)) });
         let stalled = StreamBody::new(Box::pin(first.chain(stream::pending())));

@@ -216,7 +216,7 @@ impl Person {
 
     async fn uploads(mut self, client: String, told: mpsc::UnboundedSender<()>) {
         for at in 0.. {
-            let content = docx(self.numbers.next(), self.numbers.within(100_000, 900_000));
+            let content = docx(self.numbers.next(), self.numbers.within(10_000, 700_000));
             let name = format!("{client}-{at}.docx");
             let token = of(&self.ledger).operations.clone();
             let upload = Request::post("/upload").bearer(&token);

@@ -16,19 +16,19 @@ use http_body_util::Full;
 
 use crate::support::{Answer, Place, actor, add_user, api, get, log_in, upload};
 
-fn content() -> Bytes {
-    sample_bytes(1, 600_000)
-}
+/// Bytes of what is staged, and of what is put into the store at once.
+const SIZES: [usize; 2] = [600_000, 6_000];
 
 /// A place with an operations user, their token, and a rig around its stores.
 struct Site {
     place: Place,
     rig: Arc<Rig>,
     token: String,
+    content: Bytes,
 }
 
 impl Site {
-    async fn new() -> Self {
+    async fn new(size: usize) -> Self {
         let place = Place::quick();
         let consign = place.service();
         add_user(&consign, "olga", Role::Operations).await;
@@ -37,6 +37,7 @@ impl Site {
             token: log_in(&consign, "olga").await,
             rig: Arc::default(),
             place,
+            content: sample_bytes(1, size),
         }
     }
 
@@ -70,7 +71,7 @@ impl Site {
             let received = Answer::of(api(&consign).handle(get(&target, "")).await).await;
             let expected = match file.entry.name.as_str() {
                 "next.docx" => &next,
-                _ => &content(),
+                _ => &self.content,
             };
             assert!(received.body == expected, "{case}");
         }
@@ -84,13 +85,16 @@ async fn each_fault_is_told_as_what_it_is_and_leaves_nothing_half_made() {
         ("ENOSPC", 507, Fault::Fail(full)),
         ("ENOSPC after a short write", 507, Fault::Short(full)),
     ];
-    for (name, status, fault) in faults {
+    for ((name, status, fault), size) in faults
+        .into_iter()
+        .flat_map(|fault| SIZES.map(|size| (fault, size)))
+    {
         let mut tried = 0;
         for n in 0.. {
-            let site = Site::new().await;
+            let site = Site::new(size).await;
             let consign = site.rigged();
             site.rig.strike(At::Number(n), fault);
-            let request = site.request("a.docx", &content());
+            let request = site.request("a.docx", &site.content);
             let answer = Answer::of(api(&consign).handle(request).await).await;
             let steps = site.rig.steps();
             let Some(step) = steps.get(n) else {
@@ -105,7 +109,7 @@ async fn each_fault_is_told_as_what_it_is_and_leaves_nothing_half_made() {
             // Room is nothing that a stage needs to be read.
             let status = if step == "read" { 503 } else { status };
             tried += 1;
-            let case = format!("{name} at step {n}, {step}");
+            let case = format!("{size} bytes: {name} at step {n}, {step}");
             assert_eq!(answer.status, status, "{case}: {answer:?}");
             let later = answer.headers.contains_key(http::header::RETRY_AFTER);
             assert_eq!(later, status == 503, "{case}");
@@ -114,7 +118,7 @@ async fn each_fault_is_told_as_what_it_is_and_leaves_nothing_half_made() {
                 // Begun, and its id lost with the answer.
                 "begin done" => [1, 0, 0],
                 // Published, and whether the catalogue has it was not known.
-                "publish done" => [0, 1, 0],
+                "publish done" | "put done" => [0, 1, 0],
                 "apply" if status == 503 => [0, 1, 0],
                 // It has it, and so the file is whole.
                 "apply done" => [0, 1, 1],
@@ -123,46 +127,48 @@ async fn each_fault_is_told_as_what_it_is_and_leaves_nothing_half_made() {
             assert_eq!(site.place.kept().await, left, "{case}");
             site.takes_the_next(&case).await;
         }
-        println!("{name}: at each of {tried} steps");
-        assert!(tried > 8);
+        println!("{size} bytes: {name}: at each of {tried} steps");
+        assert!(tried > if size > 6_000 { 8 } else { 3 });
     }
 }
 
 /// From publishing on it is finished; before, nothing of it is kept.
 #[tokio::test]
 async fn a_client_can_leave_at_each_step() {
-    let mut left_at = Vec::new();
-    for n in 0.. {
-        let site = Site::new().await;
-        let parts = site.rig.around_all(site.place.parts.clone());
-        let blobs = Arc::clone(&parts.blobs);
-        let consign = Consign::new(parts, Settings::default());
-        site.rig.hold_nth(n);
-        let (api, request) = (api(&consign), site.request("a.docx", &content()));
-        let mut handling = Box::pin(api.handle(request));
-        let reached = site.rig.reached(&mut handling).await;
-        drop(handling);
-        drop((api, consign));
-        site.rig.release();
-        Place::settle(&blobs).await;
-        let steps = site.rig.steps();
-        if !reached {
-            assert_eq!(site.place.kept().await, [0, 1, 1]);
-            break;
+    for size in SIZES {
+        let mut left_at = Vec::new();
+        for n in 0.. {
+            let site = Site::new(size).await;
+            let parts = site.rig.around_all(site.place.parts.clone());
+            let blobs = Arc::clone(&parts.blobs);
+            let consign = Consign::new(parts, Settings::default());
+            site.rig.hold_nth(n);
+            let (api, request) = (api(&consign), site.request("a.docx", &site.content));
+            let mut handling = Box::pin(api.handle(request));
+            let reached = site.rig.reached(&mut handling).await;
+            drop(handling);
+            drop((api, consign));
+            site.rig.release();
+            Place::settle(&blobs).await;
+            let steps = site.rig.steps();
+            if !reached {
+                assert_eq!(site.place.kept().await, [0, 1, 1]);
+                break;
+            }
+            let step = &steps[n];
+            let begun = ["put", "publish", "apply"]
+                .iter()
+                .any(|last| step.starts_with(last));
+            let left = if begun { [0, 1, 1] } else { [0, 0, 0] };
+            let case = format!("{size} bytes: left at step {n}, {step}");
+            assert_eq!(site.place.kept().await, left, "{case}");
+            site.takes_the_next(&case).await;
+            left_at.push(step.clone());
         }
-        let step = &steps[n];
-        let begun = ["publish", "apply"]
-            .iter()
-            .any(|last| step.starts_with(last));
-        let left = if begun { [0, 1, 1] } else { [0, 0, 0] };
-        let case = format!("left at step {n}, {step}");
-        assert_eq!(site.place.kept().await, left, "{case}");
-        site.takes_the_next(&case).await;
-        left_at.push(step.clone());
+        println!("{size} bytes: left at each of {} steps", left_at.len());
+        assert!(
+            left_at.iter().any(|step| step == "apply done"),
+            "{left_at:?}"
+        );
     }
-    println!("left at each of {} steps", left_at.len());
-    assert!(
-        left_at.iter().any(|step| step == "apply done"),
-        "{left_at:?}"
-    );
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use consign_core::{
     id::{BlobKey, StageId},
     random::OsEntropy,
@@ -66,6 +67,7 @@ impl FsBlobs {
         let layout = Layout::new(root);
         setup::prepare(&disk, &layout)?;
         Ok(Self(Arc::new(Inner {
+            tells_free_at_once: disk.tells_free_at_once(&layout.path(Place::Stages)),
             layout,
             disk,
             pool: Pool::new(options.max_blocking),
@@ -136,6 +138,12 @@ impl BlobStore for FsBlobs {
         .await
     }
 
+    /// What is done, in this order: a file of the key's name is made, written and synced, and its
+    /// folder is synced.
+    async fn put(&self, key: BlobKey, bytes: Bytes) -> Result<(), StoreError> {
+        self.run(move |inner| inner.put(key, &bytes)).await
+    }
+
     async fn abort(&self, id: StageId) -> Result<(), StoreError> {
         self.run(move |inner| inner.remove(Place::Stage(id))).await
     }
@@ -191,11 +199,14 @@ impl BlobStore for FsBlobs {
 
     /// What an ordinary user may still write to the file system of the folder.
     async fn free(&self) -> Result<Option<u64>, StoreError> {
-        self.run(|inner| {
+        let free = |inner: &Inner| {
             let path = inner.layout.path(Place::Stages);
             inner.disk.free(&path).map(Some).map_err(unavailable)
-        })
-        .await
+        };
+        match self.0.tells_free_at_once {
+            true => free(&self.0),
+            false => self.run(free).await,
+        }
     }
 
     /// Both folders are there, and what is in them can be read and written.
@@ -217,6 +228,7 @@ struct Inner {
     pool: Pool,
     buffers: Arc<Buffers>,
     small: Small,
+    tells_free_at_once: bool,
 }
 
 impl Inner {
@@ -240,5 +252,25 @@ fn usable(folder: &Path) -> io::Result<()> {
     match folder.symlink_metadata()?.is_dir() {
         true => Ok(()),
         false => Err(io::ErrorKind::NotADirectory.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn room_is_told_though_no_thread_is_free_where_that_takes_none() {
+        let root = tempfile::tempdir().unwrap();
+        let options = Options::default().max_blocking(1);
+        let blobs = FsBlobs::open_with(root.path(), options).unwrap();
+        let turn = blobs.0.pool.turn().await;
+        let told = blobs.free().now_or_never();
+        let at_once = Disk::default().tells_free_at_once(root.path());
+        assert_eq!(told.is_some(), at_once, "{told:?}");
+        drop(turn);
+        assert!(blobs.free().await.unwrap().is_some());
     }
 }

@@ -235,6 +235,28 @@ impl Inner {
         Ok(Published::Yes)
     }
 
+    /// All in one, so that a dropped future cannot leave it half done.
+    pub(super) fn put(&self, key: BlobKey, bytes: &[u8]) -> Result<(), StoreError> {
+        let blob = self.layout.path(Place::Blob(key));
+        let file = match self.disk.create(&blob) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Exists);
+            }
+            created => created.map_err(full_or_unavailable)?,
+        };
+        let written = self.disk.write_whole(&file, bytes);
+        let synced = written.and_then(|()| self.disk.sync_file(&file));
+        let stored = match synced {
+            Ok(()) => {
+                let folder = self.layout.path(Layout::fan(key));
+                self.disk.sync_folder(&folder).map_err(unavailable)
+            }
+            Err(error) => Err(full_or_unavailable(error)),
+        };
+        // Nobody has been told of it, and a power cut may take it.
+        stored.inspect_err(|_| self.give_up(Place::Blob(key)))
+    }
+
     fn give_up(&self, place: Place) {
         if let Err(error) = self.remove(place) {
             tracing::warn!(?place, %error, "what was not stored whole is still there; the sweeper will remove it");

@@ -9,7 +9,7 @@ use futures_util::{FutureExt, TryStreamExt};
 use rustix::io::Errno;
 
 use super::{
-    KEY, content,
+    KEY, Way, content,
     script::{Script, When},
     staged, store, upload,
 };
@@ -29,6 +29,20 @@ async fn a_published_blob_is_synced_renamed_and_its_folder_synced() {
         (Op::Touch, None),
         (Op::SyncFile, None),
         (Op::Rename, Some(folder.join("ab".repeat(15)))),
+        (Op::SyncFolder, Some(folder)),
+    ];
+    assert_eq!(probe.seen(), steps);
+}
+
+#[tokio::test]
+async fn a_blob_that_is_put_is_synced_and_its_folder_synced() {
+    let (probe, blobs, root) = store();
+    blobs.put(KEY, "first second".into()).await.unwrap();
+    let folder = root.path().join("blobs/ab");
+    let steps = [
+        (Op::Create, Some(folder.join("ab".repeat(15)))),
+        (Op::Write, None),
+        (Op::SyncFile, None),
         (Op::SyncFolder, Some(folder)),
     ];
     assert_eq!(probe.seen(), steps);
@@ -73,54 +87,57 @@ async fn whichever_operation_fails_nothing_half_made_is_visible() {
         (Errno::DQUOT, true),
         (Errno::FBIG, true),
     ];
-    for (errno, may_be_full) in errors {
-        let mut failed = Vec::new();
-        for nth in 0.. {
-            let (probe, blobs, _root) = store();
-            probe.fail(nth, errno, When::Before);
-            let uploaded = upload(&blobs, KEY).await;
-            let Some(op) = probe.failed() else {
-                uploaded.unwrap();
-                break;
-            };
-            failed.push(op);
-            match uploaded.unwrap_err() {
-                StoreError::Unavailable(_) => {}
-                StoreError::Full(_) if may_be_full => {}
-                error => panic!("{op:?} failed with {error:?}"),
+    let whens = [When::Before, When::HalfWay];
+    for ((errno, may_be_full), way) in errors
+        .into_iter()
+        .flat_map(|error| Way::ALL.map(|way| (error, way)))
+    {
+        for when in whens {
+            let mut failed = Vec::new();
+            for nth in 0.. {
+                let (probe, blobs, _root) = store();
+                probe.fail(nth, errno, when);
+                let uploaded = way.upload(&blobs, KEY).await;
+                let Some(op) = probe.failed() else {
+                    uploaded.unwrap();
+                    break;
+                };
+                failed.push(op);
+                match uploaded.unwrap_err() {
+                    StoreError::Unavailable(_) => {}
+                    StoreError::Full(_) if may_be_full => {}
+                    error => panic!("{way:?}: {op:?} failed with {error:?}"),
+                }
+                assert_nothing_left(&blobs, op).await;
+                way.upload(&blobs, KEY).await.unwrap();
+                assert_eq!(content(&blobs, KEY).await, "first second");
             }
-            assert_nothing_left(&blobs, op).await;
-            upload(&blobs, KEY).await.unwrap();
-            assert_eq!(content(&blobs, KEY).await, "first second");
+            let mut ops = vec![Op::Create, Op::Write, Op::SyncFile, Op::SyncFolder];
+            ops.extend(matches!(way, Way::Staged).then_some(Op::Rename));
+            assert!(ops.iter().all(|op| failed.contains(op)), "{failed:?}");
         }
-        let ops = [
-            Op::Create,
-            Op::Write,
-            Op::SyncFile,
-            Op::Rename,
-            Op::SyncFolder,
-        ];
-        assert!(ops.iter().all(|op| failed.contains(op)), "{failed:?}");
     }
 }
 
 #[tokio::test]
 async fn an_operation_that_is_done_but_answers_with_an_error_is_an_error() {
-    for nth in 0.. {
-        let (probe, blobs, _root) = store();
-        probe.fail(nth, Errno::IO, When::After);
-        let uploaded = upload(&blobs, KEY).await;
-        let Some(op) = probe.failed() else {
-            uploaded.unwrap();
-            break;
-        };
-        assert!(
-            matches!(uploaded, Err(StoreError::Unavailable(_))),
-            "{op:?}: {uploaded:?}"
-        );
-        let other = BlobKey::from_bytes([0xcd; 16]);
-        upload(&blobs, other).await.unwrap();
-        assert_eq!(content(&blobs, other).await, "first second");
+    for way in Way::ALL {
+        for nth in 0.. {
+            let (probe, blobs, _root) = store();
+            probe.fail(nth, Errno::IO, When::After);
+            let uploaded = way.upload(&blobs, KEY).await;
+            let Some(op) = probe.failed() else {
+                uploaded.unwrap();
+                break;
+            };
+            assert!(
+                matches!(uploaded, Err(StoreError::Unavailable(_))),
+                "{way:?}: {op:?}: {uploaded:?}"
+            );
+            let other = BlobKey::from_bytes([0xcd; 16]);
+            way.upload(&blobs, other).await.unwrap();
+            assert_eq!(content(&blobs, other).await, "first second");
+        }
     }
 }
 
@@ -134,6 +151,9 @@ async fn no_room_while_publishing_says_so_only_while_nothing_is_written() {
         matches!(published, Err(StoreError::Unavailable(_))),
         "{published:?}"
     );
+    probe.fail_next(Op::SyncFolder, Errno::NOSPC);
+    let put = blobs.put(KEY, "first second".into()).await;
+    assert!(matches!(put, Err(StoreError::Unavailable(_))), "{put:?}");
 }
 
 #[tokio::test]

@@ -90,6 +90,29 @@ async fn a_publication_dropped_half_way_runs_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_put_dropped_half_way_runs_to_its_end() {
+    let (probe, blobs, _root) = store();
+    for op in [Op::Create, Op::Write, Op::SyncFile, Op::SyncFolder] {
+        probe.clear();
+        let gate = probe.hold(op);
+        let mut putting = blobs.put(KEY, "first second".into());
+        assert!((&mut putting).now_or_never().is_none());
+        probe.reached().await;
+        drop(putting);
+        drop(gate);
+        while !probe.seen().iter().any(|(op, _)| *op == Op::SyncFolder) {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(
+            blobs.put(KEY, "other".into()).await,
+            Err(StoreError::Exists)
+        ));
+        assert_eq!(content(&blobs, KEY).await, "first second");
+        blobs.delete(KEY).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_page_is_full_even_if_what_was_listed_has_gone() {
     let (probe, blobs, _root) = store();
     let keys: Vec<_> = (1..=5)

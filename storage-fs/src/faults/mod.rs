@@ -57,6 +57,24 @@ async fn upload(blobs: &FsBlobs, key: BlobKey) -> Result<(), StoreError> {
     published
 }
 
+/// Both ways that bytes become a blob.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Staged,
+    Put,
+}
+
+impl Way {
+    const ALL: [Self; 2] = [Self::Staged, Self::Put];
+
+    async fn upload(self, blobs: &FsBlobs, key: BlobKey) -> Result<(), StoreError> {
+        match self {
+            Self::Staged => upload(blobs, key).await,
+            Self::Put => blobs.put(key, "first second".into()).await,
+        }
+    }
+}
+
 async fn content(blobs: &FsBlobs, key: BlobKey) -> Bytes {
     let stream = blobs
         .open(&ReadGrant::for_testing(key), 0..12)

@@ -5,61 +5,83 @@ use futures_util::FutureExt;
 use super::{intake::REFUSE_ALL, *};
 use crate::error::ErrorKind::*;
 
-/// Chunks of a body that is staged in three goes.
-fn chunks() -> Vec<Bytes> {
-    vec![Bytes::from(vec![b' '; 200_000]); 3]
+/// A body that stays in memory, and one that is staged in three goes.
+fn bodies() -> [Vec<Bytes>; 2] {
+    [100, 200_000].map(|len| vec![Bytes::from(vec![b' '; len]); 3])
 }
 
-/// The steps of an upload that goes well.
-async fn steps() -> Vec<String> {
+/// The steps of an upload of `chunks` that goes well.
+async fn steps(chunks: &[Bytes]) -> Vec<String> {
     let world = World::new();
     let op = world.newcomer("op", Role::Operations).await;
     world.rig.disarm();
     let permit = world.consign.permit_upload(&op).unwrap();
-    let body = world.rig.body(chunks());
+    let body = world.rig.body(chunks.to_vec());
     world
         .consign
         .upload(permit, file_name("a.docx"), body)
         .await
         .unwrap();
-    let steps = world.rig.steps();
-    let expected = [
-        "begin", "body", "append", "read", "user", "publish", "apply",
+    world.rig.steps()
+}
+
+/// All steps of both bodies, each with its number.
+async fn every_step() -> Vec<(Vec<Bytes>, usize, String)> {
+    let mut every = Vec::new();
+    for chunks in bodies() {
+        let steps = steps(&chunks).await.into_iter().enumerate();
+        every.extend(steps.map(|(n, step)| (chunks.clone(), n, step)));
+    }
+    every
+}
+
+#[tokio::test]
+async fn what_is_short_is_stored_in_one_step_and_all_else_is_staged() {
+    let [short, long] = bodies();
+    let ways: [(_, &[_], &[_]); 2] = [
+        (
+            short,
+            &["body", "user", "put", "apply"],
+            &["begin", "publish"],
+        ),
+        (
+            long,
+            &[
+                "body", "begin", "append", "read", "user", "publish", "apply",
+            ],
+            &["put"],
+        ),
     ];
-    assert!(
-        expected
-            .iter()
-            .all(|step| steps.iter().any(|done| done == step)),
-        "{steps:?}"
-    );
-    steps
+    for (chunks, taken, left_out) in ways {
+        let steps = steps(&chunks).await;
+        let has = |step: &&str| steps.iter().any(|done| done == step);
+        assert!(taken.iter().all(has), "{steps:?}");
+        assert!(!left_out.iter().any(has), "{steps:?}");
+    }
 }
 
 /// From publishing on it is finished whether or not anybody waits; before, nothing of it is kept.
 #[tokio::test]
 async fn an_upload_can_be_dropped_wherever_it_waits() {
-    for (n, step) in steps().await.into_iter().enumerate() {
+    for (chunks, n, step) in every_step().await {
         let world = World::new();
         let op = world.newcomer("op", Role::Operations).await;
         let ann = world.newcomer("ann", Role::Client).await;
         world.rig.hold_nth(n);
         let permit = world.consign.permit_upload(&op).unwrap();
-        let body = world.rig.body(chunks());
+        let body = world.rig.body(chunks.clone());
         let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
         world.rig.reached_by(&mut upload).await;
         drop(upload);
         world.rig.release();
         world.settle().await;
-        let begun = ["publish", "apply"]
+        let begun = ["put", "publish", "apply"]
             .iter()
             .any(|last| step.starts_with(last));
         if begun {
             assert_eq!(world.kept().await, [0, 1, 1], "dropped at step {n}, {step}");
             let link = world.link(&ann, "a.docx").await;
-            assert_eq!(
-                world.download(&link.token).await.unwrap(),
-                chunks().concat()
-            );
+            assert_eq!(world.download(&link.token).await.unwrap(), chunks.concat());
         } else {
             assert_nothing(world.kept().await, &format!("dropped at step {n}, {step}"));
         }
@@ -93,13 +115,13 @@ async fn whoever_may_no_longer_invite_when_the_hash_is_made_has_not_invited() {
 /// Whatever its grace, and wherever the upload is.
 #[tokio::test]
 async fn a_sweep_leaves_alone_what_a_running_upload_holds() {
-    for (n, step) in steps().await.into_iter().enumerate() {
+    for (chunks, n, step) in every_step().await {
         let world = World::new();
         let op = world.newcomer("op", Role::Operations).await;
         let ann = world.newcomer("ann", Role::Client).await;
         world.rig.hold_nth(n);
         let permit = world.consign.permit_upload(&op).unwrap();
-        let body = world.rig.body(chunks());
+        let body = world.rig.body(chunks.clone());
         let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
         world.rig.reached_by(&mut upload).await;
         world.clock.advance(DAY);
@@ -111,7 +133,7 @@ async fn a_sweep_leaves_alone_what_a_running_upload_holds() {
         upload.await.unwrap();
         let link = world.link(&ann, "a.docx").await;
         let received = world.download(&link.token).await.unwrap();
-        assert_eq!(received, chunks().concat(), "swept at step {n}, {step}");
+        assert_eq!(received, chunks.concat(), "swept at step {n}, {step}");
     }
 }
 
@@ -124,7 +146,8 @@ fn an_upload_can_be_dropped_outside_the_runtime() {
     let world = World::new();
     let op = runtime.block_on(world.newcomer("op", Role::Operations));
     let permit = world.consign.permit_upload(&op).unwrap();
-    let body = stream::pending::<Result<Bytes, BodyError>>();
+    let begun = Bytes::from(vec![b' '; 600_000]);
+    let body = stream::iter([Ok(begun)]).chain(stream::pending::<Result<Bytes, BodyError>>());
     let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
     runtime.block_on(async {
         while world.kept().await == [0, 0, 0] {
@@ -142,13 +165,13 @@ fn an_upload_can_be_dropped_outside_the_runtime() {
 /// stays but what the sweeper removes, and the next upload is as good as any.
 #[tokio::test]
 async fn an_upload_survives_each_fault() {
-    for (n, step) in steps().await.into_iter().enumerate() {
+    for (chunks, n, step) in every_step().await {
         let world = World::new();
         let op = world.newcomer("op", Role::Operations).await;
         let ann = world.newcomer("ann", Role::Client).await;
         world.rig.fail_nth(n);
         let permit = world.consign.permit_upload(&op).unwrap();
-        let body = world.rig.body(chunks());
+        let body = world.rig.body(chunks.clone());
         let uploaded = world
             .consign
             .upload(permit, file_name("a.docx"), body)
@@ -167,7 +190,7 @@ async fn an_upload_survives_each_fault() {
             // Begun, and its id lost with the answer.
             "begin done" => [1, 0, 0],
             // Published, and whether the catalogue has it was not known.
-            "publish done" | "apply" => [0, 1, 0],
+            "put done" | "publish done" | "apply" => [0, 1, 0],
             // It has it: were the bytes removed on an error, this would be a file without any.
             "apply done" => [0, 1, 1],
             _ => [0, 0, 0],
@@ -193,7 +216,7 @@ async fn an_upload_survives_each_fault() {
             let content = if file == next {
                 b"next".to_vec()
             } else {
-                chunks().concat()
+                chunks.concat()
             };
             let link = world.link(&ann, &file.entry.id.to_string()).await;
             assert_eq!(
@@ -211,8 +234,10 @@ async fn an_abort_that_fails_leaves_the_stage_to_the_sweeper() {
     let world = World::new();
     let op = world.newcomer("op", Role::Operations).await;
     world.rig.fail_at("abort");
+    let mut staged = REFUSE_ALL.to_vec();
+    staged.resize(600_000, b' ');
     assert_eq!(
-        refusal(world.upload(&op, "a.docx", REFUSE_ALL).await),
+        refusal(world.upload(&op, "a.docx", &staged).await),
         UnsupportedType
     );
     world.settle().await;
@@ -236,7 +261,8 @@ async fn a_look_that_nobody_waits_for_keeps_its_turn() {
     let free = world.consign.0.inspecting.available_permits();
     world.rig.hold_at("read");
     let permit = world.consign.permit_upload(&op).unwrap();
-    let body = world.rig.body(chunks());
+    let [_, long] = bodies();
+    let body = world.rig.body(long);
     let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
     world.rig.reached_by(&mut upload).await;
     drop(upload);

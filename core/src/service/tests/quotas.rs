@@ -82,7 +82,7 @@ async fn what_is_expected_is_refused_before_it_comes() {
         assert_eq!(refusal(upload.await), kind);
         let steps = world.rig.steps();
         assert!(
-            !steps.iter().any(|step| step == "body" || step == "begin"),
+            !steps.iter().any(|step| step == "body" || step == "put"),
             "{steps:?}"
         );
     }
@@ -200,7 +200,7 @@ async fn what_is_announced_keeps_no_other_from_the_store() {
 async fn what_another_node_stored_meanwhile_counts_in_the_end() {
     let world = World::with(bytes_quota(10));
     let op = world.newcomer("op", Role::Operations).await;
-    world.rig.hold_at("publish");
+    world.rig.hold_at("put");
     let permit = world.consign.permit_upload(&op).unwrap();
     let body = crate::store::body("1234567");
     let mut late = Box::pin(world.consign.upload(permit, file_name("late.docx"), body));
@@ -236,7 +236,7 @@ async fn the_store_keeps_its_reserve() {
     );
     // What one upload was promised the next cannot have.
     let permit = world.consign.permit_upload(&op).unwrap().expecting(6);
-    world.rig.hold_at("begin");
+    world.rig.hold_at("put");
     let body = crate::store::body("123456");
     let mut first = Box::pin(world.consign.upload(permit, file_name("c.docx"), body));
     world.rig.reached_by(&mut first).await;

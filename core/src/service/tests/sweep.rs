@@ -143,12 +143,17 @@ async fn an_upload_beyond_the_grace_fails_and_loses_nothing_else() {
     let op = world.newcomer("op", Role::Operations).await;
     let clock = Arc::clone(&world.clock);
     let administration = world.other(|_, _| ()).administration();
+    let stages = world.memory.clone();
     let late = async move {
+        while stages.stages(None, 1).await.unwrap().items.is_empty() {
+            tokio::task::yield_now().await;
+        }
         clock.advance(DAY * 2);
         administration.sweep(DAY, |_| ()).await.unwrap();
         Ok(Bytes::from_static(b"late"))
     };
-    let body = stream::once(late);
+    let begun = Bytes::from(vec![b' '; 600_000]);
+    let body = stream::iter([Ok(begun)]).chain(stream::once(late));
     let permit = world.consign.permit_upload(&op).unwrap();
     let uploaded = world
         .consign

@@ -1,10 +1,10 @@
 use std::io::Cursor;
 
-use futures_util::stream;
+use futures_util::{TryStreamExt, stream};
 use proptest::prelude::*;
 
 use super::*;
-use crate::memory::MemoryBlobs;
+use crate::{memory::MemoryBlobs, store::ReadGrant};
 
 const HEAD: usize = 8 * 1024;
 
@@ -126,8 +126,10 @@ fn a_stage_that_cannot_be_read_is_an_error_and_no_end() {
         let store = blobs();
         // More than is kept in memory.
         let received = received(&store, vec![sample(300_000)]).await.unwrap();
-        let id = received.stage.id();
-        store.abort(id).await.unwrap();
+        let Content::Staged(staged) = &received.content else {
+            panic!("{received:?}");
+        };
+        store.abort(staged.stage.id()).await.unwrap();
         let read = move |content: &mut StagedContent| content.read(&mut [0; 4]).unwrap_err();
         received.inspect(read).await.unwrap().1
     });
@@ -141,8 +143,8 @@ fn a_stage_that_cannot_be_read_is_an_error_and_no_end() {
 fn what_is_received_and_dropped_is_gone() {
     block_on(async {
         let store = blobs();
-        let one = received(&store, vec![sample(10)]).await.unwrap();
-        let other = received(&store, vec![sample(20)]).await.unwrap();
+        let one = received(&store, vec![sample(300_010)]).await.unwrap();
+        let other = received(&store, vec![sample(300_020)]).await.unwrap();
         assert_eq!(stages(&store).await, 2);
         drop(one);
         while Arc::strong_count(&store) > 2 {
@@ -156,9 +158,31 @@ fn what_is_received_and_dropped_is_gone() {
         assert_eq!(stages(&store).await, 0);
         assert_eq!(
             store.keys(None, 9).await.unwrap().items[0].size,
-            20,
+            300_020,
             "what is published stays"
         );
+    });
+}
+
+#[test]
+fn a_body_of_one_chunk_is_not_staged() {
+    block_on(async {
+        let store = blobs();
+        for (size, staged) in [(0, 0), (10, 0), (262_144, 0), (262_145, 1), (600_000, 1)] {
+            let bytes = sample(size);
+            let received = received(&store, vec![bytes.clone()]).await.unwrap();
+            assert_eq!(stages(&store).await, staged, "{size}");
+            assert_eq!(received.size(), size as u64);
+            assert_eq!(received.stored(), staged as u64 * size as u64);
+            let key = BlobKey::from_bytes([1; 16]);
+            received.publish(key).await.unwrap();
+            assert_eq!(stages(&store).await, 0);
+            let grant = ReadGrant::for_testing(key);
+            let read = store.open(&grant, 0..size as u64).await.unwrap();
+            let parts: Vec<Bytes> = read.try_collect().await.unwrap();
+            assert!(parts.concat() == bytes);
+            store.delete(key).await.unwrap();
+        }
     });
 }
 
@@ -172,17 +196,19 @@ fn a_key_that_is_taken_keeps_its_blob() {
             .publish(key)
             .await
             .unwrap();
-        let again = received(&store, vec![sample(20)])
-            .await
-            .unwrap()
-            .publish(key)
-            .await;
-        assert!(matches!(again, Err(StoreError::Exists)));
-        while Arc::strong_count(&store) > 1 {
-            task::yield_now().await;
+        for size in [20, 300_000] {
+            let again = received(&store, vec![sample(size)])
+                .await
+                .unwrap()
+                .publish(key)
+                .await;
+            assert!(matches!(again, Err(StoreError::Exists)));
+            while Arc::strong_count(&store) > 1 {
+                task::yield_now().await;
+            }
+            assert_eq!(stages(&store).await, 0);
+            assert_eq!(store.keys(None, 9).await.unwrap().items[0].size, 10);
         }
-        assert_eq!(stages(&store).await, 0);
-        assert_eq!(store.keys(None, 9).await.unwrap().items[0].size, 10);
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod content;
 mod publish;
+mod put;
 mod stages;
 
 use std::{ops::Range, sync::Arc};
@@ -9,7 +10,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-pub use self::{content::*, publish::*, stages::*};
+pub use self::{content::*, publish::*, put::*, stages::*};
 use super::{ANSWERS, promise, promise_eq, samples::sample_key, walk};
 use crate::{
     id::{BlobKey, StageId},
@@ -54,6 +55,11 @@ macro_rules! __blob_store_suite {
                     publish_from_a_resumed_stage,
                     publish_dropped_half_way_loses_nothing,
                     concurrent_publications_under_one_key_publish_one,
+                    put_makes_the_bytes_a_blob,
+                    put_under_a_taken_key_changes_nothing,
+                    a_blob_that_was_put_is_like_any_other,
+                    put_dropped_half_way_is_all_or_nothing,
+                    concurrent_puts_under_one_key_make_one_blob,
                     concurrent_stages_have_ids_and_bytes_of_their_own,
                     an_empty_blob_is_a_blob,
                     open_reads_the_range,

@@ -59,6 +59,11 @@ enum BlobOp {
         stage: usize,
         key: u32,
     },
+    Put {
+        key: u32,
+        seed: u64,
+        len: usize,
+    },
     Abort {
         stage: usize,
     },
@@ -94,6 +99,7 @@ impl BlobOp {
                 .prop_map(|(stage, shift, seed, len)| Self::Append { stage, shift, seed, len }),
             2 => (stage(), position(), len()).prop_map(|(stage, offset, len)| Self::ReadAt { stage, offset, len }),
             4 => (stage(), 0..KEYS).prop_map(|(stage, key)| Self::Publish { stage, key }),
+            2 => (0..KEYS, any::<u64>(), len()).prop_map(|(key, seed, len)| Self::Put { key, seed, len }),
             1 => stage().prop_map(|stage| Self::Abort { stage }),
             2 => stage().prop_map(|stage| Self::Resume { stage }),
             4 => (0..KEYS, position(), position()).prop_map(|(key, start, end)| Self::Open { key, start, end }),
@@ -178,6 +184,10 @@ impl Side {
                     self.stages[n].1 = None;
                 }
                 Seen::Stage(refused, size)
+            }
+            BlobOp::Put { key, seed, len } => {
+                let put = self.store.put(sample_key(key), sample_bytes(seed, len));
+                Seen::Put(refusal(put.await))
             }
             BlobOp::Abort { stage } => {
                 let Some((id, stage)) = self.stages.get_mut(stage) else {
@@ -272,6 +282,8 @@ enum Seen {
     Missing,
     /// Why it was refused, and the stage's size since.
     Stage(Option<Refusal>, u64),
+    /// Why it was refused.
+    Put(Option<Refusal>),
     /// The size of a stage that is there.
     Resumed(Option<u64>),
     Bytes(Vec<u8>, Option<ErrorKind>),

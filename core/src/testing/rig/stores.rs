@@ -50,6 +50,10 @@ impl BlobStore for RiggedBlobs {
         Ok(stage.map(|stage| self.rigged(stage)))
     }
 
+    async fn put(&self, key: BlobKey, bytes: Bytes) -> Result<(), StoreError> {
+        self.rig.around("put", self.inner.put(key, bytes)).await
+    }
+
     async fn abort(&self, id: StageId) -> Result<(), StoreError> {
         self.rig.around("abort", self.inner.abort(id)).await
     }
