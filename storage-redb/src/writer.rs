@@ -313,3 +313,22 @@ impl Writer {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_already_shares_a_transaction_up_to_a_bound() {
+        for (waiting, taken) in [(0, 1), (3, 4), (QUEUE, BATCH)] {
+            let (asks, mut queue) = mpsc::channel(QUEUE);
+            for _ in 0..waiting {
+                assert!(asks.try_send(Message::Probe).is_ok());
+            }
+            let mut messages = vec![Message::Probe];
+            gather(&mut queue, &mut messages);
+            assert_eq!(messages.len(), taken, "{waiting} waited");
+            assert_eq!(queue.len(), waiting + 1 - taken);
+        }
+    }
+}
