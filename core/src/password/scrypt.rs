@@ -1,5 +1,7 @@
 //! scrypt (RFC 7914), as PHC strings.
 
+mod give_way;
+
 use std::{
     fmt,
     sync::{
@@ -21,11 +23,6 @@ use crate::random::{Entropy, OsEntropy};
 
 /// Salt bytes: twice what NIST SP 800-63B-4, section 3.1.1.2 asks for.
 const SALT_LEN: usize = 16;
-
-/// How much other threads go before one that hashes: 0 not at all, 19 the most. With this it has a
-/// tenth of a processor that another thread always wants, so that nobody is kept from logging in.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
 
 /// Hashes passwords with scrypt, a few at a time, on threads that may block.
 ///
@@ -83,7 +80,9 @@ impl ScryptHasher {
         let turn = self.turn().await?;
         let (answer, done) = oneshot::channel();
         let work = move || {
-            give_way();
+            if let Err(error) = give_way::give_way() {
+                tracing::debug!(%error, "passwords are hashed at the usual priority");
+            }
             let done = work();
             drop(turn);
             // Whoever asked may have stopped waiting.
@@ -97,15 +96,6 @@ impl ScryptHasher {
             .map_err(|error| HashError::Failed(error.to_string()))?;
         done.await
             .map_err(|_| HashError::Failed("it panicked".to_owned()))?
-    }
-}
-
-/// Has this thread run when others leave it a processor: with a storm of logins, downloads go on as
-/// they do without.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "passwords are hashed at the usual priority");
     }
 }
 
