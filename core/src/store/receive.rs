@@ -16,7 +16,11 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{future, stream};
 use sha2::{Digest, Sha256 as Hasher};
-use tokio::{runtime::Handle, sync::mpsc, task};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    task::{self, JoinHandle},
+};
 
 use super::{BlobStore, BoxError, Held, Hold, Stage, StoreError, chunks::Chunks};
 use crate::{
@@ -91,24 +95,22 @@ pub async fn receive<S>(
 where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
-    let mut staged = None;
-    let place = Place {
+    let mut place = Place {
         blobs,
         held,
-        staged: &mut staged,
+        beginning: None,
+        staged: None,
     };
-    match fill(place, body, limit, room, head_len, check_head).await {
+    match fill(&mut place, body, limit, room, head_len, check_head).await {
         Ok((sha256, whole)) => Ok(Received {
-            content: match staged {
+            content: match place.staged {
                 Some(staged) => Content::Staged(staged),
                 None => Content::Whole(Arc::clone(blobs), whole),
             },
             sha256,
         }),
         Err(error) => {
-            if let Some(staged) = staged {
-                staged.discard().await;
-            }
+            place.discard().await;
             Err(error)
         }
     }
@@ -118,13 +120,14 @@ where
 struct Place<'a> {
     blobs: &'a Arc<dyn BlobStore>,
     held: &'a Held,
-    staged: &'a mut Option<Staged>,
+    beginning: Option<JoinHandle<Result<Staged, Error>>>,
+    staged: Option<Staged>,
 }
 
 impl Place<'_> {
     /// Stores chunks as they come; but one that is alone is given back.
     async fn store(
-        self,
+        &mut self,
         mut chunks: mpsc::Receiver<Bytes>,
         stored: &AtomicU64,
     ) -> Result<Bytes, Error> {
@@ -132,8 +135,7 @@ impl Place<'_> {
         let Some(second) = chunks.recv().await else {
             return Ok(first);
         };
-        let begun = Staged::begin(Arc::clone(self.blobs), self.held.clone()).await?;
-        let stage = &mut self.staged.insert(begun).stage;
+        let stage = &mut self.begin().await?.stage;
         let mut ready = [first, second].into_iter();
         while let Some(chunk) = match ready.next() {
             Some(chunk) => Some(chunk),
@@ -144,12 +146,33 @@ impl Place<'_> {
         }
         Ok(Bytes::new())
     }
+
+    /// Begun in a task of its own: wherever the future is dropped, nobody but its task knows yet
+    /// whether there is a stage, and what the task gives is then dropped, and so aborted, too.
+    async fn begin(&mut self) -> Result<&mut Staged, Error> {
+        let begin = Staged::begin(Arc::clone(self.blobs), self.held.clone());
+        let begun = self.beginning.insert(task::spawn(begin)).await;
+        self.beginning = None;
+        let begun = begun.map_err(|failure| Error::new(ErrorKind::Internal, failure))?;
+        Ok(self.staged.insert(begun?))
+    }
+
+    /// Removes what was stored, and what is about to be.
+    async fn discard(self) {
+        let begun = match self.beginning {
+            Some(beginning) => beginning.await.ok().and_then(Result::ok),
+            None => self.staged,
+        };
+        if let Some(staged) = begun {
+            staged.discard().await;
+        }
+    }
 }
 
 /// Takes chunks in while those before are hashed, and while they are stored: each at its own pace,
 /// for as long as no other is [`AHEAD`] chunks behind. Gives the digest, and what was not stored.
 async fn fill<S>(
-    place: Place<'_>,
+    place: &mut Place<'_>,
     body: S,
     limit: u64,
     room: &mut dyn Room,
@@ -262,23 +285,16 @@ struct Staged {
 }
 
 impl Staged {
-    /// Begun in a task of its own: wherever the future is dropped, nobody but its task knows yet
-    /// whether there is a stage, and what the task gives is then dropped, and so aborted, too.
     async fn begin(blobs: Arc<dyn BlobStore>, held: Held) -> Result<Self, Error> {
-        let begin = async move {
-            let _beginning = held.hold_beginning();
-            let stage = blobs.begin().await?;
-            let abort = AbortOnDrop {
-                stage: Some(stage.id()),
-                _hold: held.hold_stage(stage.id()),
-                blobs,
-                runtime: Handle::current(),
-            };
-            Ok(Self { stage, abort })
+        let _beginning = held.hold_beginning();
+        let stage = blobs.begin().await?;
+        let abort = AbortOnDrop {
+            stage: Some(stage.id()),
+            _hold: held.hold_stage(stage.id()),
+            blobs,
+            runtime: Handle::current(),
         };
-        task::spawn(begin)
-            .await
-            .map_err(|failure| Error::new(ErrorKind::Internal, failure))?
+        Ok(Self { stage, abort })
     }
 
     async fn publish(mut self, key: BlobKey) -> Result<(), StoreError> {

@@ -228,6 +228,33 @@ async fn an_upload_survives_each_fault() {
     }
 }
 
+/// The body breaks off while its stage is being begun: the answer comes when that is gone, too.
+#[tokio::test]
+async fn a_stage_that_is_being_begun_is_waited_for() {
+    let world = World::new();
+    let op = world.newcomer("op", Role::Operations).await;
+    world.rig.hold_at("begin");
+    let permit = world.consign.permit_upload(&op).unwrap();
+    let begun = Ok(Bytes::from(vec![b' '; 600_000]));
+    let rig = Arc::clone(&world.rig);
+    let broken = async move {
+        while !rig.steps().iter().any(|step| step == "begin") {
+            tokio::task::yield_now().await;
+        }
+        Err(BodyError::Incomplete("it broke off".into()))
+    };
+    let body = stream::iter([begun]).chain(stream::once(broken));
+    let mut upload = Box::pin(world.consign.upload(permit, file_name("a.docx"), body));
+    world.rig.reached_by(&mut upload).await;
+    for _ in 0..10 {
+        assert!((&mut upload).now_or_never().is_none());
+        tokio::task::yield_now().await;
+    }
+    world.rig.release();
+    assert_eq!(refusal(upload.await), Incomplete);
+    assert_nothing(world.kept().await, "at once, and not later");
+}
+
 /// An abort that fails is the sweeper's, and no second error for the caller.
 #[tokio::test]
 async fn an_abort_that_fails_leaves_the_stage_to_the_sweeper() {
