@@ -120,6 +120,15 @@ pub enum ErrorKind {
     /// There is no such user.
     #[error("no such user")]
     UserNotFound,
+    /// There is no such group.
+    #[error("no such group")]
+    GroupNotFound,
+    /// Another group has the name.
+    #[error("the group's name is taken")]
+    GroupNameTaken,
+    /// The user is in as many groups as anybody can be.
+    #[error("the user is in too many groups")]
+    TooManyGroups,
     /// No operations user would remain.
     #[error("the last operations user stays one")]
     LastOperationsUser,

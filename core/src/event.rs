@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audience::Audience,
     file::{FileName, Seq, Sha256},
-    id::{FileId, UserId},
+    group::GroupName,
+    id::{FileId, GroupId, UserId},
     time::Timestamp,
     user::{Role, Status},
 };
@@ -79,6 +81,46 @@ pub enum EventKind {
     FileRemoved {
         /// The file.
         file: FileId,
+    },
+    /// A file is for others than before, or, new, not for everybody.
+    AudienceChanged {
+        /// The file.
+        file: FileId,
+        /// Whom it is for now.
+        audience: Audience,
+    },
+    /// A group was made.
+    GroupAdded {
+        /// The group.
+        group: GroupId,
+        /// Its name.
+        name: GroupName,
+    },
+    /// A group was given another name.
+    GroupRenamed {
+        /// The group.
+        group: GroupId,
+        /// Its name now.
+        name: GroupName,
+    },
+    /// A group was removed.
+    GroupRemoved {
+        /// The group.
+        group: GroupId,
+    },
+    /// A client came into a group.
+    MemberAdded {
+        /// The group.
+        group: GroupId,
+        /// The client.
+        user: UserId,
+    },
+    /// A client is no more in a group.
+    MemberRemoved {
+        /// The group.
+        group: GroupId,
+        /// The client.
+        user: UserId,
     },
 }
 

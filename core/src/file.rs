@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audience::Audience,
     id::{BlobKey, FileId, UserId},
     time::Timestamp,
 };
@@ -39,6 +40,9 @@ pub struct FileEntry {
     pub uploaded_by: UserId,
     /// That user's name at the time.
     pub uploader: Arc<str>,
+    /// Whom it is for. This alone may change later. It is no client's business who else has a file: what
+    /// is shown to one leaves it out.
+    pub audience: Audience,
 }
 
 /// A position in the catalogue or in its trail, given by the store; strictly increasing.

@@ -62,6 +62,10 @@ id! {
     FileId
 }
 id! {
+    /// Names a group of clients.
+    GroupId
+}
+id! {
     /// Names published bytes in a blob store.
     BlobKey
 }

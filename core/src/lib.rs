@@ -81,9 +81,11 @@
 //! | `testing` | no | `testing`: conformance suites for stores, and stores that fail on demand |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod audience;
 pub mod error;
 pub mod event;
 pub mod file;
+pub mod group;
 pub mod id;
 pub mod intake;
 pub mod memory;

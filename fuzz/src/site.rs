@@ -5,6 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use bytes::Bytes;
 use consign_core::{
     Actor, Consign, Parts, Settings,
+    audience::Scope,
     file::FileName,
     id::{BlobKey, UserId},
     memory::{MemoryBlobs, MemoryStore},
@@ -126,7 +127,7 @@ impl Site {
     pub async fn is_tidy(&self) {
         let stages = self.blobs.stages(None, 1).await.expect("memory answers");
         assert_eq!(stages.items, [], "an upload left a stage behind");
-        let files = FileStore::list(&self.store, None, 1000).await;
+        let files = FileStore::list(&self.store, &Scope::All, None, 1000).await;
         let mut files: Vec<(BlobKey, u64)> = files
             .expect("memory answers")
             .items

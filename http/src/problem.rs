@@ -169,6 +169,9 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
         ),
         ErrorKind::FileNotFound => Problem::new(S::NOT_FOUND, "File not found"),
         ErrorKind::UserNotFound => Problem::new(S::NOT_FOUND, "User not found"),
+        ErrorKind::GroupNotFound => Problem::new(S::NOT_FOUND, "Group not found"),
+        ErrorKind::GroupNameTaken => Problem::new(S::CONFLICT, "Group name already exists"),
+        ErrorKind::TooManyGroups => Problem::new(S::CONFLICT, "The user is in too many groups"),
         ErrorKind::LastOperationsUser => {
             Problem::new(S::CONFLICT, "The last operation user must stay one")
         }

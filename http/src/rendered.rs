@@ -1,7 +1,7 @@
 //! What is said of a file each time anew, kept as text.
 //!
-//! An entry of the catalogue never changes, so what was made of it once is right for as long as the
-//! file is there, and nobody asks here for one that is not.
+//! Of an entry of the catalogue its audience alone ever changes, and that is not shown. So what was made
+//! of it once is right for as long as the file is there, and nobody asks here for one that is not.
 
 use std::{fmt, sync::Arc};
 

@@ -217,6 +217,7 @@ impl Options {
                     .or(file.quota_files)
                     .map(|count| count.0 as u64),
             },
+            audience: defaults.audience,
             min_free: self
                 .min_free
                 .or(file.min_free)

@@ -1,21 +1,31 @@
-use std::ops::Bound::{Excluded, Unbounded};
+use std::{
+    collections::BinaryHeap,
+    iter,
+    ops::Bound::{Excluded, Included, Unbounded},
+};
 
 use async_trait::async_trait;
 use consign_core::{
+    audience::{Audience, Scope},
     event::Recorded,
     file::{File, FileEntry, FileName, Seq},
-    id::{BlobKey, FileId, UserId},
+    group::{Group, GroupName},
+    id::{BlobKey, FileId, GroupId, UserId},
     quota::{Quota, Usage},
-    store::{Change, FileStore, Outcome, Page, StoreError},
+    store::{Change, FileStore, MAX_GROUPS, Outcome, Page, StoreError},
 };
-use redb::{ReadTransaction, ReadableTable};
+use redb::{ReadTransaction, ReadableTable, StorageError};
 
 use crate::{
     RedbStore,
     fault::Fault,
     recent::Reader,
     record,
-    schema::{self, BLOBS, EVENTS, FILE_IDS, FILE_NAMES, FILES, LAST_FILE, Tables, USAGE},
+    schema::{
+        self, BLOBS, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, Id, LAST_FILE,
+        MEMBERS, MEMBERSHIPS, Tables, USAGE, VIEWS,
+    },
+    view::View,
     writer::Verdict,
 };
 
@@ -34,31 +44,71 @@ impl FileStore for RedbStore {
         })
     }
 
-    async fn newest(&self, name: &FileName) -> Result<Option<File>, StoreError> {
-        self.point(|snapshot| {
-            let name = name.as_str();
-            let names = snapshot.open_table(FILE_NAMES)?;
-            match names
-                .range((name, Seq::MIN)..=(name, Seq::MAX))?
-                .next_back()
-            {
-                Some(entry) => {
-                    let seq = entry?.0.value().1;
-                    schema::indexed_file(&snapshot.open_table(FILES)?, seq).map(Some)
-                }
-                None => Ok(None),
-            }
-        })
+    async fn newest(&self, name: &FileName, scope: &Scope) -> Result<Option<File>, StoreError> {
+        let looked =
+            self.point_recent(|snapshot, recent| newest(snapshot, recent, name, scope, FEW))?;
+        if let Looked::ToTheEnd(found) = looked {
+            return Ok(found);
+        }
+        let (name, scope) = (name.clone(), scope.clone());
+        let looked = self.scan_recent(move |snapshot, recent| {
+            newest(snapshot, recent, &name, &scope, usize::MAX)
+        });
+        match looked.await? {
+            Looked::ToTheEnd(found) => Ok(found),
+            Looked::AtFew => Ok(None),
+        }
     }
 
-    async fn list(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, StoreError> {
+    async fn list(
+        &self,
+        scope: &Scope,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<File, Seq>, StoreError> {
+        let views = View::of_scope(scope);
         let few = limit.min(FEW);
-        let page = self.point_recent(|snapshot, recent| list(snapshot, recent, before, few))?;
-        if few == limit || page.next.is_none() {
-            return Ok(page);
+        if views.as_ref().is_none_or(|views| views.len() <= FEW) {
+            let page = self.point_recent(|snapshot, recent| {
+                list(snapshot, recent, views.as_deref(), before, few)
+            })?;
+            if few == limit || page.next.is_none() {
+                return Ok(page);
+            }
         }
-        self.scan_recent(move |snapshot, recent| list(snapshot, recent, before, limit))
+        self.scan_recent(move |snapshot, recent| {
+            list(snapshot, recent, views.as_deref(), before, limit)
+        })
+        .await
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Option<Group>, StoreError> {
+        self.point(|snapshot| schema::group(&snapshot.open_table(GROUPS)?, id))
+    }
+
+    async fn groups(
+        &self,
+        after: Option<&GroupName>,
+        limit: usize,
+    ) -> Result<Page<Group, GroupName>, StoreError> {
+        let after = after.cloned();
+        self.scan(move |snapshot| groups(snapshot, after.as_ref(), limit))
             .await
+    }
+
+    async fn members(
+        &self,
+        group: GroupId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Page<UserId, UserId>, StoreError> {
+        self.scan(move |snapshot| members(snapshot, group, after, limit))
+            .await
+    }
+
+    async fn groups_of(&self, user: UserId) -> Result<Vec<GroupId>, StoreError> {
+        self.point(|snapshot| second_ids(&snapshot.open_table(MEMBERSHIPS)?, user.as_bytes()))
+            .map(|ids| ids.into_iter().map(GroupId::from_bytes).collect())
     }
 
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
@@ -87,25 +137,164 @@ impl FileStore for RedbStore {
     }
 }
 
+/// What was found, by who looked at so many files at most.
+enum Looked {
+    ToTheEnd(Option<File>),
+    AtFew,
+}
+
+fn newest(
+    snapshot: &ReadTransaction,
+    recent: &Reader<'_>,
+    name: &FileName,
+    scope: &Scope,
+    most: usize,
+) -> Result<Looked, Fault> {
+    let (names, files) = (
+        snapshot.open_table(FILE_NAMES)?,
+        snapshot.open_table(FILES)?,
+    );
+    let name = name.as_str();
+    let versions = names.range((name, Seq::MIN)..=(name, Seq::MAX))?.rev();
+    for (looked, version) in versions.enumerate() {
+        if looked == most {
+            return Ok(Looked::AtFew);
+        }
+        let seq = version?.0.value().1;
+        let file = recent.file(seq, || schema::indexed_file(&files, seq))?;
+        if scope.has(&file.entry) {
+            return Ok(Looked::ToTheEnd(Some(file)));
+        }
+    }
+    Ok(Looked::ToTheEnd(None))
+}
+
+/// All files, or those that the views have.
 fn list(
     snapshot: &ReadTransaction,
     recent: &Reader<'_>,
+    views: Option<&[View]>,
     before: Option<Seq>,
     limit: usize,
 ) -> Result<Page<File, Seq>, Fault> {
     let files = snapshot.open_table(FILES)?;
     let to = before.map_or(Unbounded, Excluded);
     let mut items = Vec::new();
-    for entry in files
-        .range::<Seq>((Unbounded, to))?
-        .rev()
-        .take(limit.saturating_add(1))
-    {
-        let (seq, bytes) = entry?;
-        let seq = seq.value();
-        items.push(recent.file(seq, || schema::file(seq, bytes.value()))?);
+    let wanted = limit.saturating_add(1);
+    match views {
+        None => {
+            for entry in files.range::<Seq>((Unbounded, to))?.rev().take(wanted) {
+                let (seq, bytes) = entry?;
+                let seq = seq.value();
+                items.push(recent.file(seq, || schema::file(seq, bytes.value()))?);
+            }
+        }
+        Some(views) => {
+            let table = snapshot.open_table(VIEWS)?;
+            for seq in merged(&table, views, before)?.take(wanted) {
+                let seq = seq?;
+                items.push(recent.file(seq, || schema::indexed_file(&files, seq))?);
+            }
+        }
     }
     Ok(Page::cut(items, limit, |file: &File| file.seq))
+}
+
+/// The positions before `before` that any of the views has, each once, the last first.
+fn merged<'t, T>(
+    table: &'t T,
+    views: &[View],
+    before: Option<Seq>,
+) -> Result<impl Iterator<Item = Result<Seq, StorageError>> + use<'t, T>, Fault>
+where
+    T: ReadableTable<(&'static [u8; View::LEN], Seq), ()>,
+{
+    let mut heads = BinaryHeap::new();
+    let mut rests = Vec::with_capacity(views.len());
+    for view in views {
+        let to = match before {
+            Some(before) => Excluded((view.key(), before)),
+            None => Included((view.key(), Seq::MAX)),
+        };
+        let range = table.range((Included((view.key(), Seq::MIN)), to))?;
+        rests.push(range.rev().map(|entry| Ok(entry?.0.value().1)));
+    }
+    for (at, rest) in rests.iter_mut().enumerate() {
+        if let Some(seq) = rest.next() {
+            heads.push((seq?, at));
+        }
+    }
+    let mut last = None;
+    Ok(iter::from_fn(move || {
+        loop {
+            let (seq, at) = heads.pop()?;
+            match rests[at].next() {
+                Some(Ok(next)) => heads.push((next, at)),
+                Some(Err(error)) => return Some(Err(error)),
+                None => {}
+            }
+            if last.replace(seq) != Some(seq) {
+                return Some(Ok(seq));
+            }
+        }
+    }))
+}
+
+fn groups(
+    snapshot: &ReadTransaction,
+    after: Option<&GroupName>,
+    limit: usize,
+) -> Result<Page<Group, GroupName>, Fault> {
+    let (names, groups) = (
+        snapshot.open_table(GROUP_NAMES)?,
+        snapshot.open_table(GROUPS)?,
+    );
+    let from = after.map_or(Unbounded, |after| Excluded(after.as_str()));
+    let mut items = Vec::new();
+    for entry in names
+        .range::<&str>((from, Unbounded))?
+        .take(limit.saturating_add(1))
+    {
+        let id = GroupId::from_bytes(*entry?.1.value());
+        items.push(schema::indexed_group(&groups, id)?);
+    }
+    Ok(Page::cut(items, limit, |group: &Group| group.name.clone()))
+}
+
+fn members(
+    snapshot: &ReadTransaction,
+    group: GroupId,
+    after: Option<UserId>,
+    limit: usize,
+) -> Result<Page<UserId, UserId>, Fault> {
+    let members = snapshot.open_table(MEMBERS)?;
+    let group = group.as_bytes();
+    let after = after.map(|user| *user.as_bytes());
+    let from = match &after {
+        Some(after) => Excluded((group, after)),
+        None => Included((group, &[0; 16])),
+    };
+    let mut items = Vec::new();
+    for entry in members
+        .range::<(&[u8; 16], &[u8; 16])>((from, Included((group, &[u8::MAX; 16]))))?
+        .take(limit.saturating_add(1))
+    {
+        items.push(UserId::from_bytes(*entry?.0.value().1));
+    }
+    Ok(Page::cut(items, limit, |user: &UserId| *user))
+}
+
+/// The second ids of all pairs whose first is this.
+fn second_ids(
+    pairs: &impl ReadableTable<(Id, Id), ()>,
+    first: &[u8; 16],
+) -> Result<Vec<[u8; 16]>, Fault> {
+    let all = (first, &[0; 16])..=(first, &[u8::MAX; 16]);
+    let mut ids = Vec::new();
+    for entry in pairs.range::<(&[u8; 16], &[u8; 16])>(all)? {
+        ids.push(*entry?.0.value().1);
+    }
+    Ok(ids)
 }
 
 fn events(
@@ -132,13 +321,19 @@ impl Tables<'_> {
         let verdict = match change {
             Change::AddFile { entry, quota } => self.add_file(entry, quota)?,
             Change::RemoveFile { id, .. } => self.remove_file(*id)?,
+            Change::SetAudience { id, audience, .. } => self.set_audience(*id, audience)?,
+            Change::AddGroup(group) => self.add_group(group)?,
+            Change::RenameGroup { id, name, .. } => self.rename_group(*id, name)?,
+            Change::RemoveGroup { id, .. } => self.remove_group(*id)?,
+            Change::AddMember { group, user, .. } => self.add_member(*group, *user)?,
+            Change::RemoveMember { group, user, .. } => self.remove_member(*group, *user)?,
             unknown => {
                 let text = format!("this store cannot make the change {unknown:?}");
                 return Err(StoreError::Unavailable(text.into()).into());
             }
         };
         if let Verdict::Changed(_) = verdict {
-            self.record(&[change.event()])?;
+            self.record(&change.events())?;
         }
         Ok(verdict)
     }
@@ -147,6 +342,9 @@ impl Tables<'_> {
         let (id, blob) = (entry.id.as_bytes(), entry.blob.as_bytes());
         if self.file_ids.get(id)?.is_some() || self.blobs.get(blob)?.is_some() {
             return Ok(Verdict::Unchanged(Outcome::Exists));
+        }
+        if let Some(group) = self.missing_group(&entry.audience)? {
+            return Ok(Verdict::Unchanged(Outcome::NoSuchGroup(group)));
         }
         let usage = schema::usage(&self.usage, entry.uploaded_by)?;
         if !quota.allows(usage.plus(Usage::file(entry.size))) {
@@ -157,6 +355,9 @@ impl Tables<'_> {
         self.file_ids.insert(id, seq)?;
         self.file_names.insert((entry.name.as_str(), seq), ())?;
         self.blobs.insert(blob, seq)?;
+        for view in View::that_have(entry) {
+            self.views.insert((view.key(), seq), ())?;
+        }
         self.count(entry)?;
         let entry = entry.clone();
         Ok(Verdict::Changed(Outcome::Added(File { seq, entry })))
@@ -166,13 +367,119 @@ impl Tables<'_> {
         let Some(file) = schema::file_by_id(&self.file_ids, &self.files, id)? else {
             return Ok(Verdict::Unchanged(Outcome::Missing));
         };
-        self.touched.files.push(id);
+        self.touched.files.push((id, file.seq));
         self.files.remove(file.seq)?;
         self.file_ids.remove(id.as_bytes())?;
         self.file_names
             .remove((file.entry.name.as_str(), file.seq))?;
         self.blobs.remove(file.entry.blob.as_bytes())?;
+        for view in View::that_have(&file.entry) {
+            self.views.remove((view.key(), file.seq))?;
+        }
         self.discount(&file.entry)?;
         Ok(Verdict::Changed(Outcome::Removed(file)))
+    }
+
+    fn set_audience(&mut self, id: FileId, audience: &Audience) -> Result<Verdict<Outcome>, Fault> {
+        let Some(mut file) = schema::file_by_id(&self.file_ids, &self.files, id)? else {
+            return Ok(Verdict::Unchanged(Outcome::Missing));
+        };
+        if let Some(group) = self.missing_group(audience)? {
+            return Ok(Verdict::Unchanged(Outcome::NoSuchGroup(group)));
+        }
+        self.touched.files.push((id, file.seq));
+        for view in View::that_have(&file.entry) {
+            self.views.remove((view.key(), file.seq))?;
+        }
+        file.entry.audience = audience.clone();
+        for view in View::that_have(&file.entry) {
+            self.views.insert((view.key(), file.seq), ())?;
+        }
+        let record = record::file(&file.entry)?;
+        self.files.insert(file.seq, record.as_slice())?;
+        Ok(Verdict::Changed(Outcome::AudienceSet(file)))
+    }
+
+    /// A group of the audience that there is not.
+    fn missing_group(&self, audience: &Audience) -> Result<Option<GroupId>, Fault> {
+        for id in audience.groups() {
+            if self.groups.get(id.as_bytes())?.is_none() {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_taken(&self, name: &GroupName, but_by: GroupId) -> Result<bool, Fault> {
+        let id = self.group_names.get(name.as_str())?;
+        Ok(id.is_some_and(|id| id.value() != but_by.as_bytes()))
+    }
+
+    fn add_group(&mut self, group: &Group) -> Result<Verdict<Outcome>, Fault> {
+        if self.groups.get(group.id.as_bytes())?.is_some() {
+            return Ok(Verdict::Unchanged(Outcome::Exists));
+        }
+        if self.is_taken(&group.name, group.id)? {
+            return Ok(Verdict::Unchanged(Outcome::NameTaken));
+        }
+        self.set_group(group.clone())
+    }
+
+    fn set_group(&mut self, group: Group) -> Result<Verdict<Outcome>, Fault> {
+        let id = group.id.as_bytes();
+        self.groups.insert(id, record::group(&group)?.as_slice())?;
+        self.group_names.insert(group.name.as_str(), id)?;
+        Ok(Verdict::Changed(Outcome::GroupSet(group)))
+    }
+
+    fn rename_group(&mut self, id: GroupId, name: &GroupName) -> Result<Verdict<Outcome>, Fault> {
+        let Some(mut group) = schema::group(&self.groups, id)? else {
+            return Ok(Verdict::Unchanged(Outcome::Missing));
+        };
+        if self.is_taken(name, id)? {
+            return Ok(Verdict::Unchanged(Outcome::NameTaken));
+        }
+        self.group_names.remove(group.name.as_str())?;
+        group.name = name.clone();
+        self.set_group(group)
+    }
+
+    fn remove_group(&mut self, id: GroupId) -> Result<Verdict<Outcome>, Fault> {
+        let Some(group) = schema::group(&self.groups, id)? else {
+            return Ok(Verdict::Unchanged(Outcome::Missing));
+        };
+        let group_id = id.as_bytes();
+        for user in second_ids(&self.members, group_id)? {
+            self.members.remove((group_id, &user))?;
+            self.memberships.remove((&user, group_id))?;
+        }
+        self.groups.remove(group_id)?;
+        self.group_names.remove(group.name.as_str())?;
+        Ok(Verdict::Changed(Outcome::GroupRemoved(group)))
+    }
+
+    fn add_member(&mut self, group: GroupId, user: UserId) -> Result<Verdict<Outcome>, Fault> {
+        let (group, user) = (group.as_bytes(), user.as_bytes());
+        if self.groups.get(group)?.is_none() {
+            return Ok(Verdict::Unchanged(Outcome::Missing));
+        }
+        if self.members.get((group, user))?.is_some() {
+            return Ok(Verdict::Unchanged(Outcome::Exists));
+        }
+        if second_ids(&self.memberships, user)?.len() >= MAX_GROUPS {
+            return Ok(Verdict::Unchanged(Outcome::TooManyGroups));
+        }
+        self.members.insert((group, user), ())?;
+        self.memberships.insert((user, group), ())?;
+        Ok(Verdict::Changed(Outcome::MembersSet))
+    }
+
+    fn remove_member(&mut self, group: GroupId, user: UserId) -> Result<Verdict<Outcome>, Fault> {
+        let (group, user) = (group.as_bytes(), user.as_bytes());
+        if self.members.remove((group, user))?.is_none() {
+            return Ok(Verdict::Unchanged(Outcome::Missing));
+        }
+        self.memberships.remove((user, group))?;
+        Ok(Verdict::Changed(Outcome::MembersSet))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```
 //! use consign_core::{
+//!     audience::{Audience, Scope},
 //!     file::{FileEntry, FileName, MediaType, Sha256},
 //!     id::{BlobKey, FileId, UserId},
 //!     random::OsEntropy,
@@ -27,12 +28,13 @@
 //!         uploaded_at: Timestamp::from_secs(1_700_000_000),
 //!         uploaded_by: UserId::random(&OsEntropy),
 //!         uploader: "ann".into(),
+//!         audience: Audience::everybody(),
 //!     }))
 //!     .await?;
 //!
 //! // Once the call has returned, the file survives a power cut.
 //! assert!(matches!(outcome, Outcome::Added(_)));
-//! assert_eq!(store.newest(&name).await?.map(|file| file.seq), Some(1));
+//! assert_eq!(store.newest(&name, &Scope::All).await?.map(|file| file.seq), Some(1));
 //! # Ok(())
 //! # }
 //! ```
@@ -80,6 +82,7 @@ mod schema;
 mod shared;
 mod store;
 mod users;
+mod view;
 mod writer;
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 //! with [`VERSION`], whatever becomes of the types of the domain. New variants go to the end.
 
 use consign_core::{
+    audience::{Audience, Principal},
     event::{Author, Event, EventKind},
     file::{File, FileEntry, FileName, MediaType, Seq, Sha256},
-    id::{BlobKey, FileId, UserId},
+    group::{Group, GroupName},
+    id::{BlobKey, FileId, GroupId, UserId},
     password::PasswordHash,
     store::StoreError,
     time::Timestamp,
@@ -15,6 +17,8 @@ use consign_core::{
 use serde::{Deserialize, Serialize};
 
 const VERSION: u8 = 1;
+/// A file that is not for everybody: its audience follows what version 1 has.
+const LIMITED: u8 = 2;
 
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +91,26 @@ enum KindRecord<'a> {
     SessionsEnded([u8; 16]),
     FileAdded([u8; 16], &'a str, [u8; 32]),
     FileRemoved([u8; 16]),
+    AudienceChanged([u8; 16], Vec<PrincipalRecord>),
+    GroupAdded([u8; 16], &'a str),
+    GroupRenamed([u8; 16], &'a str),
+    GroupRemoved([u8; 16]),
+    MemberAdded([u8; 16], [u8; 16]),
+    MemberRemoved([u8; 16], [u8; 16]),
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum PrincipalRecord {
+    Everybody,
+    User([u8; 16]),
+    Group([u8; 16]),
+}
+
+#[derive(Serialize, Deserialize)]
+struct GroupRecord<'a> {
+    name: &'a str,
+    created_by: [u8; 16],
+    created_at: u64,
 }
 
 pub(crate) fn user(user: &User) -> Result<Vec<u8>, StoreError> {
@@ -116,7 +140,7 @@ pub(crate) fn to_user(id: UserId, bytes: &[u8]) -> Result<User, Undecodable> {
 }
 
 pub(crate) fn file(entry: &FileEntry) -> Result<Vec<u8>, StoreError> {
-    pack(&FileRecord {
+    let record = FileRecord {
         id: *entry.id.as_bytes(),
         blob: *entry.blob.as_bytes(),
         name: entry.name.as_str(),
@@ -126,11 +150,21 @@ pub(crate) fn file(entry: &FileEntry) -> Result<Vec<u8>, StoreError> {
         uploaded_at: entry.uploaded_at.as_millis(),
         uploaded_by: *entry.uploaded_by.as_bytes(),
         uploader: &entry.uploader,
-    })
+    };
+    match entry.audience == Audience::everybody() {
+        true => pack(&record),
+        false => pack_as(LIMITED, &(record, principals(&entry.audience))),
+    }
 }
 
 pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
-    let record: FileRecord<'_> = unpack(bytes)?;
+    let (record, audience): (FileRecord<'_>, _) = match bytes.first() {
+        Some(&LIMITED) => {
+            let (record, principals): (_, Vec<_>) = unpack_as(LIMITED, bytes)?;
+            (record, to_audience(principals)?)
+        }
+        _ => (unpack(bytes)?, Audience::everybody()),
+    };
     let entry = FileEntry {
         id: FileId::from_bytes(record.id),
         blob: BlobKey::from_bytes(record.blob),
@@ -141,8 +175,46 @@ pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
         uploaded_at: Timestamp::from_millis(record.uploaded_at),
         uploaded_by: UserId::from_bytes(record.uploaded_by),
         uploader: record.uploader.into(),
+        audience,
     };
     Ok(File { seq, entry })
+}
+
+fn principals(audience: &Audience) -> Vec<PrincipalRecord> {
+    let principals = audience.principals().iter();
+    let records = principals.map(|principal| match principal {
+        Principal::Everybody => PrincipalRecord::Everybody,
+        Principal::User(id) => PrincipalRecord::User(*id.as_bytes()),
+        Principal::Group(id) => PrincipalRecord::Group(*id.as_bytes()),
+    });
+    records.collect()
+}
+
+fn to_audience(records: Vec<PrincipalRecord>) -> Result<Audience, Undecodable> {
+    let principals = records.into_iter().map(|record| match record {
+        PrincipalRecord::Everybody => Principal::Everybody,
+        PrincipalRecord::User(id) => Principal::User(UserId::from_bytes(id)),
+        PrincipalRecord::Group(id) => Principal::Group(GroupId::from_bytes(id)),
+    });
+    Audience::of(principals).map_err(|_| Undecodable::Value("audience"))
+}
+
+pub(crate) fn group(group: &Group) -> Result<Vec<u8>, StoreError> {
+    pack(&GroupRecord {
+        name: group.name.as_str(),
+        created_by: *group.created_by.as_bytes(),
+        created_at: group.created_at.as_millis(),
+    })
+}
+
+pub(crate) fn to_group(id: GroupId, bytes: &[u8]) -> Result<Group, Undecodable> {
+    let record: GroupRecord<'_> = unpack(bytes)?;
+    Ok(Group {
+        id,
+        name: parse(record.name, "group name", GroupName::try_from)?,
+        created_by: UserId::from_bytes(record.created_by),
+        created_at: Timestamp::from_millis(record.created_at),
+    })
 }
 
 pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
@@ -162,6 +234,22 @@ pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
             KindRecord::FileAdded(*file.as_bytes(), name.as_str(), sha256.0)
         }
         EventKind::FileRemoved { file } => KindRecord::FileRemoved(*file.as_bytes()),
+        EventKind::AudienceChanged { file, audience } => {
+            KindRecord::AudienceChanged(*file.as_bytes(), principals(audience))
+        }
+        EventKind::GroupAdded { group, name } => {
+            KindRecord::GroupAdded(*group.as_bytes(), name.as_str())
+        }
+        EventKind::GroupRenamed { group, name } => {
+            KindRecord::GroupRenamed(*group.as_bytes(), name.as_str())
+        }
+        EventKind::GroupRemoved { group } => KindRecord::GroupRemoved(*group.as_bytes()),
+        EventKind::MemberAdded { group, user } => {
+            KindRecord::MemberAdded(*group.as_bytes(), *user.as_bytes())
+        }
+        EventKind::MemberRemoved { group, user } => {
+            KindRecord::MemberRemoved(*group.as_bytes(), *user.as_bytes())
+        }
         unknown => {
             let text = format!("this store cannot record {unknown:?}");
             return Err(StoreError::Unavailable(text.into()));
@@ -201,6 +289,29 @@ pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
         },
         KindRecord::FileRemoved(id) => EventKind::FileRemoved {
             file: FileId::from_bytes(id),
+        },
+        KindRecord::AudienceChanged(id, principals) => EventKind::AudienceChanged {
+            file: FileId::from_bytes(id),
+            audience: to_audience(principals)?,
+        },
+        KindRecord::GroupAdded(id, name) => EventKind::GroupAdded {
+            group: GroupId::from_bytes(id),
+            name: parse(name, "group name", GroupName::try_from)?,
+        },
+        KindRecord::GroupRenamed(id, name) => EventKind::GroupRenamed {
+            group: GroupId::from_bytes(id),
+            name: parse(name, "group name", GroupName::try_from)?,
+        },
+        KindRecord::GroupRemoved(id) => EventKind::GroupRemoved {
+            group: GroupId::from_bytes(id),
+        },
+        KindRecord::MemberAdded(group, id) => EventKind::MemberAdded {
+            group: GroupId::from_bytes(group),
+            user: user(id),
+        },
+        KindRecord::MemberRemoved(group, id) => EventKind::MemberRemoved {
+            group: GroupId::from_bytes(group),
+            user: user(id),
         },
     };
     let by = match record.by {
@@ -249,13 +360,21 @@ impl From<StatusRecord> for Status {
 }
 
 fn pack(record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
-    postcard::to_extend(record, vec![VERSION])
+    pack_as(VERSION, record)
+}
+
+fn pack_as(version: u8, record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    postcard::to_extend(record, vec![version])
         .map_err(|error| StoreError::Unavailable(error.into()))
 }
 
 fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Undecodable> {
+    unpack_as(VERSION, bytes)
+}
+
+fn unpack_as<'a, T: Deserialize<'a>>(version: u8, bytes: &'a [u8]) -> Result<T, Undecodable> {
     let record = match bytes {
-        [VERSION, record @ ..] => record,
+        [found, record @ ..] if *found == version => record,
         _ => return Err(Undecodable::Version),
     };
     match postcard::take_from_bytes(record) {
@@ -283,6 +402,11 @@ pub(crate) fn check(bytes: &[u8]) {
         let written = file(&read.entry).expect("a file can be written");
         assert_eq!(to_file(7, &written), Ok(read));
     }
+    let id = GroupId::from_bytes([7; 16]);
+    if let Ok(read) = to_group(id, bytes) {
+        let written = group(&read).expect("a group can be written");
+        assert_eq!(to_group(id, &written), Ok(read));
+    }
     if let Ok(read) = to_event(bytes) {
         let written = event(&read).expect("an event can be written");
         assert_eq!(to_event(&written), Ok(read));
@@ -291,17 +415,42 @@ pub(crate) fn check(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use consign_core::testing::{sample_entry, sample_event, sample_user};
+    use consign_core::testing::{sample_entry, sample_event, sample_group, sample_user};
     use proptest::prelude::*;
 
     use super::*;
+
+    fn limited(n: u32) -> FileEntry {
+        let principals = [
+            Principal::User(UserId::from_bytes([1; 16])),
+            Principal::Group(sample_group(n)),
+        ];
+        FileEntry {
+            audience: Audience::of(principals).unwrap(),
+            ..sample_entry(n)
+        }
+    }
+
+    fn sample(n: u32) -> Group {
+        Group {
+            id: sample_group(n),
+            name: GroupName::parse("Müller & Co.").unwrap(),
+            created_by: UserId::from_bytes([2; 16]),
+            created_at: Timestamp::from_secs(n.into()),
+        }
+    }
 
     fn any_kind() -> impl Strategy<Value = EventKind> {
         let id = any::<[u8; 16]>();
         let role = prop_oneof![Just(Role::Operations), Just(Role::Client)];
         let status = prop_oneof![Just(Status::Active), Just(Status::Disabled)];
-        (0..7, id, role, status, any::<[u8; 32]>()).prop_map(|(kind, id, role, status, sha256)| {
-            let (user, file) = (UserId::from_bytes(id), FileId::from_bytes(id));
+        (0..13, id, role, status, any::<[u8; 32]>()).prop_map(|(kind, id, role, status, sha256)| {
+            let (user, file, group) = (
+                UserId::from_bytes(id),
+                FileId::from_bytes(id),
+                GroupId::from_bytes(id),
+            );
+            let called = GroupName::parse("Müller & Co.").unwrap();
             let (name, sha256) = (FileName::parse("ä.docx").unwrap(), Sha256(sha256));
             match kind {
                 0 => EventKind::UserRegistered { user, role },
@@ -310,7 +459,23 @@ mod tests {
                 3 => EventKind::PasswordChanged { user },
                 4 => EventKind::SessionsEnded { user },
                 5 => EventKind::FileAdded { file, name, sha256 },
-                _ => EventKind::FileRemoved { file },
+                6 => EventKind::FileRemoved { file },
+                7 => EventKind::AudienceChanged {
+                    file,
+                    audience: Audience::of([Principal::User(user), Principal::Group(group)])
+                        .unwrap(),
+                },
+                8 => EventKind::GroupAdded {
+                    group,
+                    name: called,
+                },
+                9 => EventKind::GroupRenamed {
+                    group,
+                    name: called,
+                },
+                10 => EventKind::GroupRemoved { group },
+                11 => EventKind::MemberAdded { group, user },
+                _ => EventKind::MemberRemoved { group, user },
             }
         })
     }
@@ -327,6 +492,8 @@ mod tests {
             for mut bytes in [
                 user(&sample_user(n, Role::Client)).unwrap(),
                 file(&sample_entry(n)).unwrap(),
+                file(&limited(n)).unwrap(),
+                group(&sample(n)).unwrap(),
                 event(&event_of_kind).unwrap(),
             ] {
                 let (at, cut) = (at % bytes.len(), cut % bytes.len());
@@ -353,8 +520,12 @@ mod tests {
             let written = User { status: Status::Disabled, ..sample_user(n, role) };
             prop_assert_eq!(to_user(written.id, &user(&written).unwrap()), Ok(written));
             let entry = FileEntry { size, ..sample_entry(n) };
-            let bytes = file(&entry).unwrap();
-            prop_assert_eq!(to_file(9, &bytes), Ok(File { seq: 9, entry }));
+            for entry in [entry, limited(n)] {
+                let bytes = file(&entry).unwrap();
+                prop_assert_eq!(to_file(9, &bytes), Ok(File { seq: 9, entry }));
+            }
+            let written = sample(n);
+            prop_assert_eq!(to_group(written.id, &group(&written).unwrap()), Ok(written));
         }
     }
 
@@ -386,5 +557,14 @@ mod tests {
         expected.extend([3; 16]);
         expected.push(1);
         assert_eq!(bytes.unwrap(), expected);
+
+        // A file for some is version 2: what version 1 has, and whom it is for.
+        let mut expected = file(&sample_entry(1)).unwrap();
+        expected[0] = 2;
+        expected.extend([2, 1]);
+        expected.extend([1; 16]);
+        expected.push(2);
+        expected.extend(sample_group(1).as_bytes());
+        assert_eq!(file(&limited(1)).unwrap(), expected);
     }
 }

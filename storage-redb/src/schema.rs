@@ -3,7 +3,8 @@ use std::collections::HashMap;
 use consign_core::{
     event::Event,
     file::{File, FileEntry, Seq},
-    id::{FileId, UserId},
+    group::Group,
+    id::{FileId, GroupId, UserId},
     quota::Usage,
     store::StoreError,
     user::User,
@@ -18,6 +19,7 @@ use crate::{
     open::OpenError,
     recent::Touched,
     record::{self, Undecodable},
+    view::View,
 };
 
 pub(crate) type Id = &'static [u8; 16];
@@ -42,12 +44,24 @@ pub(crate) const FILE_NAMES: TableDefinition<'_, (&str, Seq), ()> =
 pub(crate) const BLOBS: TableDefinition<'_, Id, Seq> = TableDefinition::new("blobs");
 /// How many files each user has uploaded, and their bytes; those alone who have any.
 pub(crate) const USAGE: TableDefinition<'_, Id, (u64, u128)> = TableDefinition::new("usage");
+/// The positions of the files that each [view](crate::view) has.
+pub(crate) const VIEWS: TableDefinition<'_, (&[u8; View::LEN], Seq), ()> =
+    TableDefinition::new("views");
+/// Groups by id.
+pub(crate) const GROUPS: TableDefinition<'_, Id, Record> = TableDefinition::new("groups");
+/// The id of the group of each name.
+pub(crate) const GROUP_NAMES: TableDefinition<'_, &str, Id> = TableDefinition::new("group_names");
+/// Each group and each of its members.
+pub(crate) const MEMBERS: TableDefinition<'_, (Id, Id), ()> = TableDefinition::new("members");
+/// Each user and each group they are in.
+pub(crate) const MEMBERSHIPS: TableDefinition<'_, (Id, Id), ()> =
+    TableDefinition::new("memberships");
 /// The trail by position.
 pub(crate) const EVENTS: TableDefinition<'_, Seq, Record> = TableDefinition::new("events");
 
 /// The version of all this and of [`record`], in [`META`].
 pub(crate) const SCHEMA: &str = "schema";
-pub(crate) const VERSION: u64 = 2;
+pub(crate) const VERSION: u64 = 3;
 /// How many users have the role `Operations`, in [`META`].
 pub(crate) const OPERATIONS_USERS: &str = "operations_users";
 /// The last position given to a file, in [`META`]: it is never given again, though the file be gone.
@@ -69,7 +83,7 @@ pub(crate) fn check(database: &Database, may_be_empty: bool) -> Result<(), OpenE
     };
     match found {
         Some(VERSION) => Ok(()),
-        Some(1) => to_version_2(database),
+        Some(before @ 1..VERSION) => migrate(database, before),
         Some(found) => Err(OpenError::Schema {
             found,
             supported: VERSION,
@@ -89,23 +103,28 @@ fn lay_out(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// Version 1 did not count what each user's files take.
-fn to_version_2(database: &Database) -> Result<(), OpenError> {
+/// Version 1 did not count what each user's files take; version 2 did not know who sees which files.
+fn migrate(database: &Database, before: u64) -> Result<(), OpenError> {
     let transaction = database.begin_write().map_err(damaged)?;
     {
         let mut tables = Tables::open(&transaction).map_err(damaged)?;
         let mut sums = HashMap::<_, (u64, u128)>::new();
         for entry in tables.files.iter()? {
             let (seq, bytes) = entry?;
-            let entry = file(seq.value(), bytes.value()).map_err(unusable)?.entry;
-            let (files, sum) = sums.entry(entry.uploaded_by).or_default();
+            let file = file(seq.value(), bytes.value()).map_err(unusable)?;
+            for view in View::that_have(&file.entry) {
+                tables.views.insert((view.key(), file.seq), ())?;
+            }
+            let (files, sum) = sums.entry(file.entry.uploaded_by).or_default();
             *files += 1;
-            *sum += u128::from(entry.size);
+            *sum += u128::from(file.entry.size);
         }
-        for (user, sum) in sums {
-            tables.usage.insert(user.as_bytes(), sum)?;
+        if before < 2 {
+            for (user, sum) in sums {
+                tables.usage.insert(user.as_bytes(), sum)?;
+            }
         }
-        tables.meta.insert(SCHEMA, 2)?;
+        tables.meta.insert(SCHEMA, VERSION)?;
     }
     transaction
         .commit()
@@ -137,6 +156,11 @@ pub(crate) struct Tables<'txn> {
     pub(crate) file_names: Table<'txn, (&'static str, Seq), ()>,
     pub(crate) blobs: Table<'txn, Id, Seq>,
     pub(crate) usage: Table<'txn, Id, (u64, u128)>,
+    pub(crate) views: Table<'txn, (&'static [u8; View::LEN], Seq), ()>,
+    pub(crate) groups: Table<'txn, Id, Record>,
+    pub(crate) group_names: Table<'txn, &'static str, Id>,
+    pub(crate) members: Table<'txn, (Id, Id), ()>,
+    pub(crate) memberships: Table<'txn, (Id, Id), ()>,
     pub(crate) events: Table<'txn, Seq, Record>,
     /// What was there before this transaction and is another now, or gone.
     pub(crate) touched: Touched,
@@ -154,6 +178,11 @@ impl<'txn> Tables<'txn> {
             file_names: transaction.open_table(FILE_NAMES)?,
             blobs: transaction.open_table(BLOBS)?,
             usage: transaction.open_table(USAGE)?,
+            views: transaction.open_table(VIEWS)?,
+            groups: transaction.open_table(GROUPS)?,
+            group_names: transaction.open_table(GROUP_NAMES)?,
+            members: transaction.open_table(MEMBERS)?,
+            memberships: transaction.open_table(MEMBERSHIPS)?,
             events: transaction.open_table(EVENTS)?,
             touched: Touched::default(),
         })
@@ -277,6 +306,27 @@ pub(crate) fn file_by_id(
         Some(seq) => indexed_file(files, seq.value()).map(Some),
         None => Ok(None),
     }
+}
+
+pub(crate) fn group(
+    groups: &impl ReadableTable<Id, Record>,
+    id: GroupId,
+) -> Result<Option<Group>, Fault> {
+    let Some(bytes) = groups.get(id.as_bytes())? else {
+        return Ok(None);
+    };
+    let group = record::to_group(id, bytes.value());
+    group
+        .map(Some)
+        .map_err(|error| unreadable("group", id, &error))
+}
+
+/// The group that an index names.
+pub(crate) fn indexed_group(
+    groups: &impl ReadableTable<Id, Record>,
+    id: GroupId,
+) -> Result<Group, Fault> {
+    group(groups, id)?.ok_or_else(|| dangling("group", id))
 }
 
 pub(crate) fn event(seq: Seq, bytes: &[u8]) -> Result<Event, Fault> {

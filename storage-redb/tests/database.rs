@@ -13,6 +13,7 @@ use std::{
 };
 
 use consign_core::{
+    audience::Scope,
     event::Author,
     quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, Update, UserStore},
@@ -82,11 +83,14 @@ fn everything_is_kept() {
         assert_eq!(store.events(None, 10).await.unwrap(), events);
         assert_eq!(store.by_username(&bob.username).await.unwrap(), Some(bob));
         assert_eq!(
-            FileStore::list(&store, None, 10).await.unwrap().items,
+            FileStore::list(&store, &Scope::All, None, 10)
+                .await
+                .unwrap()
+                .items,
             std::slice::from_ref(&file)
         );
         assert_eq!(
-            store.newest(&file.entry.name).await.unwrap(),
+            store.newest(&file.entry.name, &Scope::All).await.unwrap(),
             Some(file.clone())
         );
         assert_eq!(
@@ -270,20 +274,20 @@ fn memory_does_for_the_fuzzer() {
 fn a_newer_schema_is_refused() {
     let (_folder, path) = place();
     drop(open(&path).unwrap());
-    set_schema(&path, 3);
+    set_schema(&path, 4);
     let error = open(&path).unwrap_err();
     assert!(matches!(
         error,
         OpenError::Schema {
-            found: 3,
-            supported: 2
+            found: 4,
+            supported: 3
         }
     ));
     assert_eq!(
         error.to_string(),
-        "the database has schema version 3, this program knows version 2"
+        "the database has schema version 4, this program knows version 3"
     );
-    set_schema(&path, 2);
+    set_schema(&path, 3);
     open(&path).unwrap();
 }
 
@@ -322,6 +326,39 @@ fn a_database_of_version_1_is_counted_when_it_is_opened() {
         let store = open(&path).unwrap();
         assert_eq!(store.usage(owner).await.unwrap(), Usage::file(1000));
     });
+}
+
+/// Version 2 was the same without the table `views` and those of groups: all files were for everybody.
+#[test]
+fn a_database_of_version_2_has_its_files_for_everybody() {
+    let (_folder, path) = place();
+    run(async {
+        let store = open(&path).unwrap();
+        for n in 1..=9 {
+            add(&store, n).await;
+        }
+        remove(&store, 4).await;
+    });
+    set_schema(&path, 2);
+    let database = redb::Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let views = TableDefinition::<(&[u8; 17], u64), ()>::new("views");
+    assert!(transaction.delete_table(views).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+
+    let client = Scope::of_client(sample_entry(1).uploaded_by, []);
+    for _ in ["migrated", "as it was left"] {
+        run(async {
+            let store = open(&path).unwrap();
+            let all = FileStore::list(&store, &Scope::All, None, 99)
+                .await
+                .unwrap();
+            let seen = FileStore::list(&store, &client, None, 99).await.unwrap();
+            assert_eq!(all.items.len(), 8);
+            assert_eq!(seen.items, all.items);
+        });
+    }
 }
 
 fn set_schema(path: &Path, version: u64) {
@@ -445,7 +482,9 @@ fn more_files_than_are_read_at_once_are_listed() {
         }
         for limit in [1, 127, 128, 129, 299, 300, 301] {
             for _ in 0..2 {
-                let page = FileStore::list(&store, None, limit).await.unwrap();
+                let page = FileStore::list(&store, &Scope::All, None, limit)
+                    .await
+                    .unwrap();
                 let seqs: Vec<_> = page.items.iter().map(|file| file.seq).collect();
                 let expected: Vec<_> = (1..=300).rev().take(limit).collect();
                 assert_eq!(seqs, expected);
@@ -526,7 +565,7 @@ proptest! {
             Ok(store) => run(async {
                 for n in 0..40 {
                     let (user, file) = (sample_user(n, Role::Client), sample_entry(n));
-                    let found = store.newest(&file.name).await.unwrap();
+                    let found = store.newest(&file.name, &Scope::All).await.unwrap();
                     prop_assert_eq!(found.map(|found| found.entry), Some(file));
                     prop_assert_eq!(UserStore::by_id(&store, user.id).await.unwrap(), Some(user));
                 }

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use consign_core::{
+    audience::Audience,
     file::{FileEntry, FileName, MediaType, Sha256},
     id::{BlobKey, FileId, UserId},
     password::{Password, PasswordHasher, ScryptHasher},
@@ -107,5 +108,6 @@ fn entry(n: u64, owner: UserId) -> Result<FileEntry, BoxError> {
         uploaded_at: Timestamp::from_secs(1_700_000_000 + n),
         uploaded_by: owner,
         uploader: format!("user-{n:07}").into(),
+        audience: Audience::everybody(),
     })
 }

@@ -11,9 +11,11 @@ use self::state::State;
 pub use blobs::MemoryBlobs;
 
 use crate::{
+    audience::Scope,
     event::{Event, Recorded},
     file::{File, FileName, Seq},
-    id::{BlobKey, FileId, UserId},
+    group::{Group, GroupName},
+    id::{BlobKey, FileId, GroupId, UserId},
     quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, Page, StoreError, Update, UserStore},
     user::{User, UserChange, Username},
@@ -86,12 +88,42 @@ impl FileStore for MemoryStore {
         Ok(self.state().file(id).cloned())
     }
 
-    async fn newest(&self, name: &FileName) -> Result<Option<File>, StoreError> {
-        Ok(self.state().newest(name).cloned())
+    async fn newest(&self, name: &FileName, scope: &Scope) -> Result<Option<File>, StoreError> {
+        Ok(self.state().newest(name, scope).cloned())
     }
 
-    async fn list(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, StoreError> {
-        Ok(self.state().files_before(before, limit))
+    async fn list(
+        &self,
+        scope: &Scope,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<File, Seq>, StoreError> {
+        Ok(self.state().files_before(scope, before, limit))
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Option<Group>, StoreError> {
+        Ok(self.state().group(id).cloned())
+    }
+
+    async fn groups(
+        &self,
+        after: Option<&GroupName>,
+        limit: usize,
+    ) -> Result<Page<Group, GroupName>, StoreError> {
+        Ok(self.state().groups_after(after, limit))
+    }
+
+    async fn members(
+        &self,
+        group: GroupId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Page<UserId, UserId>, StoreError> {
+        Ok(self.state().members_after(group, after, limit))
+    }
+
+    async fn groups_of(&self, user: UserId) -> Result<Vec<GroupId>, StoreError> {
+        Ok(self.state().groups_of(user))
     }
 
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {

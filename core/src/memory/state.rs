@@ -1,16 +1,18 @@
 //! What the stores' contracts mean, as plain functions over plain collections.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Bound::{Excluded, Unbounded},
 };
 
 use crate::{
+    audience::{Audience, Scope},
     event::{Event, Recorded},
     file::{File, FileName, Seq},
-    id::{BlobKey, FileId, UserId},
+    group::{Group, GroupName},
+    id::{BlobKey, FileId, GroupId, UserId},
     quota::Usage,
-    store::{Change, Insert, InsertGuard, Outcome, Page, StoreError, Update},
+    store::{Change, Insert, InsertGuard, MAX_GROUPS, Outcome, Page, StoreError, Update},
     user::{Role, User, UserChange, Username},
 };
 
@@ -19,6 +21,8 @@ pub(super) struct State {
     users: BTreeMap<Username, User>,
     files: BTreeMap<Seq, File>,
     last_file: Seq,
+    groups: BTreeMap<GroupId, Group>,
+    members: BTreeSet<(GroupId, UserId)>,
     events: Vec<Event>,
 }
 
@@ -98,22 +102,70 @@ impl State {
         self.files.values().find(|file| file.entry.id == id)
     }
 
-    pub(super) fn newest(&self, name: &FileName) -> Option<&File> {
-        self.files
-            .values()
-            .rev()
-            .find(|file| file.entry.name == *name)
+    pub(super) fn newest(&self, name: &FileName, scope: &Scope) -> Option<&File> {
+        let files = self.files.values().rev();
+        let mut seen = files.filter(|file| scope.has(&file.entry));
+        seen.find(|file| file.entry.name == *name)
     }
 
-    pub(super) fn files_before(&self, before: Option<Seq>, limit: usize) -> Page<File, Seq> {
+    pub(super) fn files_before(
+        &self,
+        scope: &Scope,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Page<File, Seq> {
         let to = before.map_or(Unbounded, Excluded);
-        let files = self
-            .files
-            .range((Unbounded, to))
-            .rev()
-            .take(limit.saturating_add(1));
-        let items = files.map(|(_, file)| file.clone()).collect();
+        let files = self.files.range((Unbounded, to)).rev();
+        let seen = files.filter(|(_, file)| scope.has(&file.entry));
+        let items = seen.take(limit.saturating_add(1));
+        let items = items.map(|(_, file)| file.clone()).collect();
         Page::cut(items, limit, |file: &File| file.seq)
+    }
+
+    pub(super) fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(&id)
+    }
+
+    pub(super) fn groups_after(
+        &self,
+        after: Option<&GroupName>,
+        limit: usize,
+    ) -> Page<Group, GroupName> {
+        let groups = self.groups.values();
+        let later = groups.filter(|group| after.is_none_or(|after| group.name > *after));
+        let mut items: Vec<_> = later.cloned().collect();
+        items.sort_by(|one, other| one.name.cmp(&other.name));
+        items.truncate(limit.saturating_add(1));
+        Page::cut(items, limit, |group: &Group| group.name.clone())
+    }
+
+    pub(super) fn members_after(
+        &self,
+        group: GroupId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Page<UserId, UserId> {
+        let members = self.members.iter().filter(|(of, _)| *of == group);
+        let members = members.map(|(_, user)| *user);
+        let later = members.filter(|user| after.is_none_or(|after| *user > after));
+        let items = later.take(limit.saturating_add(1)).collect();
+        Page::cut(items, limit, |user: &UserId| *user)
+    }
+
+    pub(super) fn groups_of(&self, user: UserId) -> Vec<GroupId> {
+        let memberships = self.members.iter().filter(|(_, member)| *member == user);
+        memberships.map(|(group, _)| *group).collect()
+    }
+
+    /// A group of the audience that there is not.
+    fn missing_group(&self, audience: &Audience) -> Option<GroupId> {
+        let mut groups = audience.groups();
+        groups.find(|id| !self.groups.contains_key(id))
+    }
+
+    fn is_taken(&self, name: &GroupName, but_by: GroupId) -> bool {
+        let mut groups = self.groups.values();
+        groups.any(|group| group.name == *name && group.id != but_by)
     }
 
     pub(super) fn references(&self, key: BlobKey) -> bool {
@@ -141,34 +193,90 @@ impl State {
     }
 
     pub(super) fn apply(&mut self, change: Change) -> Outcome {
-        let event = change.event();
-        let outcome = match change {
+        let events = change.events();
+        match self.make(change) {
+            Ok(outcome) => {
+                self.events.extend(events);
+                outcome
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// What became of a change: an error where nothing was written.
+    #[expect(clippy::result_large_err, reason = "both are what is answered")]
+    fn make(&mut self, change: Change) -> Result<Outcome, Outcome> {
+        match change {
             Change::AddFile { entry, quota } => {
                 if self.file(entry.id).is_some() || self.references(entry.blob) {
-                    return Outcome::Exists;
+                    return Err(Outcome::Exists);
+                }
+                if let Some(group) = self.missing_group(&entry.audience) {
+                    return Err(Outcome::NoSuchGroup(group));
                 }
                 let usage = self.usage(entry.uploaded_by);
                 if !quota.allows(usage.plus(Usage::file(entry.size))) {
-                    return Outcome::OverQuota;
+                    return Err(Outcome::OverQuota);
                 }
                 self.last_file += 1;
                 let seq = self.last_file;
                 let file = File { seq, entry };
                 self.files.insert(seq, file.clone());
-                Outcome::Added(file)
+                Ok(Outcome::Added(file))
             }
             Change::RemoveFile { id, .. } => {
-                let Some(seq) = self.file(id).map(|file| file.seq) else {
-                    return Outcome::Missing;
-                };
-                match self.files.remove(&seq) {
-                    Some(file) => Outcome::Removed(file),
-                    None => return Outcome::Missing,
-                }
+                let seq = self.file(id).map(|file| file.seq);
+                let file = seq.and_then(|seq| self.files.remove(&seq));
+                file.map(Outcome::Removed).ok_or(Outcome::Missing)
             }
-        };
-        self.events.push(event);
-        outcome
+            Change::SetAudience { id, audience, .. } => {
+                let seq = self.file(id).ok_or(Outcome::Missing)?.seq;
+                if let Some(group) = self.missing_group(&audience) {
+                    return Err(Outcome::NoSuchGroup(group));
+                }
+                let file = self.files.get_mut(&seq).ok_or(Outcome::Missing)?;
+                file.entry.audience = audience;
+                Ok(Outcome::AudienceSet(file.clone()))
+            }
+            Change::AddGroup(group) => {
+                if self.groups.contains_key(&group.id) {
+                    return Err(Outcome::Exists);
+                }
+                if self.is_taken(&group.name, group.id) {
+                    return Err(Outcome::NameTaken);
+                }
+                self.groups.insert(group.id, group.clone());
+                Ok(Outcome::GroupSet(group))
+            }
+            Change::RenameGroup { id, name, .. } => {
+                if self.group(id).is_some() && self.is_taken(&name, id) {
+                    return Err(Outcome::NameTaken);
+                }
+                let group = self.groups.get_mut(&id).ok_or(Outcome::Missing)?;
+                group.name = name;
+                Ok(Outcome::GroupSet(group.clone()))
+            }
+            Change::RemoveGroup { id, .. } => {
+                let group = self.groups.remove(&id).ok_or(Outcome::Missing)?;
+                self.members.retain(|(of, _)| *of != id);
+                Ok(Outcome::GroupRemoved(group))
+            }
+            Change::AddMember { group, user, .. } => {
+                self.group(group).ok_or(Outcome::Missing)?;
+                if self.members.contains(&(group, user)) {
+                    return Err(Outcome::Exists);
+                }
+                if self.groups_of(user).len() >= MAX_GROUPS {
+                    return Err(Outcome::TooManyGroups);
+                }
+                self.members.insert((group, user));
+                Ok(Outcome::MembersSet)
+            }
+            Change::RemoveMember { group, user, .. } => match self.members.remove(&(group, user)) {
+                true => Ok(Outcome::MembersSet),
+                false => Err(Outcome::Missing),
+            },
+        }
     }
 
     pub(super) fn operations_users(&self) -> usize {

@@ -1,6 +1,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
+    audience::Scope,
     error::{Error, ErrorKind},
     event::{Author, Recorded},
     file::{File, Seq},
@@ -91,7 +92,7 @@ impl Administration {
     /// At most `limit` files, newest first, older than position `before`.
     pub async fn files(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, Error> {
         let files = &self.consign.parts().files;
-        Ok(files.list(before, limit.max(1)).await?)
+        Ok(files.list(&Scope::All, before, limit.max(1)).await?)
     }
 
     /// Removes a file. Every link to it dies.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::{
+    audience::Audience,
     error::{Error, ErrorKind},
     event::Author,
     file::{File, FileEntry, FileName, MediaType, Seq},
@@ -21,9 +22,17 @@ use crate::{
 pub struct UploadPermit {
     uploader: User,
     expected: u64,
+    audience: Audience,
 }
 
 impl UploadPermit {
+    /// The file is for these, and not for whom it is
+    /// [unless said otherwise](crate::Settings::audience).
+    #[must_use]
+    pub fn sharing_with(self, audience: Audience) -> Self {
+        Self { audience, ..self }
+    }
+
     /// At least this many bytes will come: where there is no room for them, the upload is refused
     /// before the first.
     #[must_use]
@@ -45,6 +54,7 @@ impl Consign {
         Ok(UploadPermit {
             uploader: actor.user().clone(),
             expected: 0,
+            audience: self.settings().audience.clone(),
         })
     }
 
@@ -62,6 +72,7 @@ impl Consign {
     /// # Errors
     /// [`UnsupportedType`](ErrorKind::UnsupportedType), [`TooLarge`](ErrorKind::TooLarge),
     /// [`Incomplete`](ErrorKind::Incomplete), [`Full`](ErrorKind::Full),
+    /// [`UserNotFound`](ErrorKind::UserNotFound) and [`GroupNotFound`](ErrorKind::GroupNotFound) for those it is to be for,
     /// [`OverQuota`](ErrorKind::OverQuota);
     /// [`InvalidToken`](ErrorKind::InvalidToken) or [`Forbidden`](ErrorKind::Forbidden) when
     /// the uploader was logged out, disabled or demoted while the file came in.
@@ -81,6 +92,7 @@ impl Consign {
         if permit.expected > limit {
             return Err(ErrorKind::TooLarge { limit }.into());
         }
+        self.check_audience(&permit.audience).await?;
         // Reserved as the upload begins, so that uploads at the same time stay within the quota.
         let mut room = UploadRoom::reserve(self, permit.uploader.id, permit.expected).await?;
         let received = receive(
@@ -112,6 +124,7 @@ impl Consign {
             uploaded_at: parts.clock.now(),
             uploaded_by: permit.uploader.id,
             uploader: permit.uploader.username.as_str().into(),
+            audience: permit.audience,
         };
         // From here on it is finished whether or not anybody still waits for the answer: half-way,
         // nobody could say whether the file is there.
@@ -121,7 +134,7 @@ impl Consign {
             .map_err(|failure| Error::new(ErrorKind::Internal, failure))?
     }
 
-    /// At most `limit` files, newest first, older than position `before`.
+    /// At most `limit` files that the actor sees, newest first, older than position `before`.
     ///
     /// # Errors
     /// [`Forbidden`](ErrorKind::Forbidden).
@@ -132,7 +145,14 @@ impl Consign {
         limit: usize,
     ) -> Result<Page<File, Seq>, Error> {
         actor.demand(Action::List)?;
-        Ok(self.parts().files.list(before, limit.max(1)).await?)
+        let files = &self.parts().files;
+        let mut scope = self.scope(actor.user()).await?;
+        loop {
+            let page = files.list(&scope, before, limit.max(1)).await?;
+            if self.is_still(actor.user(), &mut scope).await? {
+                return Ok(page);
+            }
+        }
     }
 
     /// Removes a file. Every link to it dies with it.
@@ -140,7 +160,7 @@ impl Consign {
     /// # Errors
     /// [`Forbidden`](ErrorKind::Forbidden), [`FileNotFound`](ErrorKind::FileNotFound).
     pub async fn delete(&self, actor: &Actor, id: FileId) -> Result<File, Error> {
-        actor.demand(Action::Delete)?;
+        self.seen(actor, Action::Delete, id).await?;
         self.remove(id, Author::User(actor.user().id)).await
     }
 
@@ -209,6 +229,7 @@ impl Consign {
         let refused = match parts.files.apply(Change::AddFile { entry, quota }).await {
             Ok(Outcome::Added(file)) => return Ok(file),
             Ok(Outcome::OverQuota) => ErrorKind::OverQuota.into(),
+            Ok(Outcome::NoSuchGroup(_)) => ErrorKind::GroupNotFound.into(),
             Ok(outcome) => {
                 let taken = format!("the catalogue did not add a file: {outcome:?}");
                 Error::new(ErrorKind::Internal, taken)

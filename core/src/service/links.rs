@@ -4,14 +4,16 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use crate::{
+    audience::Scope,
     error::{Error, ErrorKind},
     file::{File, FileName},
     id::{FileId, UserId},
-    policy::{self, Action},
+    policy::Action,
     service::{Actor, Consign},
     store::{BlobStore, ByteStream, FileStore, ReadGrant, StoreError},
     time::Timestamp,
     token::Purpose,
+    user::User,
 };
 
 /// A download link: whoever holds its token has the file until it expires.
@@ -35,13 +37,15 @@ impl fmt::Debug for Link {
 }
 
 impl Consign {
-    /// A link to the file of this id, or else to the newest file of this name. Nothing is stored.
+    /// A link to the file of this id, or else to the newest file of this name, among those that the
+    /// actor sees. Nothing is stored.
     ///
     /// # Errors
     /// [`Forbidden`](ErrorKind::Forbidden), then [`FileNotFound`](ErrorKind::FileNotFound).
     pub async fn link(&self, actor: &Actor, file: &str) -> Result<Link, Error> {
         actor.demand(Action::Link)?;
-        let file = self.find(file).await?.ok_or(ErrorKind::FileNotFound)?;
+        let file = self.find(actor.user(), file).await?;
+        let file = file.ok_or(ErrorKind::FileNotFound)?;
         let lifetime = self.settings().link_lifetime;
         let (expires_at, claims) = self.claims(actor.user(), Some(file.entry.id), lifetime);
         let token = self.parts().signer.sign(Purpose::Download, &claims)?;
@@ -60,12 +64,12 @@ impl Consign {
     pub async fn open(&self, token: &str) -> Result<AuthorizedFile, Error> {
         let claims = self.verify(Purpose::Download, token)?;
         let maker = self.present(claims.subject, claims.epoch).await?;
-        if !policy::allows(&maker, Action::Open) {
-            return Err(ErrorKind::InvalidToken.into());
-        }
         let id = claims.file.ok_or(ErrorKind::InvalidToken)?;
         let file = self.parts().files.by_id(id).await?;
         let file = file.ok_or(ErrorKind::InvalidToken)?;
+        if !self.may(&maker, Action::Open, &file.entry).await? {
+            return Err(ErrorKind::InvalidToken.into());
+        }
         Ok(AuthorizedFile {
             grant: ReadGrant::new(file.entry.blob),
             blobs: Arc::clone(&self.parts().blobs),
@@ -76,16 +80,28 @@ impl Consign {
     }
 
     /// An id names one version for ever, so it goes before a name that looks like one.
-    async fn find(&self, target: &str) -> Result<Option<File>, Error> {
+    async fn find(&self, user: &User, target: &str) -> Result<Option<File>, Error> {
         let files = &self.parts().files;
         if let Ok(id) = target.parse::<FileId>()
             && let Some(file) = files.by_id(id).await?
+            && self.may(user, Action::Link, &file.entry).await?
         {
             return Ok(Some(file));
         }
-        match FileName::parse(target) {
-            Ok(name) => Ok(files.newest(&name).await?),
-            Err(_) => Ok(None),
+        let Ok(name) = FileName::parse(target) else {
+            return Ok(None);
+        };
+        match files.newest(&name, &Scope::All).await? {
+            // Most see the newest of all: then it need not be asked what else they see.
+            Some(file) if !self.may(user, Action::Link, &file.entry).await? => {}
+            newest => return Ok(newest),
+        }
+        let mut scope = self.scope(user).await?;
+        loop {
+            let newest = files.newest(&name, &scope).await?;
+            if self.is_still(user, &mut scope).await? {
+                return Ok(newest);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod administration;
 mod attempts;
+mod audiences;
 mod files;
 mod links;
 mod room;
@@ -21,6 +22,7 @@ pub use self::{
     links::{AuthorizedFile, Link},
 };
 use crate::{
+    audience::Audience,
     error::Error,
     intake::Intake,
     password::PasswordHasher,
@@ -157,6 +159,8 @@ pub struct Settings {
     pub max_upload: u64,
     /// What the files of each user may take.
     pub quota: Quota,
+    /// Whom a file is for unless its uploader says otherwise.
+    pub audience: Audience,
     /// Bytes that the blob store keeps free, if it can tell how many there are: an upload that would
     /// leave fewer is refused. 0 asks it nothing.
     pub min_free: u64,
@@ -175,12 +179,13 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 5 GiB, no quota, 64 MiB kept free, an hour, 15 minutes, 8 characters; the first operations user and any client register
+    /// 5 GiB, no quota, files for everybody, 64 MiB kept free, an hour, 15 minutes, 8 characters; the first operations user and any client register
     /// freely.
     fn default() -> Self {
         Self {
             max_upload: 5 << 30,
             quota: Quota::NONE,
+            audience: Audience::everybody(),
             min_free: 64 << 20,
             access_lifetime: Duration::from_secs(60 * 60),
             link_lifetime: Duration::from_secs(15 * 60),

@@ -1,6 +1,7 @@
 //! The service over stores in memory, with time, faults and delays of the tests' making.
 
 mod accounts;
+mod audiences;
 mod faults;
 mod files;
 mod intake;
@@ -27,6 +28,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use self::intake::StubIntake;
 use crate::{
     Actor, Consign, Error, ErrorKind, File, Link, Parts, Registration, Session, Settings, User,
+    audience::Scope,
     event::{Author, EventKind},
     file::{FileName, Seq},
     memory::{MemoryBlobs, MemoryStore},
@@ -141,7 +143,7 @@ impl World {
     }
 
     async fn files(&self) -> Vec<File> {
-        FileStore::list(&self.store, None, 1000)
+        FileStore::list(&self.store, &Scope::All, None, 1000)
             .await
             .unwrap()
             .items

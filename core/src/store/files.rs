@@ -4,14 +4,20 @@ use async_trait::async_trait;
 
 use super::{Page, StoreError};
 use crate::{
+    audience::{Audience, Scope},
     event::{Author, Event, EventKind, Recorded},
     file::{File, FileEntry, FileName, Seq},
-    id::{BlobKey, FileId, UserId},
+    group::{Group, GroupName},
+    id::{BlobKey, FileId, GroupId, UserId},
     quota::{Quota, Usage},
     time::Timestamp,
 };
 
-/// The catalogue: which files there are, and the trail of what happened.
+/// Groups that a user is in at most.
+pub const MAX_GROUPS: usize = 1000;
+
+/// The catalogue: which files there are, for whom, the groups of clients, and the trail of what
+/// happened.
 ///
 /// Every write is one [`apply`](FileStore::apply), so a store can queue changes and make many of
 /// them durable at once, and a test can hold any store against the one in [`memory`](crate::memory).
@@ -20,11 +26,38 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
     /// The file of this id.
     async fn by_id(&self, id: FileId) -> Result<Option<File>, StoreError>;
 
-    /// The newest file of this name: the one added last.
-    async fn newest(&self, name: &FileName) -> Result<Option<File>, StoreError>;
+    /// The newest file of this name that is in `scope`: the one added last.
+    async fn newest(&self, name: &FileName, scope: &Scope) -> Result<Option<File>, StoreError>;
 
-    /// At most `limit` files (at least 1), newest first, older than position `before`.
-    async fn list(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, StoreError>;
+    /// At most `limit` files in `scope` (at least 1), newest first, older than position `before`.
+    async fn list(
+        &self,
+        scope: &Scope,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<File, Seq>, StoreError>;
+
+    /// The group of this id.
+    async fn group(&self, id: GroupId) -> Result<Option<Group>, StoreError>;
+
+    /// At most `limit` groups (at least 1), ordered by name, after the name `after`.
+    async fn groups(
+        &self,
+        after: Option<&GroupName>,
+        limit: usize,
+    ) -> Result<Page<Group, GroupName>, StoreError>;
+
+    /// At most `limit` members of a group (at least 1), ordered by id, after `after`; none where there
+    /// is no such group.
+    async fn members(
+        &self,
+        group: GroupId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Page<UserId, UserId>, StoreError>;
+
+    /// The groups that the user is in, in order: [`MAX_GROUPS`] at most.
+    async fn groups_of(&self, user: UserId) -> Result<Vec<GroupId>, StoreError>;
 
     /// Whether a file of the catalogue has its bytes under `key`.
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError>;
@@ -39,7 +72,7 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<Recorded, Seq>, StoreError>;
 
-    /// Checks the change's preconditions, makes it and records [`Change::event`], in one
+    /// Checks the change's preconditions, makes it and records [`Change::events`], in one
     /// transaction. Durable when it returns an [`Outcome`] that changed something; otherwise
     /// nothing was written, unless the error is [`StoreError::Unavailable`] or
     /// [`StoreError::Damaged`]. Events stand in the order of the changes.
@@ -53,8 +86,8 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// Add a file. No file has its id, none has its blob, and with it the files of its uploader are
-    /// within the quota.
+    /// Add a file. No file has its id, none has its blob, there are the groups that it is for, and
+    /// with it the files of its uploader are within the quota.
     AddFile {
         /// The file.
         entry: FileEntry,
@@ -70,6 +103,61 @@ pub enum Change {
         /// When.
         at: Timestamp,
     },
+    /// Have a file be for others. It exists, and so do the groups it is for.
+    SetAudience {
+        /// The file.
+        id: FileId,
+        /// Whom it is for.
+        audience: Audience,
+        /// Who wants it so.
+        by: Author,
+        /// When.
+        at: Timestamp,
+    },
+    /// Add a group. None has its id, and none its name.
+    AddGroup(Group),
+    /// Give a group another name. It exists, and no other has the name.
+    RenameGroup {
+        /// The group.
+        id: GroupId,
+        /// Its new name.
+        name: GroupName,
+        /// Who wants it so.
+        by: Author,
+        /// When.
+        at: Timestamp,
+    },
+    /// Remove a group. It exists. Files that were for it are no more for those who were in it.
+    RemoveGroup {
+        /// The group.
+        id: GroupId,
+        /// Who removes it.
+        by: Author,
+        /// When.
+        at: Timestamp,
+    },
+    /// Take a user into a group. It exists, and they are in fewer than [`MAX_GROUPS`].
+    AddMember {
+        /// The group.
+        group: GroupId,
+        /// The user.
+        user: UserId,
+        /// Who wants it so.
+        by: Author,
+        /// When.
+        at: Timestamp,
+    },
+    /// Take a user out of a group. They are in it.
+    RemoveMember {
+        /// The group.
+        group: GroupId,
+        /// The user.
+        user: UserId,
+        /// Who wants it so.
+        by: Author,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 impl Change {
@@ -79,25 +167,75 @@ impl Change {
         Self::AddFile { entry, quota }
     }
 
-    /// The event that the change causes when it is made.
-    pub fn event(&self) -> Event {
-        match self {
-            Self::AddFile { entry, .. } => Event {
-                at: entry.uploaded_at,
-                by: Author::User(entry.uploaded_by),
-                kind: EventKind::FileAdded {
-                    file: entry.id,
-                    name: entry.name.clone(),
-                    sha256: entry.sha256,
-                },
-            },
-            Self::RemoveFile { id, by, at } => Event {
-                at: *at,
-                by: *by,
-                kind: EventKind::FileRemoved { file: *id },
-            },
-        }
+    /// The events that the change causes when it is made.
+    pub fn events(&self) -> Vec<Event> {
+        let (at, by, kind) = match self {
+            Self::AddFile { entry, .. } => return added(entry),
+            Self::RemoveFile { id, by, at } => (at, *by, EventKind::FileRemoved { file: *id }),
+            Self::SetAudience {
+                id,
+                audience,
+                by,
+                at,
+            } => {
+                let audience = audience.clone();
+                let file = *id;
+                (at, *by, EventKind::AudienceChanged { file, audience })
+            }
+            Self::AddGroup(group) => {
+                let (by, name) = (Author::User(group.created_by), group.name.clone());
+                let group_id = group.id;
+                let kind = EventKind::GroupAdded {
+                    group: group_id,
+                    name,
+                };
+                (&group.created_at, by, kind)
+            }
+            Self::RenameGroup { id, name, by, at } => {
+                let (group, name) = (*id, name.clone());
+                (at, *by, EventKind::GroupRenamed { group, name })
+            }
+            Self::RemoveGroup { id, by, at } => (at, *by, EventKind::GroupRemoved { group: *id }),
+            Self::AddMember {
+                group,
+                user,
+                by,
+                at,
+            } => {
+                let (group, user) = (*group, *user);
+                (at, *by, EventKind::MemberAdded { group, user })
+            }
+            Self::RemoveMember {
+                group,
+                user,
+                by,
+                at,
+            } => {
+                let (group, user) = (*group, *user);
+                (at, *by, EventKind::MemberRemoved { group, user })
+            }
+        };
+        vec![Event { at: *at, by, kind }]
     }
+}
+
+/// That it is for everybody need not be told.
+fn added(entry: &FileEntry) -> Vec<Event> {
+    let added = EventKind::FileAdded {
+        file: entry.id,
+        name: entry.name.clone(),
+        sha256: entry.sha256,
+    };
+    let limited = (entry.audience != Audience::everybody()).then(|| EventKind::AudienceChanged {
+        file: entry.id,
+        audience: entry.audience.clone(),
+    });
+    let event = |kind| Event {
+        at: entry.uploaded_at,
+        by: Author::User(entry.uploaded_by),
+        kind,
+    };
+    [added].into_iter().chain(limited).map(event).collect()
 }
 
 /// What became of a change.
@@ -108,10 +246,25 @@ pub enum Outcome {
     Added(File),
     /// The file is gone; this is what it was.
     Removed(File),
-    /// Its id or its blob is in the catalogue already.
+    /// Its id or its blob is in the catalogue already, or the user in the group.
     Exists,
-    /// With it the files of its uploader would be beyond the quota. [`Outcome::Exists`] comes first.
+    /// With it the files of its uploader would be beyond the quota. [`Outcome::Exists`] and
+    /// [`Outcome::NoSuchGroup`] come first.
     OverQuota,
-    /// There is no such file.
+    /// There is no such file, group or member.
     Missing,
+    /// The file is for these now.
+    AudienceSet(File),
+    /// There is no such group among those that the file was to be for.
+    NoSuchGroup(GroupId),
+    /// The group is so now.
+    GroupSet(Group),
+    /// The group is gone; this is what it was.
+    GroupRemoved(Group),
+    /// Another group has that name.
+    NameTaken,
+    /// The user is in the group now, or is not any more.
+    MembersSet,
+    /// The user is in [`MAX_GROUPS`] groups.
+    TooManyGroups,
 }

@@ -60,8 +60,8 @@ use self::assert::{ANSWERS, promise, promise_eq, promise_matches};
 #[doc(hidden)]
 pub use self::model::catalogue;
 pub use self::samples::{
-    AnyContent, SeededEntropy, sample_bytes, sample_entry, sample_event, sample_hash, sample_key,
-    sample_user,
+    AnyContent, SeededEntropy, sample_bytes, sample_entry, sample_event, sample_group, sample_hash,
+    sample_key, sample_user,
 };
 /// Checks a [`BlobStore`](crate::store::BlobStore): see [`testing`](self).
 #[doc(inline)]

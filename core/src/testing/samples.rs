@@ -9,9 +9,10 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
+    audience::Audience,
     event::{Author, Event, EventKind},
     file::{FileEntry, FileName, MediaType, Sha256},
-    id::{BlobKey, FileId, UserId},
+    id::{BlobKey, FileId, GroupId, UserId},
     intake::{Content, Intake, IntakeError, Refusal},
     password::PasswordHash,
     random::Entropy,
@@ -84,7 +85,13 @@ pub fn sample_entry(n: u32) -> FileEntry {
             + std::time::Duration::from_millis(n.into()),
         uploaded_by: UserId::from_bytes(id_bytes(n % 3)),
         uploader: format!("user{}", n % 3).into(),
+        audience: Audience::everybody(),
     }
+}
+
+/// A group's id.
+pub fn sample_group(n: u32) -> GroupId {
+    GroupId::from_bytes(id_bytes(n))
 }
 
 /// A blob's key; keys are in the order of their numbers.

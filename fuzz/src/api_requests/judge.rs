@@ -4,6 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use consign_core::{
     File,
+    audience::Scope,
     id::{FileId, UserId},
     store::{FileStore, UserStore},
     user::{Role, Status, User},
@@ -48,7 +49,7 @@ impl Issued {
 
 impl Site {
     pub async fn newest(&self) -> Option<File> {
-        let page = FileStore::list(&self.store, None, 1).await;
+        let page = FileStore::list(&self.store, &Scope::All, None, 1).await;
         page.expect("memory answers").items.pop()
     }
 

@@ -13,6 +13,7 @@ use std::{
 
 use consign_core::{
     Consign, Error, ErrorKind, File, Link, Settings, User,
+    audience::Scope,
     file::{FileName, Sha256},
     id::{BlobKey, FileId, UserId},
     password::Password,
@@ -169,7 +170,12 @@ impl Storm {
         let hangs = Duration::from_secs(120);
         tokio::time::timeout(hangs, waited).await.unwrap();
         self.place.sweep().await;
-        let files = parts.files.list(None, 100_000).await.unwrap().items;
+        let files = parts
+            .files
+            .list(&Scope::All, None, 100_000)
+            .await
+            .unwrap()
+            .items;
         assert_eq!(self.place.kept().await, [0, files.len(), files.len()]);
         let blobs = parts.blobs.keys(None, 100_000).await.unwrap().items;
         let blobs: BTreeSet<BlobKey> = blobs.into_iter().map(|blob| blob.key).collect();

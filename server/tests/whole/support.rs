@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use consign_core::{
     Actor, Consign, Parts, Registration, Settings, User,
+    audience::Scope,
     password::{Password, ScryptHasher, ScryptParams},
     random::OsEntropy,
     store::BlobStore,
@@ -71,7 +72,12 @@ impl Place {
         [
             blobs.stages(None, 100_000).await.unwrap().items.len(),
             blobs.keys(None, 100_000).await.unwrap().items.len(),
-            files.list(None, 100_000).await.unwrap().items.len(),
+            files
+                .list(&Scope::All, None, 100_000)
+                .await
+                .unwrap()
+                .items
+                .len(),
         ]
     }
 

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use consign_core::{
     Actor, Consign, Error, ErrorKind, File, Parts, Registration, Settings,
+    audience::Scope,
     file::FileName,
     memory::MemoryStore,
     password::{Password, ScryptHasher, ScryptParams},
@@ -214,7 +215,11 @@ impl World {
     }
 
     async fn files(&self) -> Vec<File> {
-        self.catalogue.list(None, 9).await.unwrap().items
+        self.catalogue
+            .list(&Scope::All, None, 9)
+            .await
+            .unwrap()
+            .items
     }
 
     /// The next upload is whole; a sweep leaves what is listed, and that can be read.

@@ -6,9 +6,11 @@ use std::{
 };
 
 use consign_core::{
+    audience::{Audience, Principal, Scope},
     event::{Event, Recorded},
     file::{File, FileEntry, Seq},
-    id::UserId,
+    group::Group,
+    id::{GroupId, UserId},
     quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, StoreError, Update, UserStore},
     user::{Role, User, UserChange},
@@ -20,8 +22,9 @@ use crate::{
     fault::Fault,
     record,
     schema::{
-        BLOBS, EMAILS, EVENTS, FILE_IDS, FILE_NAMES, FILES, LAST_COMMIT, LAST_EVENT, LAST_FILE,
-        META, OPERATIONS_USERS, SCHEMA, USAGE, USERNAMES, USERS, VERSION,
+        BLOBS, EMAILS, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, LAST_COMMIT,
+        LAST_EVENT, LAST_FILE, MEMBERS, MEMBERSHIPS, META, OPERATIONS_USERS, SCHEMA, USAGE,
+        USERNAMES, USERS, VERSION, VIEWS,
     },
 };
 
@@ -62,6 +65,8 @@ impl Step {
 pub(super) struct Model {
     pub(super) users: Vec<User>,
     pub(super) files: BTreeMap<Seq, FileEntry>,
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    members: BTreeSet<(GroupId, UserId)>,
     trail: Vec<Event>,
     last_file: Seq,
 }
@@ -86,8 +91,16 @@ impl Model {
             }
             Step::Apply(change) => {
                 let outcome = self.apply(change);
-                if matches!(outcome, Outcome::Added(_) | Outcome::Removed(_)) {
-                    self.trail.push(change.event());
+                if matches!(
+                    outcome,
+                    Outcome::Added(_)
+                        | Outcome::Removed(_)
+                        | Outcome::AudienceSet(_)
+                        | Outcome::GroupSet(_)
+                        | Outcome::GroupRemoved(_)
+                        | Outcome::MembersSet
+                ) {
+                    self.trail.extend(change.events());
                 }
                 Answer::Apply(outcome)
             }
@@ -126,6 +139,9 @@ impl Model {
                 if self.files.values().any(|one| one.id == entry.id) {
                     return Outcome::Exists;
                 }
+                if let Some(group) = self.missing_group(&entry.audience) {
+                    return Outcome::NoSuchGroup(group);
+                }
                 let usage = self.usage().remove(&entry.uploaded_by).unwrap_or_default();
                 if !quota.allows(usage.plus(Usage::file(entry.size))) {
                     return Outcome::OverQuota;
@@ -148,8 +164,70 @@ impl Model {
                 let entry = self.files.remove(&seq).unwrap();
                 Outcome::Removed(File { seq, entry })
             }
+            Change::SetAudience { id, audience, .. } => {
+                let missing = self.missing_group(audience);
+                let files = &mut self.files;
+                let Some((seq, entry)) = files.iter_mut().find(|(_, entry)| entry.id == *id) else {
+                    return Outcome::Missing;
+                };
+                if let Some(group) = missing {
+                    return Outcome::NoSuchGroup(group);
+                }
+                entry.audience = audience.clone();
+                Outcome::AudienceSet(file((seq, entry)))
+            }
+            Change::AddGroup(group) => {
+                if self.groups.contains_key(&group.id) {
+                    return Outcome::Exists;
+                }
+                if self.groups.values().any(|other| other.name == group.name) {
+                    return Outcome::NameTaken;
+                }
+                self.groups.insert(group.id, group.clone());
+                Outcome::GroupSet(group.clone())
+            }
+            Change::RenameGroup { id, name, .. } => {
+                let Some(group) = self.groups.get(id).cloned() else {
+                    return Outcome::Missing;
+                };
+                let mut others = self.groups.values().filter(|other| other.id != *id);
+                if others.any(|other| other.name == *name) {
+                    return Outcome::NameTaken;
+                }
+                let name = name.clone();
+                let renamed = Group { name, ..group };
+                self.groups.insert(*id, renamed.clone());
+                Outcome::GroupSet(renamed)
+            }
+            Change::RemoveGroup { id, .. } => {
+                let Some(group) = self.groups.remove(id) else {
+                    return Outcome::Missing;
+                };
+                self.members.retain(|(group, _)| group != id);
+                Outcome::GroupRemoved(group)
+            }
+            Change::AddMember { group, user, .. } => {
+                if !self.groups.contains_key(group) {
+                    return Outcome::Missing;
+                }
+                match self.members.insert((*group, *user)) {
+                    true => Outcome::MembersSet,
+                    false => Outcome::Exists,
+                }
+            }
+            Change::RemoveMember { group, user, .. } => {
+                match self.members.remove(&(*group, *user)) {
+                    true => Outcome::MembersSet,
+                    false => Outcome::Missing,
+                }
+            }
             unknown => panic!("{unknown:?} is no change of these tests"),
         }
+    }
+
+    fn missing_group(&self, audience: &Audience) -> Option<GroupId> {
+        let mut groups = audience.groups();
+        groups.find(|id| !self.groups.contains_key(id))
     }
 
     /// Of those users who have files.
@@ -193,7 +271,45 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
             meta.push((name.to_owned(), number));
         }
     }
+    let groups = || model.groups.values();
+    let members = || {
+        let members = model.members.iter();
+        members.map(|(group, user)| (*group.as_bytes(), *user.as_bytes()))
+    };
+    let views = files().flat_map(|(seq, entry)| {
+        let principals = entry.audience.principals().iter();
+        principals.map(move |principal| {
+            let key = match principal {
+                Principal::Everybody => [0; 17].to_vec(),
+                Principal::User(id) => [&[1], id.as_bytes().as_slice()].concat(),
+                Principal::Group(id) => [&[2], id.as_bytes().as_slice()].concat(),
+            };
+            (key, *seq)
+        })
+    });
     let tables = [
+        same(snapshot, VIEWS, views, |(key, seq), ()| (key.to_vec(), seq))?,
+        same(
+            snapshot,
+            GROUPS,
+            groups().map(|group| (*group.id.as_bytes(), record::group(group).unwrap())),
+            |key, value| (*key, value.to_vec()),
+        )?,
+        same(
+            snapshot,
+            GROUP_NAMES,
+            groups().map(|group| (group.name.to_string(), *group.id.as_bytes())),
+            |key, value| (key.to_owned(), *value),
+        )?,
+        same(snapshot, MEMBERS, members(), |(group, user), ()| {
+            (*group, *user)
+        })?,
+        same(
+            snapshot,
+            MEMBERSHIPS,
+            members().map(|(group, user)| (user, group)),
+            |(user, group), ()| (*user, *group),
+        )?,
         same(snapshot, META, meta, |key, value| match key {
             // What shares a commit is not the model's affair.
             LAST_COMMIT => (SCHEMA.to_owned(), VERSION),
@@ -301,10 +417,19 @@ async fn compare_answers(
         event: event.clone(),
     });
     let mut right = UserStore::list(store, None, all).await?.items == users
-        && FileStore::list(store, None, all).await?.items == files
+        && FileStore::list(store, &Scope::All, None, all).await?.items == files
         && store.events(None, all).await?.items == events.collect::<Vec<_>>()
         && store.has_operations_user().await? == (model.operations_users() > 0);
     for user in users.iter().rev().take(2) {
+        let in_groups = model
+            .members
+            .iter()
+            .filter(|(_, member)| *member == user.id);
+        let in_groups: Vec<_> = in_groups.map(|(group, _)| *group).collect();
+        let scope = Scope::of_client(user.id, in_groups.iter().copied());
+        let seen = files.iter().filter(|file| scope.has(&file.entry));
+        let listed = FileStore::list(store, &scope, None, all).await?.items;
+        right &= listed.iter().eq(seen) && store.groups_of(user.id).await? == in_groups;
         let (by_id, by_name) = (
             UserStore::by_id(store, user.id).await?,
             store.by_username(&user.username).await?,
@@ -313,7 +438,8 @@ async fn compare_answers(
     }
     for one in files.iter().take(2) {
         let named = |other: &&File| other.entry.name == one.entry.name;
-        right &= store.newest(&one.entry.name).await?.as_ref() == files.iter().find(named)
+        right &= store.newest(&one.entry.name, &Scope::All).await?.as_ref()
+            == files.iter().find(named)
             && FileStore::by_id(store, one.entry.id).await?.as_ref() == Some(one)
             && store.references(one.entry.blob).await?
             && model.usage().get(&one.entry.uploaded_by)

@@ -48,7 +48,7 @@ fn a_disk_that_lies_is_found_out() {
 #[test]
 fn a_row_too_few_or_too_many_is_found_out() {
     type Damage = fn(&mut Tables<'_>) -> Result<bool, redb::StorageError>;
-    let damages: [Damage; 11] = [
+    let damages: [Damage; 16] = [
         |tables| Ok(tables.meta.remove(LAST_FILE)?.is_some()),
         |tables| Ok(tables.meta.insert(LAST_EVENT, 1)?.is_some()),
         |tables| Ok(tables.users.pop_first()?.is_some()),
@@ -59,11 +59,17 @@ fn a_row_too_few_or_too_many_is_found_out() {
         |tables| Ok(tables.file_names.pop_last()?.is_some()),
         |tables| Ok(tables.blobs.insert(&[9; 16], 1)?.is_none()),
         |tables| Ok(tables.events.pop_first()?.is_some()),
+        |tables| Ok(tables.views.pop_first()?.is_some()),
+        |tables| Ok(tables.groups.pop_first()?.is_some()),
+        |tables| Ok(tables.group_names.pop_first()?.is_some()),
+        |tables| Ok(tables.members.pop_first()?.is_some()),
+        |tables| Ok(tables.memberships.pop_first()?.is_some()),
         |tables| Ok(tables.file_names.insert(("another", 1), ())?.is_none()),
     ];
     runtime().block_on(async {
         let mut base = Life::new(1, Sync::Honest);
-        for _ in 0..4 {
+        // Until there is a row in each table.
+        for _ in 0..12 {
             base.session(None).await.unwrap();
         }
         base.check().await.unwrap();

@@ -3,12 +3,14 @@
 use std::sync::mpsc;
 
 use consign_core::{
+    audience::{Audience, Principal},
     event::{Author, Event, EventKind},
     file::{FileEntry, FileName},
-    id::FileId,
+    group::{Group, GroupName},
+    id::{FileId, GroupId, UserId},
     quota::Quota,
     store::{Change, InsertGuard, StoreError},
-    testing::{sample_entry, sample_event, sample_hash, sample_user},
+    testing::{sample_entry, sample_event, sample_group, sample_hash, sample_user},
     time::Timestamp,
     user::{Role, Status, User, UserChange},
 };
@@ -167,6 +169,9 @@ impl Worker {
     }
 
     fn change(&mut self, model: &Model) -> Change {
+        if self.numbers.chance(15) {
+            return self.change_of_groups(model);
+        }
         let (files, aim) = (model.files.len() as u64, self.aim);
         let add = self.numbers.below(files + aim + 1) <= aim;
         let known = self.numbers.below(files + 1) as usize;
@@ -183,6 +188,60 @@ impl Worker {
                 at: Timestamp::from_secs(self.number().into()),
             },
         }
+    }
+
+    /// A change of a group, of who is in one, or of whom a file is for.
+    fn change_of_groups(&mut self, model: &Model) -> Change {
+        let by = Author::Administrator;
+        let at = Timestamp::from_secs(self.number().into());
+        let known = self.numbers.below(model.groups.len() as u64 + 1) as usize;
+        let known = model.groups.keys().nth(known).copied();
+        let id = known.unwrap_or(sample_group(u32::MAX));
+        let user = sample_user(self.numbers.below(20) as u32, Role::Client).id;
+        let name = format!("group {}", self.numbers.below(12));
+        let name = GroupName::parse(&name).unwrap();
+        match self.numbers.below(10) {
+            0..2 => Change::AddGroup(Group {
+                id: sample_group(self.number()),
+                name,
+                created_by: user,
+                created_at: at,
+            }),
+            2 => Change::RenameGroup { id, name, by, at },
+            3 => Change::RemoveGroup { id, by, at },
+            4..6 => Change::AddMember {
+                group: id,
+                user,
+                by,
+                at,
+            },
+            6 => Change::RemoveMember {
+                group: id,
+                user,
+                by,
+                at,
+            },
+            _ => {
+                let file = self.numbers.below(model.files.len() as u64 + 1) as usize;
+                let file = model.files.values().nth(file).map(|entry| entry.id);
+                Change::SetAudience {
+                    id: file.unwrap_or(FileId::from_bytes([0; 16])),
+                    audience: self.audience(id, user),
+                    by,
+                    at,
+                }
+            }
+        }
+    }
+
+    fn audience(&mut self, group: GroupId, user: UserId) -> Audience {
+        let principals = match self.numbers.below(4) {
+            0 => vec![Principal::Everybody],
+            1 => vec![Principal::Group(group)],
+            2 => vec![Principal::User(user), Principal::Group(group)],
+            _ => vec![],
+        };
+        Audience::of(principals).unwrap()
     }
 
     /// Several files have the same name, and some a long one.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    audience::Audience,
     error::ErrorKind::*,
     id::FileId,
     policy::{self, Action},
@@ -197,6 +198,12 @@ async fn every_operation_asks_the_policy() {
                         consign.open(&link.token).await.map(drop)
                     }
                     Action::Delete => consign.delete(&actor, file.entry.id).await.map(drop),
+                    Action::Share => {
+                        let audience = Audience::everybody();
+                        let shared = consign.share(&actor, file.entry.id, audience);
+                        shared.await.map(drop)
+                    }
+                    Action::ManageGroups => consign.groups(&actor, None, 1).await.map(drop),
                 };
                 let refused_with = match action {
                     Action::Open => InvalidToken,

@@ -1,15 +1,18 @@
 //! What [`FileStore`] promises.
 
+mod audience;
 mod change;
+mod groups;
 mod quota;
 mod read;
 mod trail;
 
 use std::sync::Arc;
 
-pub use self::{change::*, quota::*, read::*, trail::*};
+pub use self::{audience::*, change::*, groups::*, quota::*, read::*, trail::*};
 use super::{ANSWERS, promise, promise_eq, promise_matches, samples::sample_entry, walk};
 use crate::{
+    audience::Scope,
     event::{Author, Event, Recorded},
     file::{File, FileEntry, FileName},
     id::FileId,
@@ -57,6 +60,18 @@ macro_rules! __file_store_suite {
                     usage_is_what_the_files_of_a_user_take,
                     add_keeps_within_the_quota,
                     concurrent_additions_stay_within_the_quota,
+                    a_scope_has_the_files_for_its_principals_alone,
+                    pages_of_a_scope_are_its_list,
+                    newest_in_a_scope_passes_over_what_is_not_for_it,
+                    set_audience_takes_effect_in_every_read,
+                    an_audience_has_groups_that_there_are,
+                    groups_are_found_by_id_and_listed_by_name,
+                    two_groups_never_have_one_name,
+                    remove_group_takes_its_members_out,
+                    members_are_listed_by_id,
+                    members_come_and_go_once,
+                    a_user_is_in_a_bounded_number_of_groups,
+                    changes_of_groups_leave_a_trail,
                     concurrent_additions_are_all_there,
                     concurrent_additions_of_one_blob_store_one,
                     concurrent_removals_remove_once,
@@ -124,7 +139,7 @@ async fn by_id(store: &Store, id: FileId) -> Option<File> {
 }
 
 async fn newest(store: &Store, name: &FileName) -> Option<File> {
-    store.newest(name).await.expect(ANSWERS)
+    store.newest(name, &Scope::All).await.expect(ANSWERS)
 }
 
 /// The store holds this file alone, with its event.
@@ -144,12 +159,15 @@ async fn only(store: &Store, file: &File, statement: &str) {
         store.references(file.entry.blob).await.expect(ANSWERS),
         "{statement}"
     );
-    let added = Change::add(file.entry.clone()).event();
-    promise_eq!(events(trail(store).await), [added], "{statement}");
+    let added = Change::add(file.entry.clone()).events();
+    promise_eq!(events(trail(store).await), added, "{statement}");
 }
 
 async fn all(store: &Store) -> Vec<File> {
-    walk(3, None, async |before| store.list(before, 3).await).await
+    walk(3, None, async |before| {
+        store.list(&Scope::All, before, 3).await
+    })
+    .await
 }
 
 async fn trail(store: &Store) -> Vec<Recorded> {

@@ -7,6 +7,7 @@ use super::{
     Store, add, add_many, all, by_id, ids, newest, remove,
 };
 use crate::{
+    audience::Scope,
     file::{FileEntry, FileName, Seq},
     time::Timestamp,
 };
@@ -27,7 +28,7 @@ pub async fn an_empty_store_has_no_files_and_no_events(store: Store) {
         !store.references(entry.blob).await.expect(ANSWERS),
         "references: whether a file has its bytes under the key, and there is none"
     );
-    let page = store.list(None, 10).await.expect(ANSWERS);
+    let page = store.list(&Scope::All, None, 10).await.expect(ANSWERS);
     promise!(
         page.items.is_empty() && page.next.is_none(),
         "list: an empty list is one empty page"
@@ -175,7 +176,7 @@ pub async fn list_is_newest_first(store: Store) {
     for n in [4, 2, 9, 1, 300, 70_000] {
         files.insert(0, add(&store, &sample_entry(n)).await);
     }
-    let page = store.list(None, 10).await.expect(ANSWERS);
+    let page = store.list(&Scope::All, None, 10).await.expect(ANSWERS);
     promise_eq!(
         page.items,
         files,
@@ -194,7 +195,7 @@ pub async fn list_pages_are_the_list(store: Store) {
         whole.insert(0, add(&store, &sample_entry(n)).await);
     }
     check_paging(&whole, async |before, limit| {
-        store.list(before, limit).await
+        store.list(&Scope::All, before, limit).await
     })
     .await;
 }
@@ -203,7 +204,7 @@ pub async fn list_takes_any_limit(store: Store) {
     let mut whole = add_many(&store, 2).await;
     whole.reverse();
     check_any_limit(&whole, async |before, limit| {
-        store.list(before, limit).await
+        store.list(&Scope::All, before, limit).await
     })
     .await;
 }
@@ -211,8 +212,12 @@ pub async fn list_takes_any_limit(store: Store) {
 pub async fn list_goes_on_before_a_position_that_need_not_exist(store: Store) {
     let files = add_many(&store, 5).await;
     remove(&store, files[2].entry.id).await;
-    let before =
-        async |seq| ids(walk(2, Some(seq), async |before| store.list(before, 2).await).await);
+    let before = async |seq| {
+        ids(walk(2, Some(seq), async |before| {
+            store.list(&Scope::All, before, 2).await
+        })
+        .await)
+    };
     for (seq, kept) in [
         (Seq::MAX, &[4, 3, 1, 0][..]),
         (files[4].seq, &[3, 1, 0]),
@@ -233,7 +238,7 @@ pub async fn list_goes_on_before_a_position_that_need_not_exist(store: Store) {
 
 pub async fn list_pages_are_not_upset_by_changes_between_them(store: Store) {
     let files = add_many(&store, 6).await;
-    let first = store.list(None, 2).await.expect(ANSWERS);
+    let first = store.list(&Scope::All, None, 2).await.expect(ANSWERS);
     promise_eq!(
         first.items,
         [files[5].clone(), files[4].clone()],
@@ -242,7 +247,10 @@ pub async fn list_pages_are_not_upset_by_changes_between_them(store: Store) {
     add(&store, &sample_entry(50)).await;
     remove(&store, files[4].entry.id).await;
     remove(&store, files[2].entry.id).await;
-    let rest = walk(2, first.next, async |before| store.list(before, 2).await).await;
+    let rest = walk(2, first.next, async |before| {
+        store.list(&Scope::All, before, 2).await
+    })
+    .await;
     promise_eq!(
         rest,
         [files[3].clone(), files[1].clone(), files[0].clone()],

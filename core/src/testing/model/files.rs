@@ -5,15 +5,17 @@ use proptest::{prelude::*, sample::select};
 use super::{
     super::{
         ANSWERS, promise, run,
-        samples::{file_name, sample_entry, sample_key},
+        samples::{file_name, sample_entry, sample_group, sample_key},
         walk,
     },
     agree, check_sequences,
 };
 use crate::{
+    audience::{Audience, Principal, Scope},
     event::{Author, Event, Recorded},
     file::{File, FileEntry, FileName, Seq},
-    id::{BlobKey, FileId, UserId},
+    group::{Group, GroupName},
+    id::{BlobKey, FileId, GroupId, UserId},
     memory::MemoryStore,
     quota::{Quota, Usage},
     store::{Change, FileStore, Outcome},
@@ -40,17 +42,40 @@ pub fn files<G>(make: impl AsyncFn() -> (G, Arc<dyn FileStore>)) {
 pub(super) enum FileOp {
     Apply(Change),
     ById(FileId),
-    Newest(FileName),
+    Newest(FileName, Scope),
     References(BlobKey),
     Usage(UserId),
-    List { before: Option<usize>, limit: usize },
-    Events { after: Option<usize>, limit: usize },
+    List {
+        scope: Scope,
+        before: Option<usize>,
+        limit: usize,
+    },
+    Group(GroupId),
+    Groups {
+        after: Option<GroupName>,
+        limit: usize,
+    },
+    Members {
+        group: GroupId,
+        after: Option<UserId>,
+        limit: usize,
+    },
+    GroupsOf(UserId),
+    Events {
+        after: Option<usize>,
+        limit: usize,
+    },
 }
 
 impl FileOp {
     /// All that there is to see.
-    pub(super) fn everything() -> [Self; 2] {
+    pub(super) fn everything() -> [Self; 3] {
+        let groups = Self::Groups {
+            after: None,
+            limit: 3,
+        };
         let list = Self::List {
+            scope: Scope::All,
             before: None,
             limit: 3,
         };
@@ -58,7 +83,7 @@ impl FileOp {
             after: None,
             limit: 3,
         };
-        [list, events]
+        [list, groups, events]
     }
 
     pub(super) fn any() -> impl Strategy<Value = Self> {
@@ -67,12 +92,21 @@ impl FileOp {
                 .prop_map(|(entry, quota)| Self::Apply(Change::AddFile { entry, quota })),
             4 => (any_id(), any_author(), any_time())
                 .prop_map(|(id, by, at)| Self::Apply(Change::RemoveFile { id, by, at })),
+            3 => any_group_change().prop_map(Self::Apply),
+            2 => (any_id(), any_audience(), any_author(), any_time())
+                .prop_map(|(id, audience, by, at)| Self::Apply(Change::SetAudience { id, audience, by, at })),
             1 => any_id().prop_map(Self::ById),
-            2 => any_name().prop_map(Self::Newest),
+            2 => (any_name(), any_scope()).prop_map(|(name, scope)| Self::Newest(name, scope)),
+            1 => any_group().prop_map(Self::Group),
+            1 => (prop::option::of(any_group_name()), 1..4_usize)
+                .prop_map(|(after, limit)| Self::Groups { after, limit }),
+            1 => (any_group(), prop::option::of(any_owner()), 1..4_usize)
+                .prop_map(|(group, after, limit)| Self::Members { group, after, limit }),
+            1 => any_owner().prop_map(Self::GroupsOf),
             1 => any_blob().prop_map(Self::References),
             1 => any_owner().prop_map(Self::Usage),
-            1 => (prop::option::of(0..20_usize), 1..4_usize)
-                .prop_map(|(before, limit)| Self::List { before, limit }),
+            2 => (any_scope(), prop::option::of(0..20_usize), 1..4_usize)
+                .prop_map(|(scope, before, limit)| Self::List { scope, before, limit }),
             1 => (prop::option::of(0..20_usize), 1..4_usize)
                 .prop_map(|(after, limit)| Self::Events { after, limit }),
         ]
@@ -110,25 +144,55 @@ impl Side {
                     Seen::Outcome(Outcome::Added(self.ranked(file)))
                 }
                 Outcome::Removed(file) => Seen::Outcome(Outcome::Removed(self.ranked(file))),
+                Outcome::AudienceSet(file) => {
+                    Seen::Outcome(Outcome::AudienceSet(self.ranked(file)))
+                }
                 outcome => Seen::Outcome(outcome),
             },
             FileOp::ById(id) => {
                 let file = self.store.by_id(id).await.expect(ANSWERS);
                 Seen::Files(file.into_iter().map(|file| self.ranked(file)).collect())
             }
-            FileOp::Newest(name) => {
-                let file = self.store.newest(&name).await.expect(ANSWERS);
+            FileOp::Newest(name, scope) => {
+                let file = self.store.newest(&name, &scope).await.expect(ANSWERS);
                 Seen::Files(file.into_iter().map(|file| self.ranked(file)).collect())
             }
             FileOp::References(blob) => {
                 Seen::Referenced(self.store.references(blob).await.expect(ANSWERS))
             }
             FileOp::Usage(user) => Seen::Usage(self.store.usage(user).await.expect(ANSWERS)),
-            FileOp::List { before, limit } => {
+            FileOp::Group(id) => {
+                let group = self.store.group(id).await.expect(ANSWERS);
+                Seen::Groups(group.into_iter().collect())
+            }
+            FileOp::Groups { after, limit } => Seen::Groups(
+                walk(limit, after, async |after| {
+                    self.store.groups(after.as_ref(), limit).await
+                })
+                .await,
+            ),
+            FileOp::Members {
+                group,
+                after,
+                limit,
+            } => Seen::Members(
+                walk(limit, after, async |after| {
+                    self.store.members(group, after, limit).await
+                })
+                .await,
+            ),
+            FileOp::GroupsOf(user) => {
+                Seen::GroupsOf(self.store.groups_of(user).await.expect(ANSWERS))
+            }
+            FileOp::List {
+                scope,
+                before,
+                limit,
+            } => {
                 let before =
                     before.map(|rank| self.positions.get(rank).copied().unwrap_or(Seq::MAX));
                 let files = walk(limit, before, async |before| {
-                    self.store.list(before, limit).await
+                    self.store.list(&scope, before, limit).await
                 })
                 .await;
                 Seen::Files(files.into_iter().map(|file| self.ranked(file)).collect())
@@ -176,6 +240,9 @@ impl Side {
 pub(super) enum Seen {
     Outcome(Outcome),
     Files(Vec<File>),
+    Groups(Vec<Group>),
+    Members(Vec<UserId>),
+    GroupsOf(Vec<GroupId>),
     Referenced(bool),
     Usage(Usage),
     Events(Vec<Event>),
@@ -208,17 +275,72 @@ fn any_author() -> impl Strategy<Value = Author> {
 
 fn any_entry() -> impl Strategy<Value = FileEntry> {
     let what = (any_id(), any_blob(), any_name(), any_time());
-    (what, any_owner(), 0..4_u64).prop_map(|((id, blob, name, uploaded_at), uploaded_by, size)| {
-        FileEntry {
+    (what, any_owner(), 0..4_u64, any_audience()).prop_map(
+        |((id, blob, name, uploaded_at), uploaded_by, size, audience)| FileEntry {
             id,
             blob,
             name,
             size,
             uploaded_at,
             uploaded_by,
+            audience,
             ..sample_entry(1)
-        }
+        },
+    )
+}
+
+/// Most are for everybody, or for groups that there may be.
+fn any_audience() -> impl Strategy<Value = Audience> {
+    let principal = prop_oneof![
+        1 => Just(Principal::Everybody),
+        2 => any_owner().prop_map(Principal::User),
+        2 => any_group().prop_map(Principal::Group),
+    ];
+    prop::collection::vec(principal, 0..4)
+        .prop_map(|principals| Audience::of(principals).expect("they are few"))
+}
+
+fn any_scope() -> impl Strategy<Value = Scope> {
+    let client = (any_owner(), prop::collection::vec(any_group(), 0..3));
+    prop_oneof![
+        1 => Just(Scope::All),
+        2 => client.prop_map(|(user, groups)| Scope::of_client(user, groups)),
+    ]
+}
+
+fn any_group_change() -> impl Strategy<Value = Change> {
+    let what = (any_group(), any_owner(), any_group_name());
+    let how = (0..6_u8, any_author(), any_time());
+    (what, how).prop_map(|((id, user, name), (kind, by, at))| match kind {
+        0 | 1 => Change::AddGroup(Group {
+            id,
+            name,
+            created_by: user,
+            created_at: at,
+        }),
+        2 => Change::RenameGroup { id, name, by, at },
+        3 => Change::RemoveGroup { id, by, at },
+        4 => Change::AddMember {
+            group: id,
+            user,
+            by,
+            at,
+        },
+        _ => Change::RemoveMember {
+            group: id,
+            user,
+            by,
+            at,
+        },
     })
+}
+
+fn any_group() -> impl Strategy<Value = GroupId> {
+    (0..4_u32).prop_map(sample_group)
+}
+
+fn any_group_name() -> impl Strategy<Value = GroupName> {
+    select(vec!["a", "A", "é"]).prop_map(|name| GroupName::parse(name).expect("it is one"))
 }
 
 fn any_owner() -> impl Strategy<Value = UserId> {

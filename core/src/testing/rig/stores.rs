@@ -7,9 +7,11 @@ use futures_util::{StreamExt, stream};
 use super::{Fault, Rig, done};
 use crate::{
     User,
+    audience::Scope,
     event::{Event, Recorded},
     file::{File, FileName, Seq},
-    id::{BlobKey, FileId, StageId, UserId},
+    group::{Group, GroupName},
+    id::{BlobKey, FileId, GroupId, StageId, UserId},
     quota::Usage,
     store::{
         BlobInfo, BlobStore, ByteStream, Change, FileStore, Insert, InsertGuard, Outcome, Page,
@@ -172,13 +174,51 @@ impl FileStore for RiggedFiles {
         self.rig.around("file", self.inner.by_id(id)).await
     }
 
-    async fn newest(&self, name: &FileName) -> Result<Option<File>, StoreError> {
-        self.rig.around("newest", self.inner.newest(name)).await
+    async fn newest(&self, name: &FileName, scope: &Scope) -> Result<Option<File>, StoreError> {
+        self.rig
+            .around("newest", self.inner.newest(name, scope))
+            .await
     }
 
-    async fn list(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, StoreError> {
+    async fn list(
+        &self,
+        scope: &Scope,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<File, Seq>, StoreError> {
         self.rig
-            .around("files", self.inner.list(before, limit))
+            .around("files", self.inner.list(scope, before, limit))
+            .await
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Option<Group>, StoreError> {
+        self.rig.around("group", self.inner.group(id)).await
+    }
+
+    async fn groups(
+        &self,
+        after: Option<&GroupName>,
+        limit: usize,
+    ) -> Result<Page<Group, GroupName>, StoreError> {
+        self.rig
+            .around("groups", self.inner.groups(after, limit))
+            .await
+    }
+
+    async fn members(
+        &self,
+        group: GroupId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Page<UserId, UserId>, StoreError> {
+        self.rig
+            .around("members", self.inner.members(group, after, limit))
+            .await
+    }
+
+    async fn groups_of(&self, user: UserId) -> Result<Vec<GroupId>, StoreError> {
+        self.rig
+            .around("groups of", self.inner.groups_of(user))
             .await
     }
 

@@ -1,0 +1,296 @@
+//! For whom files are, and the groups of clients.
+
+use crate::{
+    audience::{Audience, Scope},
+    error::{Error, ErrorKind},
+    event::Author,
+    file::{File, FileEntry},
+    group::{Group, GroupName},
+    id::{FileId, GroupId, UserId},
+    policy::{self, Action},
+    service::{Actor, Consign},
+    store::{Change, Outcome, Page},
+    user::{Role, User, Username},
+};
+
+impl Consign {
+    /// A file that the actor sees.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`FileNotFound`](ErrorKind::FileNotFound): also for one
+    /// that is not for them.
+    pub async fn file(&self, actor: &Actor, id: FileId) -> Result<File, Error> {
+        self.seen(actor, Action::List, id).await
+    }
+
+    /// Has a file be for others. It takes effect at the next request for the file.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`FileNotFound`](ErrorKind::FileNotFound), then
+    /// [`UserNotFound`](ErrorKind::UserNotFound) or [`GroupNotFound`](ErrorKind::GroupNotFound) for
+    /// those it was to be for.
+    pub async fn share(
+        &self,
+        actor: &Actor,
+        id: FileId,
+        audience: Audience,
+    ) -> Result<File, Error> {
+        self.seen(actor, Action::Share, id).await?;
+        self.check_audience(&audience).await?;
+        let (by, at) = self.by(actor);
+        let change = Change::SetAudience {
+            id,
+            audience,
+            by,
+            at,
+        };
+        match self.parts().files.apply(change).await? {
+            Outcome::AudienceSet(file) => Ok(file),
+            Outcome::Missing => Err(ErrorKind::FileNotFound.into()),
+            Outcome::NoSuchGroup(_) => Err(ErrorKind::GroupNotFound.into()),
+            outcome => Err(unexpected(&outcome)),
+        }
+    }
+
+    /// Makes a group that nobody is in.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNameTaken`](ErrorKind::GroupNameTaken).
+    pub async fn add_group(&self, actor: &Actor, name: GroupName) -> Result<Group, Error> {
+        actor.demand(Action::ManageGroups)?;
+        let group = Group {
+            id: GroupId::random(&*self.parts().entropy),
+            name,
+            created_by: actor.user().id,
+            created_at: self.parts().clock.now(),
+        };
+        self.set_group(Change::AddGroup(group)).await
+    }
+
+    /// The group of this id.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNotFound`](ErrorKind::GroupNotFound).
+    pub async fn group(&self, actor: &Actor, id: GroupId) -> Result<Group, Error> {
+        actor.demand(Action::ManageGroups)?;
+        let group = self.parts().files.group(id).await?;
+        group.ok_or_else(|| ErrorKind::GroupNotFound.into())
+    }
+
+    /// At most `limit` groups, ordered by name, after the name `after`.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden).
+    pub async fn groups(
+        &self,
+        actor: &Actor,
+        after: Option<&GroupName>,
+        limit: usize,
+    ) -> Result<Page<Group, GroupName>, Error> {
+        actor.demand(Action::ManageGroups)?;
+        Ok(self.parts().files.groups(after, limit.max(1)).await?)
+    }
+
+    /// Gives a group another name.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNotFound`](ErrorKind::GroupNotFound),
+    /// [`GroupNameTaken`](ErrorKind::GroupNameTaken).
+    pub async fn rename_group(
+        &self,
+        actor: &Actor,
+        id: GroupId,
+        name: GroupName,
+    ) -> Result<Group, Error> {
+        actor.demand(Action::ManageGroups)?;
+        let (by, at) = self.by(actor);
+        self.set_group(Change::RenameGroup { id, name, by, at })
+            .await
+    }
+
+    /// Removes a group. What was for it is not for those who were in it any more.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNotFound`](ErrorKind::GroupNotFound).
+    pub async fn remove_group(&self, actor: &Actor, id: GroupId) -> Result<Group, Error> {
+        actor.demand(Action::ManageGroups)?;
+        let (by, at) = self.by(actor);
+        self.set_group(Change::RemoveGroup { id, by, at }).await
+    }
+
+    /// At most `limit` members of a group, ordered by id, after `after`.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNotFound`](ErrorKind::GroupNotFound).
+    pub async fn members(
+        &self,
+        actor: &Actor,
+        group: GroupId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Page<User, UserId>, Error> {
+        self.group(actor, group).await?;
+        let parts = self.parts();
+        let page = parts.files.members(group, after, limit.max(1)).await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for id in page.items {
+            // A host's store of users may have lost one.
+            items.extend(parts.users.by_id(id).await?);
+        }
+        let next = page.next;
+        Ok(Page { items, next })
+    }
+
+    /// Takes a client into a group. One who is in it already stays there.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNotFound`](ErrorKind::GroupNotFound),
+    /// [`UserNotFound`](ErrorKind::UserNotFound) when there is no client of this name,
+    /// [`TooManyGroups`](ErrorKind::TooManyGroups).
+    pub async fn add_member(
+        &self,
+        actor: &Actor,
+        group: GroupId,
+        username: &Username,
+    ) -> Result<User, Error> {
+        self.group(actor, group).await?;
+        let user = self.parts().users.by_username(username).await?;
+        let user = user.filter(|user| user.role == Role::Client);
+        let user = user.ok_or(ErrorKind::UserNotFound)?;
+        let (by, at) = self.by(actor);
+        let change = Change::AddMember {
+            group,
+            user: user.id,
+            by,
+            at,
+        };
+        match self.parts().files.apply(change).await? {
+            Outcome::MembersSet | Outcome::Exists => Ok(user),
+            Outcome::Missing => Err(ErrorKind::GroupNotFound.into()),
+            Outcome::TooManyGroups => Err(ErrorKind::TooManyGroups.into()),
+            outcome => Err(unexpected(&outcome)),
+        }
+    }
+
+    /// Takes a user out of a group. It takes effect at their next request.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNotFound`](ErrorKind::GroupNotFound),
+    /// [`UserNotFound`](ErrorKind::UserNotFound) when they are not in it.
+    pub async fn remove_member(
+        &self,
+        actor: &Actor,
+        group: GroupId,
+        user: UserId,
+    ) -> Result<(), Error> {
+        self.group(actor, group).await?;
+        let (by, at) = self.by(actor);
+        let change = Change::RemoveMember {
+            group,
+            user,
+            by,
+            at,
+        };
+        match self.parts().files.apply(change).await? {
+            Outcome::MembersSet => Ok(()),
+            Outcome::Missing => Err(ErrorKind::UserNotFound.into()),
+            outcome => Err(unexpected(&outcome)),
+        }
+    }
+
+    /// Which files a user sees. What is read by it was theirs at one moment if it
+    /// [is still so](Self::is_still) afterwards.
+    pub(super) async fn scope(&self, user: &User) -> Result<Scope, Error> {
+        let groups = match user.role {
+            Role::Operations => Vec::new(),
+            Role::Client => self.parts().files.groups_of(user.id).await?,
+        };
+        Ok(policy::scope(user, groups))
+    }
+
+    /// Whether a user still sees what they did; `scope` is what they see now.
+    pub(super) async fn is_still(&self, user: &User, scope: &mut Scope) -> Result<bool, Error> {
+        let now = self.scope(user).await?;
+        let is_still = now == *scope;
+        *scope = now;
+        Ok(is_still)
+    }
+
+    /// Whether a user may do something with a file that was read a moment ago. Which groups they are in
+    /// is asked only where it decides that, and then whether the file is still for the same: both
+    /// are so at one moment.
+    pub(super) async fn may(
+        &self,
+        user: &User,
+        action: Action,
+        file: &FileEntry,
+    ) -> Result<bool, Error> {
+        let files = &self.parts().files;
+        let mut audience = file.audience.clone();
+        loop {
+            if policy::may(user, [], action, &audience) {
+                return Ok(true);
+            }
+            if audience.groups().next().is_none() {
+                return Ok(false);
+            }
+            let groups = files.groups_of(user.id).await?;
+            let Some(now) = files.by_id(file.id).await? else {
+                return Ok(false);
+            };
+            if now.entry.audience == audience {
+                return Ok(policy::may(user, groups, action, &audience));
+            }
+            audience = now.entry.audience;
+        }
+    }
+
+    /// The file, if the actor may do this at all and sees it.
+    pub(super) async fn seen(
+        &self,
+        actor: &Actor,
+        action: Action,
+        id: FileId,
+    ) -> Result<File, Error> {
+        actor.demand(action)?;
+        let file = self.parts().files.by_id(id).await?;
+        let file = file.ok_or(ErrorKind::FileNotFound)?;
+        match self.may(actor.user(), action, &file.entry).await? {
+            true => Ok(file),
+            false => Err(ErrorKind::FileNotFound.into()),
+        }
+    }
+
+    /// Sees that there is each client and each group whom an audience names. The catalogue asks for
+    /// the groups again.
+    pub(super) async fn check_audience(&self, audience: &Audience) -> Result<(), Error> {
+        for id in audience.users() {
+            let user = self.parts().users.by_id(id).await?;
+            let client = user.filter(|user| user.role == Role::Client);
+            client.ok_or(ErrorKind::UserNotFound)?;
+        }
+        for id in audience.groups() {
+            let group = self.parts().files.group(id).await?;
+            group.ok_or(ErrorKind::GroupNotFound)?;
+        }
+        Ok(())
+    }
+
+    async fn set_group(&self, change: Change) -> Result<Group, Error> {
+        match self.parts().files.apply(change).await? {
+            Outcome::GroupSet(group) | Outcome::GroupRemoved(group) => Ok(group),
+            Outcome::Missing => Err(ErrorKind::GroupNotFound.into()),
+            Outcome::NameTaken => Err(ErrorKind::GroupNameTaken.into()),
+            outcome => Err(unexpected(&outcome)),
+        }
+    }
+
+    fn by(&self, actor: &Actor) -> (Author, crate::time::Timestamp) {
+        (Author::User(actor.user().id), self.parts().clock.now())
+    }
+}
+
+fn unexpected(outcome: &Outcome) -> Error {
+    let text = format!("the catalogue did not do what it was asked: {outcome:?}");
+    Error::new(ErrorKind::Internal, text)
+}
