@@ -188,7 +188,7 @@ async fn more_connections_than_open_files_keep_nobody_from_their_file() {
         );
     }
     drop(silent);
-    server.serves().await;
+    server.comes_to_serve().await;
 }
 
 #[tokio::test]

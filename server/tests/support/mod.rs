@@ -333,6 +333,23 @@ impl Server {
         self.call(Request::get("/healthz")).await.has_status(200);
     }
 
+    /// Waits until it serves: it may not have seen yet that those before are gone.
+    pub async fn comes_to_serve(&self) {
+        let request = Request::get("/healthz");
+        soon(async {
+            loop {
+                let mut connection = self.connect().await;
+                let sent = connection.send(request.bytes(self.address)).await;
+                if sent && connection.next(&request.method).await.is_some() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        self.serves().await;
+    }
+
     pub async fn login(&self, name: &str, password: &str) -> Answer {
         let fields = json!({"username": name, "password": password});
         self.call(Request::post("/login").json(&fields)).await
