@@ -183,13 +183,11 @@ impl Change {
                 (at, *by, EventKind::AudienceChanged { file, audience })
             }
             Self::AddGroup(group) => {
-                let (by, name) = (Author::User(group.created_by), group.name.clone());
-                let group_id = group.id;
                 let kind = EventKind::GroupAdded {
-                    group: group_id,
-                    name,
+                    group: group.id,
+                    name: group.name.clone(),
                 };
-                (&group.created_at, by, kind)
+                (&group.created_at, Author::User(group.created_by), kind)
             }
             Self::RenameGroup { id, name, by, at } => {
                 let (group, name) = (*id, name.clone());
