@@ -94,11 +94,6 @@ impl Audience {
     fn has(&self, principal: Principal) -> bool {
         self.0.binary_search(&principal).is_ok()
     }
-
-    /// Whether it has one of these.
-    pub fn has_any_of(&self, principals: &[Principal]) -> bool {
-        principals.iter().any(|principal| self.has(*principal))
-    }
 }
 
 impl TryFrom<Vec<Principal>> for Audience {
@@ -112,12 +107,6 @@ impl TryFrom<Vec<Principal>> for Audience {
 impl From<Audience> for Vec<Principal> {
     fn from(audience: Audience) -> Self {
         audience.principals().to_vec()
-    }
-}
-
-impl Default for Audience {
-    fn default() -> Self {
-        Self::everybody()
     }
 }
 
@@ -148,7 +137,50 @@ impl Scope {
     pub fn has(&self, file: &FileEntry) -> bool {
         match self {
             Self::All => true,
-            Self::For(principals) => file.audience.has_any_of(principals),
+            Self::For(principals) => principals.iter().any(|one| file.audience.has(*one)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users(count: usize) -> impl Iterator<Item = Principal> {
+        (0..count as u128).map(|n| Principal::User(UserId::from_bytes(n.to_be_bytes())))
+    }
+
+    #[test]
+    fn two_for_the_same_are_equal() {
+        let backwards = users(3).collect::<Vec<_>>().into_iter().rev();
+        let audience = Audience::of(users(3)).unwrap();
+        assert_eq!(Audience::of(backwards.chain(users(2))).unwrap(), audience);
+        assert!(audience.principals().is_sorted());
+        let everybody = users(3).chain([Principal::Everybody]);
+        assert_eq!(Audience::of(everybody).unwrap(), Audience::everybody());
+        assert_eq!(Audience::of([]).unwrap().principals(), []);
+    }
+
+    #[test]
+    fn an_audience_has_a_bound() {
+        let most = users(Audience::MAX);
+        let audience = Audience::of(most.chain(users(9))).unwrap();
+        assert_eq!(audience.users().count(), Audience::MAX, "each counts once");
+        assert_eq!(
+            Audience::of(users(Audience::MAX + 1)),
+            Err(AudienceTooLarge)
+        );
+        let text = AudienceTooLarge.to_string();
+        assert_eq!(text, "a file is for 100 clients and groups at most");
+    }
+
+    #[test]
+    fn what_was_written_down_is_checked_when_it_is_read() {
+        // As serde has it read and written.
+        let audience = Audience::of(users(3)).unwrap();
+        let written = Vec::from(audience.clone());
+        assert_eq!(Audience::try_from(written), Ok(audience));
+        let many: Vec<_> = users(Audience::MAX + 1).collect();
+        assert_eq!(Audience::try_from(many), Err(AudienceTooLarge));
     }
 }

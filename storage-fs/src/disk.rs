@@ -499,6 +499,33 @@ mod tests {
         }
     }
 
+    /// Where the file system has a way past the cache; some have none, as those in memory.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_whole_file_is_not_left_in_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::default();
+        let memory = vec![7; 16 * 1024];
+        let aligned = memory.as_ptr().align_offset(PAST_CACHE_ALIGN as usize);
+        let bytes = &memory[aligned..][..8192];
+        let is_cached = |file: &File| {
+            disk.read_at_once(file, 0, &mut [0; 4096])
+                .unwrap()
+                .is_some()
+        };
+        let direct = disk.create(&folder.path().join("direct")).unwrap();
+        if write_directly(&direct, 0, bytes).is_err() || is_cached(&direct) {
+            println!("skipped: the file system of temporary files has no way past its cache");
+            return;
+        }
+        let whole = disk.create(&folder.path().join("whole")).unwrap();
+        disk.write_whole(&whole, bytes).unwrap();
+        assert!(!is_cached(&whole));
+        let appended = disk.create(&folder.path().join("appended")).unwrap();
+        disk.write(&appended, 0, bytes).unwrap();
+        assert!(is_cached(&appended), "what is read back soon stays there");
+    }
+
     #[test]
     fn a_read_is_short_only_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
