@@ -126,6 +126,24 @@ pub enum ErrorKind {
     /// Another group has the name.
     #[error("the group's name is taken")]
     GroupNameTaken,
+    /// The managed link cannot be as it is asked to be; the error's detail says why.
+    #[error("not a link that can be")]
+    InvalidLink,
+    /// There is no such managed link of the user's.
+    #[error("no such link")]
+    LinkNotFound,
+    /// The managed link opens nothing, whatever the reason.
+    #[error("the link is not available")]
+    LinkNotAvailable,
+    /// The managed link opens with a password alone.
+    #[error("the link asks for a password")]
+    LinkPasswordNeeded,
+    /// It is not the managed link's password.
+    #[error("wrong password for the link")]
+    WrongLinkPassword,
+    /// The managed link is for one recipient, who has to prove that it is they.
+    #[error("the link asks for its recipient")]
+    RecipientNeeded,
     /// The user is in as many groups as anybody can be.
     #[error("the user is in too many groups")]
     TooManyGroups,

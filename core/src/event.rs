@@ -6,9 +6,9 @@ use crate::{
     audience::Audience,
     file::{FileName, Seq, Sha256},
     group::GroupName,
-    id::{FileId, GroupId, UserId},
+    id::{FileId, GroupId, LeaseId, LinkId, UserId},
     time::Timestamp,
-    user::{Role, Status},
+    user::{Email, Role, Status},
 };
 
 /// Something that happened, recorded in the transaction that made it happen.
@@ -121,6 +121,32 @@ pub enum EventKind {
         group: GroupId,
         /// The client.
         user: UserId,
+    },
+    /// A managed link was made.
+    LinkMade {
+        /// The link.
+        link: LinkId,
+        /// What it hands over.
+        files: Vec<FileId>,
+    },
+    /// A managed link was changed by its maker.
+    LinkEdited {
+        /// The link.
+        link: LinkId,
+    },
+    /// A managed link was revoked.
+    LinkRevoked {
+        /// The link.
+        link: LinkId,
+    },
+    /// A lease of a managed link was opened.
+    LinkLeased {
+        /// The link.
+        link: LinkId,
+        /// The lease.
+        lease: LeaseId,
+        /// The recipient, who has proved that they are.
+        recipient: Option<Email>,
     },
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::random::Entropy;
+use crate::{random::Entropy, time::Timestamp};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -66,6 +66,15 @@ id! {
     GroupId
 }
 id! {
+    /// Names a managed link. It is no secret. Later ones are greater, as far as the clock goes on: see
+    /// [`at`](Self::at).
+    LinkId
+}
+id! {
+    /// Names a lease of a managed link. It is no secret. Later ones are greater, as those of links.
+    LeaseId
+}
+id! {
     /// Names published bytes in a blob store.
     BlobKey
 }
@@ -73,6 +82,24 @@ id! {
     /// Names bytes that are being received; it survives a restart.
     StageId
 }
+
+macro_rules! ordered {
+    ($name:ident) => {
+        impl $name {
+            /// A new one of this time: its 48 bits in milliseconds, and 80 random ones.
+            pub fn at(time: Timestamp, entropy: &dyn Entropy) -> Self {
+                let mut bytes = [0; 16];
+                let (prefix, rest) = bytes.split_at_mut(6);
+                prefix.copy_from_slice(&time.as_millis().to_be_bytes()[2..]);
+                entropy.fill(rest);
+                Self(bytes)
+            }
+        }
+    };
+}
+
+ordered!(LinkId);
+ordered!(LeaseId);
 
 /// The text is not 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,7 +123,7 @@ pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result
 }
 
 /// One text per value: upper case is refused, so that an id never has two spellings.
-fn parse_hex(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn parse_hex<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
     fn digit(byte: u8) -> Option<u8> {
         match byte {
             b'0'..=b'9' => Some(byte - b'0'),
@@ -104,9 +131,14 @@ fn parse_hex(text: &str) -> Option<[u8; 16]> {
             _ => None,
         }
     }
-    let text: &[u8; 32] = text.as_bytes().try_into().ok()?;
-    let mut bytes = [0; 16];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let mut bytes = [0; LEN];
+    if pairs.len() != LEN {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
     Some(bytes)
@@ -117,12 +149,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::random::OsEntropy;
 
     proptest! {
         #[test]
         fn an_id_has_one_text(bytes: [u8; 16]) {
             let id = FileId::from_bytes(bytes);
             prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+
+        #[test]
+        fn later_ids_are_greater(one in 0..1_u64 << 48, other in 0..1_u64 << 48) {
+            let id = |millis| LinkId::at(Timestamp::from_millis(millis), &OsEntropy);
+            prop_assume!(one < other);
+            prop_assert!(id(one) < id(other));
+            prop_assert_ne!(id(one), id(one));
         }
 
         #[test]

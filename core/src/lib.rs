@@ -65,7 +65,7 @@
 //!   [`memory`] implements them for tests, other crates for good; `testing` checks them.
 //! - [`token`], [`password`] and [`intake`] have a trait and a default each; so have [`time`] and
 //!   [`random`], for tests to take hold of.
-//! - [`user`], [`mod@file`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
+//! - [`user`], [`mod@file`], [`link`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
 //!   who may do what, [`quota`] how much of it.
 //! - [`Error`] says what went wrong: its [`ErrorKind`] to the caller, its sources to the operator.
 //!
@@ -88,6 +88,7 @@ pub mod file;
 pub mod group;
 pub mod id;
 pub mod intake;
+pub mod link;
 pub mod memory;
 pub mod password;
 pub mod policy;
@@ -105,8 +106,8 @@ pub mod testing;
 pub use error::{Error, ErrorKind};
 pub use file::File;
 pub use service::{
-    Actor, Administration, AuthorizedFile, ClientRegistration, Consign, Link,
-    OperationsRegistration, Parts, Registration, Session, Settings, SweepReport, UnknownPolicy,
-    UploadPermit,
+    Actor, Administration, AuthorizedFile, ClientRegistration, Consign, Described, Link,
+    LinkChanges, LinkProof, LinkRequest, NewLease, NewLink, OpenedBy, OperationsRegistration,
+    Parts, Registration, Session, Settings, SweepReport, UnknownPolicy, UploadPermit,
 };
 pub use user::User;

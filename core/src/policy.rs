@@ -26,11 +26,14 @@ pub enum Action {
     Share,
     /// See and change groups, and who is in them.
     ManageGroups,
+    /// Make managed links, see one's own, and change and revoke them: asked of their maker also whenever
+    /// one is used.
+    ManageLinks,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::RegisterOperations,
         Self::Upload,
         Self::List,
@@ -39,6 +42,7 @@ impl Action {
         Self::Delete,
         Self::Share,
         Self::ManageGroups,
+        Self::ManageLinks,
     ];
 }
 
@@ -54,8 +58,12 @@ pub fn allows(user: &User, action: Action) -> bool {
                 | Action::Delete
                 | Action::Share
                 | Action::ManageGroups
+                | Action::ManageLinks
         ),
-        Role::Client => matches!(action, Action::List | Action::Link | Action::Open),
+        Role::Client => matches!(
+            action,
+            Action::List | Action::Link | Action::Open | Action::ManageLinks
+        ),
     };
     by_role && user.status == Status::Active
 }
@@ -110,9 +118,13 @@ mod tests {
             Delete,
             Share,
             ManageGroups,
+            ManageLinks,
         ];
         assert_eq!(allowed(Role::Operations, Status::Active), operations);
-        assert_eq!(allowed(Role::Client, Status::Active), [List, Link, Open]);
+        assert_eq!(
+            allowed(Role::Client, Status::Active),
+            [List, Link, Open, ManageLinks]
+        );
         assert_eq!(allowed(Role::Operations, Status::Disabled), []);
         assert_eq!(allowed(Role::Client, Status::Disabled), []);
     }
@@ -128,7 +140,8 @@ mod tests {
             | Action::Open
             | Action::Delete
             | Action::Share
-            | Action::ManageGroups => 8,
+            | Action::ManageGroups
+            | Action::ManageLinks => 9,
         };
         let distinct: std::collections::HashSet<_> = Action::ALL.into_iter().collect();
         assert_eq!(distinct.len(), count(Action::Upload));

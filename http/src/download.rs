@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc, time::SystemTime};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use consign_core::{AuthorizedFile, File, store::ByteStream};
+use consign_core::{AuthorizedFile, File, OpenedBy, store::ByteStream};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request};
 
@@ -34,7 +34,10 @@ impl Inner {
         }
         let file = self.consign.open(token).await?;
         if let Some(counted) = counted {
-            counted.count_user(file.maker())?;
+            match file.opened_by() {
+                OpenedBy::Link(maker) => counted.count_user(*maker)?,
+                OpenedBy::Lease(lease) => counted.count_lease(lease.id)?,
+            }
         }
         let validators = validators(file.file());
         let mut response = match conditional::evaluate(&head.method, &head.headers, &validators) {

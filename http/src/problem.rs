@@ -172,6 +172,14 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
         ErrorKind::GroupNotFound => Problem::new(S::NOT_FOUND, "Group not found"),
         ErrorKind::GroupNameTaken => Problem::new(S::CONFLICT, "Group name already exists"),
         ErrorKind::TooManyGroups => Problem::new(S::CONFLICT, "The user is in too many groups"),
+        ErrorKind::InvalidLink => Problem::new(S::BAD_REQUEST, "Invalid link"),
+        ErrorKind::LinkNotFound => Problem::new(S::NOT_FOUND, "Link not found"),
+        ErrorKind::LinkNotAvailable => Problem::new(S::NOT_FOUND, "Link not available"),
+        ErrorKind::LinkPasswordNeeded => Problem::unauthorized("The link needs a password"),
+        ErrorKind::WrongLinkPassword => Problem::unauthorized("Wrong password"),
+        ErrorKind::RecipientNeeded => {
+            Problem::unauthorized("The link is for its recipient, who has to sign in")
+        }
         ErrorKind::LastOperationsUser => {
             Problem::new(S::CONFLICT, "The last operation user must stay one")
         }

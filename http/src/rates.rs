@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use consign_core::id::UserId;
+use consign_core::id::{LeaseId, UserId};
 use governor::{
     Quota, RateLimiter,
     clock::Clock,
@@ -98,7 +98,7 @@ pub struct Rates {
     pub login: Limit,
     /// Registrations; their account is who invites, or else the name that is asked for.
     pub registration: Limit,
-    /// Downloads; their account is the one whose link it is.
+    /// Downloads; their account is the one whose link it is, and of a managed link the lease.
     pub redemption: Limit,
 }
 
@@ -175,6 +175,11 @@ impl Counted {
     /// Counts one for the account of this name.
     pub(crate) fn count_name(&self, name: &str) -> Result<(), Failure> {
         self.accounts.count(&self.names.hash_one(name))
+    }
+
+    /// Counts one for a lease, as an account of its own.
+    pub(crate) fn count_lease(&self, lease: LeaseId) -> Result<(), Failure> {
+        self.accounts.count(&self.names.hash_one(lease))
     }
 
     /// Counts one for a user's account.

@@ -23,6 +23,7 @@ const DEFAULT_FILE: &str = "consign.toml";
 /// Milliseconds.
 const SECOND: u64 = 1000;
 const MAX_LINK: u64 = Consign::MAX_LINK_LIFETIME.as_secs() * SECOND;
+const MAX_MANAGED: u64 = 3650 * 24 * 60 * 60 * SECOND;
 
 /// What ASVS 5.0 and NIST SP 800-63B-4 ask for where a password is all that is asked for.
 const STRICT_PASSWORD: usize = 15;
@@ -74,6 +75,14 @@ pub(crate) struct Options {
     /// How long a download link lasts, at most 7 days [default: 15m]
     #[arg(long, env = "CONSIGN_LINK_LIFETIME", value_name = "TIME")]
     link_lifetime: Option<Span<SECOND, MAX_LINK>>,
+
+    /// How long a managed link can last, at most 10 years [default: 90d]
+    #[arg(long, env = "CONSIGN_MANAGED_LINK_LIFETIME", value_name = "TIME")]
+    managed_link_lifetime: Option<Span<SECOND, MAX_MANAGED>>,
+
+    /// How long downloads by a managed link can go on once they have begun, at most 7 days [default: 1d]
+    #[arg(long, env = "CONSIGN_LEASE_LIFETIME", value_name = "TIME")]
+    lease_lifetime: Option<Span<SECOND, MAX_LINK>>,
 
     /// Characters that a password has at least; 15 or more where passwords are strict [default: 8]
     #[arg(long, env = "CONSIGN_MIN_PASSWORD", value_name = "COUNT")]
@@ -230,6 +239,14 @@ impl Options {
                 .link_lifetime
                 .or(file.link_lifetime)
                 .map_or(defaults.link_lifetime, |span| span.0),
+            managed_link_lifetime: self
+                .managed_link_lifetime
+                .or(file.managed_link_lifetime)
+                .map_or(defaults.managed_link_lifetime, |span| span.0),
+            lease_lifetime: self
+                .lease_lifetime
+                .or(file.lease_lifetime)
+                .map_or(defaults.lease_lifetime, |span| span.0),
             min_password: if strict {
                 shortest.max(STRICT_PASSWORD)
             } else {

@@ -10,7 +10,8 @@ use consign_core::{
     event::Recorded,
     file::{File, FileEntry, FileName, Seq},
     group::{Group, GroupName},
-    id::{BlobKey, FileId, GroupId, UserId},
+    id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
+    link::{Lease, ManagedLink, SecretHash},
     quota::{Quota, Usage},
     store::{Change, FileStore, MAX_GROUPS, Outcome, Page, StoreError},
 };
@@ -19,11 +20,12 @@ use redb::{ReadTransaction, ReadableTable, StorageError};
 use crate::{
     RedbStore,
     fault::Fault,
+    links,
     recent::Reader,
     record,
     schema::{
         self, BLOBS, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, Id, LAST_FILE,
-        MEMBERS, MEMBERSHIPS, Tables, USAGE, VIEWS,
+        LEASES, LINKS, MEMBERS, MEMBERSHIPS, Tables, USAGE, VIEWS,
     },
     view::View,
     writer::Verdict,
@@ -109,6 +111,33 @@ impl FileStore for RedbStore {
     async fn groups_of(&self, user: UserId) -> Result<Vec<GroupId>, StoreError> {
         self.point(|snapshot| second_ids(&snapshot.open_table(MEMBERSHIPS)?, user.as_bytes()))
             .map(|ids| ids.into_iter().map(GroupId::from_bytes).collect())
+    }
+
+    async fn link(&self, id: LinkId) -> Result<Option<ManagedLink>, StoreError> {
+        self.point(|snapshot| schema::link(&snapshot.open_table(LINKS)?, id))
+    }
+
+    async fn link_of(&self, secret: SecretHash) -> Result<Option<ManagedLink>, StoreError> {
+        self.point(|snapshot| links::of_secret(snapshot, secret))
+    }
+
+    async fn links(
+        &self,
+        made_by: UserId,
+        before: Option<LinkId>,
+        limit: usize,
+    ) -> Result<Page<ManagedLink, LinkId>, StoreError> {
+        self.scan(move |snapshot| links::list(snapshot, made_by, before, limit))
+            .await
+    }
+
+    async fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError> {
+        self.point(|snapshot| {
+            let lease = snapshot.open_table(LEASES)?.get(id.as_bytes())?;
+            lease
+                .map(|bytes| schema::lease(id, bytes.value()))
+                .transpose()
+        })
     }
 
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
@@ -327,6 +356,13 @@ impl Tables<'_> {
             Change::RemoveGroup { id, .. } => self.remove_group(*id)?,
             Change::AddMember { group, user, .. } => self.add_member(*group, *user)?,
             Change::RemoveMember { group, user, .. } => self.remove_member(*group, *user)?,
+            Change::AddLink(link) => self.add_link(link)?,
+            Change::EditLink { id, edit, .. } => self.edit_link(*id, edit)?,
+            Change::RevokeLink { id, at, .. } => self.revoke_link(*id, *at)?,
+            Change::OpenLease {
+                lease, revision, ..
+            } => self.open_lease(lease, *revision)?,
+            Change::ForgetLeases { ended_before } => self.forget_leases(*ended_before)?,
             unknown => {
                 let text = format!("this store cannot make the change {unknown:?}");
                 return Err(StoreError::Unavailable(text.into()).into());

@@ -75,6 +75,7 @@
 mod disk;
 mod fault;
 mod files;
+mod links;
 mod open;
 mod recent;
 mod record;

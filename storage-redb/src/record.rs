@@ -1,14 +1,17 @@
-//! How users, files and events are written down.
+//! How users, files, links and events are written down.
 //!
 //! A byte for the version, then postcard. The types here are the format: they change only together
 //! with [`VERSION`], whatever becomes of the types of the domain. New variants go to the end.
+
+use std::num::NonZeroU32;
 
 use consign_core::{
     audience::{Audience, Principal},
     event::{Author, Event, EventKind},
     file::{File, FileEntry, FileName, MediaType, Seq, Sha256},
     group::{Group, GroupName},
-    id::{BlobKey, FileId, GroupId, UserId},
+    id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
+    link::{Lease, ManagedLink, Note, SecretHash},
     password::PasswordHash,
     store::StoreError,
     time::Timestamp,
@@ -97,6 +100,10 @@ enum KindRecord<'a> {
     GroupRemoved([u8; 16]),
     MemberAdded([u8; 16], [u8; 16]),
     MemberRemoved([u8; 16], [u8; 16]),
+    LinkMade([u8; 16], Vec<[u8; 16]>),
+    LinkEdited([u8; 16]),
+    LinkRevoked([u8; 16]),
+    LinkLeased([u8; 16], [u8; 16], Option<&'a str>),
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -104,6 +111,30 @@ enum PrincipalRecord {
     Everybody,
     User([u8; 16]),
     Group([u8; 16]),
+}
+
+#[derive(Serialize, Deserialize)]
+struct LinkRecord<'a> {
+    secret: [u8; 32],
+    files: Vec<[u8; 16]>,
+    made_by: [u8; 16],
+    made_at: u64,
+    expires_at: u64,
+    max_downloads: Option<NonZeroU32>,
+    downloads: u32,
+    password: Option<&'a str>,
+    recipient: Option<&'a str>,
+    note: Option<&'a str>,
+    revoked_at: Option<u64>,
+    revision: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LeaseRecord<'a> {
+    link: [u8; 16],
+    opened_at: u64,
+    expires_at: u64,
+    recipient: Option<&'a str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -217,6 +248,72 @@ pub(crate) fn to_group(id: GroupId, bytes: &[u8]) -> Result<Group, Undecodable> 
     })
 }
 
+pub(crate) fn link(link: &ManagedLink) -> Result<Vec<u8>, StoreError> {
+    pack(&LinkRecord {
+        secret: link.secret.0,
+        files: bytes_of(&link.files),
+        made_by: *link.made_by.as_bytes(),
+        made_at: link.made_at.as_millis(),
+        expires_at: link.expires_at.as_millis(),
+        max_downloads: link.max_downloads,
+        downloads: link.downloads,
+        password: link.password.as_ref().map(PasswordHash::expose),
+        recipient: link.recipient.as_ref().map(Email::as_str),
+        note: link.note.as_ref().map(Note::as_str),
+        revoked_at: link.revoked_at.map(Timestamp::as_millis),
+        revision: link.revision,
+    })
+}
+
+pub(crate) fn to_link(id: LinkId, bytes: &[u8]) -> Result<ManagedLink, Undecodable> {
+    let record: LinkRecord<'_> = unpack(bytes)?;
+    let files: Vec<_> = files_of(record.files);
+    let password = record.password.map(str::to_owned);
+    Ok(ManagedLink {
+        id,
+        secret: SecretHash(record.secret),
+        files: files.into(),
+        made_by: UserId::from_bytes(record.made_by),
+        made_at: Timestamp::from_millis(record.made_at),
+        expires_at: Timestamp::from_millis(record.expires_at),
+        max_downloads: record.max_downloads,
+        downloads: record.downloads,
+        password: password.map(PasswordHash::new),
+        recipient: parse_some(record.recipient, "recipient", Email::try_from)?,
+        note: parse_some(record.note, "note", Note::try_from)?,
+        revoked_at: record.revoked_at.map(Timestamp::from_millis),
+        revision: record.revision,
+    })
+}
+
+fn bytes_of(files: &[FileId]) -> Vec<[u8; 16]> {
+    files.iter().map(|id| *id.as_bytes()).collect()
+}
+
+fn files_of(records: Vec<[u8; 16]>) -> Vec<FileId> {
+    records.into_iter().map(FileId::from_bytes).collect()
+}
+
+pub(crate) fn lease(lease: &Lease) -> Result<Vec<u8>, StoreError> {
+    pack(&LeaseRecord {
+        link: *lease.link.as_bytes(),
+        opened_at: lease.opened_at.as_millis(),
+        expires_at: lease.expires_at.as_millis(),
+        recipient: lease.recipient.as_ref().map(Email::as_str),
+    })
+}
+
+pub(crate) fn to_lease(id: LeaseId, bytes: &[u8]) -> Result<Lease, Undecodable> {
+    let record: LeaseRecord<'_> = unpack(bytes)?;
+    Ok(Lease {
+        id,
+        link: LinkId::from_bytes(record.link),
+        opened_at: Timestamp::from_millis(record.opened_at),
+        expires_at: Timestamp::from_millis(record.expires_at),
+        recipient: parse_some(record.recipient, "recipient", Email::try_from)?,
+    })
+}
+
 pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
     let kind = match &event.kind {
         EventKind::UserRegistered { user, role } => {
@@ -249,6 +346,19 @@ pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
         }
         EventKind::MemberRemoved { group, user } => {
             KindRecord::MemberRemoved(*group.as_bytes(), *user.as_bytes())
+        }
+        EventKind::LinkMade { link, files } => {
+            KindRecord::LinkMade(*link.as_bytes(), bytes_of(files))
+        }
+        EventKind::LinkEdited { link } => KindRecord::LinkEdited(*link.as_bytes()),
+        EventKind::LinkRevoked { link } => KindRecord::LinkRevoked(*link.as_bytes()),
+        EventKind::LinkLeased {
+            link,
+            lease,
+            recipient,
+        } => {
+            let recipient = recipient.as_ref().map(Email::as_str);
+            KindRecord::LinkLeased(*link.as_bytes(), *lease.as_bytes(), recipient)
         }
         unknown => {
             let text = format!("this store cannot record {unknown:?}");
@@ -312,6 +422,21 @@ pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
         KindRecord::MemberRemoved(group, id) => EventKind::MemberRemoved {
             group: GroupId::from_bytes(group),
             user: user(id),
+        },
+        KindRecord::LinkMade(link, files) => EventKind::LinkMade {
+            link: LinkId::from_bytes(link),
+            files: files_of(files),
+        },
+        KindRecord::LinkEdited(link) => EventKind::LinkEdited {
+            link: LinkId::from_bytes(link),
+        },
+        KindRecord::LinkRevoked(link) => EventKind::LinkRevoked {
+            link: LinkId::from_bytes(link),
+        },
+        KindRecord::LinkLeased(link, lease, recipient) => EventKind::LinkLeased {
+            link: LinkId::from_bytes(link),
+            lease: LeaseId::from_bytes(lease),
+            recipient: parse_some(recipient, "recipient", Email::try_from)?,
         },
     };
     let by = match record.by {
@@ -391,6 +516,14 @@ fn parse<T, E>(
     parse(text.to_owned()).map_err(|_| Undecodable::Value(what))
 }
 
+fn parse_some<T, E>(
+    text: Option<&str>,
+    what: &'static str,
+    parsed: impl FnOnce(String) -> Result<T, E>,
+) -> Result<Option<T>, Undecodable> {
+    text.map(|text| parse(text, what, parsed)).transpose()
+}
+
 /// See [`fuzzing::records`](crate::fuzzing::records).
 pub(crate) fn check(bytes: &[u8]) {
     let id = UserId::from_bytes([7; 16]);
@@ -407,6 +540,16 @@ pub(crate) fn check(bytes: &[u8]) {
         let written = group(&read).expect("a group can be written");
         assert_eq!(to_group(id, &written), Ok(read));
     }
+    let id = LinkId::from_bytes([7; 16]);
+    if let Ok(read) = to_link(id, bytes) {
+        let written = link(&read).expect("a link can be written");
+        assert_eq!(to_link(id, &written), Ok(read));
+    }
+    let id = LeaseId::from_bytes([7; 16]);
+    if let Ok(read) = to_lease(id, bytes) {
+        let written = lease(&read).expect("a lease can be written");
+        assert_eq!(to_lease(id, &written), Ok(read));
+    }
     if let Ok(read) = to_event(bytes) {
         let written = event(&read).expect("an event can be written");
         assert_eq!(to_event(&written), Ok(read));
@@ -415,7 +558,9 @@ pub(crate) fn check(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use consign_core::testing::{sample_entry, sample_event, sample_group, sample_user};
+    use consign_core::testing::{
+        sample_entry, sample_event, sample_group, sample_lease, sample_link, sample_user,
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -444,12 +589,13 @@ mod tests {
         let id = any::<[u8; 16]>();
         let role = prop_oneof![Just(Role::Operations), Just(Role::Client)];
         let status = prop_oneof![Just(Status::Active), Just(Status::Disabled)];
-        (0..13, id, role, status, any::<[u8; 32]>()).prop_map(|(kind, id, role, status, sha256)| {
+        (0..18, id, role, status, any::<[u8; 32]>()).prop_map(|(kind, id, role, status, sha256)| {
             let (user, file, group) = (
                 UserId::from_bytes(id),
                 FileId::from_bytes(id),
                 GroupId::from_bytes(id),
             );
+            let link = LinkId::from_bytes(id);
             let called = GroupName::parse("Müller & Co.").unwrap();
             let (name, sha256) = (FileName::parse("ä.docx").unwrap(), Sha256(sha256));
             match kind {
@@ -475,7 +621,18 @@ mod tests {
                 },
                 10 => EventKind::GroupRemoved { group },
                 11 => EventKind::MemberAdded { group, user },
-                _ => EventKind::MemberRemoved { group, user },
+                12 => EventKind::MemberRemoved { group, user },
+                13 => EventKind::LinkMade {
+                    link,
+                    files: vec![file; 2],
+                },
+                14 => EventKind::LinkEdited { link },
+                15 => EventKind::LinkRevoked { link },
+                _ => EventKind::LinkLeased {
+                    link,
+                    lease: LeaseId::from_bytes(id),
+                    recipient: (kind == 16).then(|| "ann@example.org".parse().unwrap()),
+                },
             }
         })
     }
@@ -494,6 +651,8 @@ mod tests {
                 file(&sample_entry(n)).unwrap(),
                 file(&limited(n)).unwrap(),
                 group(&sample(n)).unwrap(),
+                link(&sample_link(n)).unwrap(),
+                lease(&sample_lease(n, 1)).unwrap(),
                 event(&event_of_kind).unwrap(),
             ] {
                 let (at, cut) = (at % bytes.len(), cut % bytes.len());
@@ -526,6 +685,26 @@ mod tests {
             }
             let written = sample(n);
             prop_assert_eq!(to_group(written.id, &group(&written).unwrap()), Ok(written));
+        }
+
+        #[test]
+        fn links_and_leases_are_kept(n: u32, bare: bool, downloads: u32) {
+            let mut written = ManagedLink { downloads, ..sample_link(n) };
+            let mut opened = sample_lease(n, n);
+            if bare {
+                written = ManagedLink {
+                    files: [1, 2].map(|n| sample_entry(n).id).into(),
+                    max_downloads: None,
+                    password: None,
+                    recipient: None,
+                    note: None,
+                    revoked_at: Some(Timestamp::from_millis(n.into())),
+                    ..written
+                };
+                opened.recipient = None;
+            }
+            prop_assert_eq!(to_link(written.id, &link(&written).unwrap()), Ok(written));
+            prop_assert_eq!(to_lease(opened.id, &lease(&opened).unwrap()), Ok(opened));
         }
     }
 

@@ -4,7 +4,8 @@ use consign_core::{
     event::Event,
     file::{File, FileEntry, Seq},
     group::Group,
-    id::{FileId, GroupId, UserId},
+    id::{FileId, GroupId, LeaseId, LinkId, UserId},
+    link::{Lease, ManagedLink},
     quota::Usage,
     store::StoreError,
     user::User,
@@ -56,12 +57,22 @@ pub(crate) const MEMBERS: TableDefinition<'_, (Id, Id), ()> = TableDefinition::n
 /// Each user and each group they are in.
 pub(crate) const MEMBERSHIPS: TableDefinition<'_, (Id, Id), ()> =
     TableDefinition::new("memberships");
+/// Managed links by id.
+pub(crate) const LINKS: TableDefinition<'_, Id, Record> = TableDefinition::new("links");
+/// The id of the link whose secret has each digest.
+pub(crate) const LINK_SECRETS: TableDefinition<'_, &[u8; 32], Id> =
+    TableDefinition::new("link_secrets");
+/// Each user and each of their links.
+pub(crate) const LINK_MAKERS: TableDefinition<'_, (Id, Id), ()> =
+    TableDefinition::new("link_makers");
+/// Leases by id.
+pub(crate) const LEASES: TableDefinition<'_, Id, Record> = TableDefinition::new("leases");
 /// The trail by position.
 pub(crate) const EVENTS: TableDefinition<'_, Seq, Record> = TableDefinition::new("events");
 
 /// The version of all this and of [`record`], in [`META`].
 pub(crate) const SCHEMA: &str = "schema";
-pub(crate) const VERSION: u64 = 3;
+pub(crate) const VERSION: u64 = 4;
 /// How many users have the role `Operations`, in [`META`].
 pub(crate) const OPERATIONS_USERS: &str = "operations_users";
 /// The last position given to a file, in [`META`]: it is never given again, though the file be gone.
@@ -103,13 +114,15 @@ fn lay_out(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// Version 1 did not count what each user's files take; version 2 did not know who sees which files.
+/// Version 1 did not count what each user's files take; version 2 did not know who sees which files;
+/// version 3 knew no managed links.
 fn migrate(database: &Database, before: u64) -> Result<(), OpenError> {
     let transaction = database.begin_write().map_err(damaged)?;
     {
         let mut tables = Tables::open(&transaction).map_err(damaged)?;
         let mut sums = HashMap::<_, (u64, u128)>::new();
-        for entry in tables.files.iter()? {
+        let files = (before < 3).then(|| tables.files.iter()).transpose()?;
+        for entry in files.into_iter().flatten() {
             let (seq, bytes) = entry?;
             let file = file(seq.value(), bytes.value()).map_err(unusable)?;
             for view in View::that_have(&file.entry) {
@@ -161,6 +174,10 @@ pub(crate) struct Tables<'txn> {
     pub(crate) group_names: Table<'txn, &'static str, Id>,
     pub(crate) members: Table<'txn, (Id, Id), ()>,
     pub(crate) memberships: Table<'txn, (Id, Id), ()>,
+    pub(crate) links: Table<'txn, Id, Record>,
+    pub(crate) link_secrets: Table<'txn, &'static [u8; 32], Id>,
+    pub(crate) link_makers: Table<'txn, (Id, Id), ()>,
+    pub(crate) leases: Table<'txn, Id, Record>,
     pub(crate) events: Table<'txn, Seq, Record>,
     /// What was there before this transaction and is another now, or gone.
     pub(crate) touched: Touched,
@@ -183,6 +200,10 @@ impl<'txn> Tables<'txn> {
             group_names: transaction.open_table(GROUP_NAMES)?,
             members: transaction.open_table(MEMBERS)?,
             memberships: transaction.open_table(MEMBERSHIPS)?,
+            links: transaction.open_table(LINKS)?,
+            link_secrets: transaction.open_table(LINK_SECRETS)?,
+            link_makers: transaction.open_table(LINK_MAKERS)?,
+            leases: transaction.open_table(LEASES)?,
             events: transaction.open_table(EVENTS)?,
             touched: Touched::default(),
         })
@@ -327,6 +348,30 @@ pub(crate) fn indexed_group(
     id: GroupId,
 ) -> Result<Group, Fault> {
     group(groups, id)?.ok_or_else(|| dangling("group", id))
+}
+
+pub(crate) fn link(
+    links: &impl ReadableTable<Id, Record>,
+    id: LinkId,
+) -> Result<Option<ManagedLink>, Fault> {
+    let Some(bytes) = links.get(id.as_bytes())? else {
+        return Ok(None);
+    };
+    let link = record::to_link(id, bytes.value());
+    link.map(Some)
+        .map_err(|error| unreadable("link", id, &error))
+}
+
+/// The link that an index names.
+pub(crate) fn indexed_link(
+    links: &impl ReadableTable<Id, Record>,
+    id: LinkId,
+) -> Result<ManagedLink, Fault> {
+    link(links, id)?.ok_or_else(|| dangling("link", id))
+}
+
+pub(crate) fn lease(id: LeaseId, bytes: &[u8]) -> Result<Lease, Fault> {
+    record::to_lease(id, bytes).map_err(|error| unreadable("lease", id, &error))
 }
 
 pub(crate) fn event(seq: Seq, bytes: &[u8]) -> Result<Event, Fault> {

@@ -5,7 +5,7 @@ use consign_core::{
     event::Event,
     id::UserId,
     store::{Insert, InsertGuard, Page, StoreError, Update, UserStore},
-    user::{Role, User, UserChange, Username},
+    user::{Email, Role, User, UserChange, Username},
 };
 use redb::{ReadTransaction, ReadableTable};
 
@@ -13,7 +13,7 @@ use crate::{
     RedbStore,
     fault::Fault,
     record,
-    schema::{self, META, OPERATIONS_USERS, Tables, USERNAMES, USERS},
+    schema::{self, EMAILS, META, OPERATIONS_USERS, Tables, USERNAMES, USERS},
     writer::Verdict,
 };
 
@@ -28,6 +28,19 @@ impl UserStore for RedbStore {
     async fn by_username(&self, username: &Username) -> Result<Option<User>, StoreError> {
         self.point(
             |snapshot| match snapshot.open_table(USERNAMES)?.get(username.as_str())? {
+                Some(id) => {
+                    let id = UserId::from_bytes(*id.value());
+                    schema::indexed_user(&snapshot.open_table(USERS)?, id).map(Some)
+                }
+                None => Ok(None),
+            },
+        )
+    }
+
+    async fn by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        let key = email.unique_key();
+        self.point(
+            |snapshot| match snapshot.open_table(EMAILS)?.get(key.as_str())? {
                 Some(id) => {
                     let id = UserId::from_bytes(*id.value());
                     schema::indexed_user(&snapshot.open_table(USERS)?, id).map(Some)

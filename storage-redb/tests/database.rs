@@ -17,7 +17,7 @@ use consign_core::{
     event::Author,
     quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, Update, UserStore},
-    testing::{sample_entry, sample_event, sample_user},
+    testing::{sample_entry, sample_event, sample_link, sample_user},
     time::Timestamp,
     user::{Role, User, UserChange},
 };
@@ -274,20 +274,20 @@ fn memory_does_for_the_fuzzer() {
 fn a_newer_schema_is_refused() {
     let (_folder, path) = place();
     drop(open(&path).unwrap());
-    set_schema(&path, 4);
+    set_schema(&path, 5);
     let error = open(&path).unwrap_err();
     assert!(matches!(
         error,
         OpenError::Schema {
-            found: 4,
-            supported: 3
+            found: 5,
+            supported: 4
         }
     ));
     assert_eq!(
         error.to_string(),
-        "the database has schema version 4, this program knows version 3"
+        "the database has schema version 5, this program knows version 4"
     );
-    set_schema(&path, 3);
+    set_schema(&path, 4);
     open(&path).unwrap();
 }
 
@@ -359,6 +359,36 @@ fn a_database_of_version_2_has_its_files_for_everybody() {
             assert_eq!(seen.items, all.items);
         });
     }
+}
+
+/// Version 3 was the same without the tables of managed links.
+#[test]
+fn a_database_of_version_3_takes_links() {
+    let (_folder, path) = place();
+    run(async {
+        let store = open(&path).unwrap();
+        add(&store, 1).await;
+    });
+    set_schema(&path, 3);
+    let database = redb::Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    for name in ["links", "leases"] {
+        let table = TableDefinition::<&[u8; 16], &[u8]>::new(name);
+        assert!(transaction.delete_table(table).unwrap());
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    let link = sample_link(1);
+    run(async {
+        let store = open(&path).unwrap();
+        assert_eq!(store.link(link.id).await.unwrap(), None);
+        let added = store.apply(Change::AddLink(link.clone())).await.unwrap();
+        assert_eq!(added, Outcome::LinkSet(link.clone()));
+    });
+    run(async {
+        let store = open(&path).unwrap();
+        assert_eq!(store.link(link.id).await.unwrap(), Some(link));
+    });
 }
 
 fn set_schema(path: &Path, version: u64) {

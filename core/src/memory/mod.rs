@@ -15,10 +15,11 @@ use crate::{
     event::{Event, Recorded},
     file::{File, FileName, Seq},
     group::{Group, GroupName},
-    id::{BlobKey, FileId, GroupId, UserId},
+    id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
+    link::{Lease, ManagedLink, SecretHash},
     quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, Page, StoreError, Update, UserStore},
-    user::{User, UserChange, Username},
+    user::{Email, User, UserChange, Username},
 };
 
 /// Users and the catalogue in memory. Clones share what they hold.
@@ -45,6 +46,10 @@ impl UserStore for MemoryStore {
 
     async fn by_username(&self, username: &Username) -> Result<Option<User>, StoreError> {
         Ok(self.state().user_named(username).cloned())
+    }
+
+    async fn by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        Ok(self.state().user_at(email).cloned())
     }
 
     async fn list(
@@ -124,6 +129,27 @@ impl FileStore for MemoryStore {
 
     async fn groups_of(&self, user: UserId) -> Result<Vec<GroupId>, StoreError> {
         Ok(self.state().groups_of(user))
+    }
+
+    async fn link(&self, id: LinkId) -> Result<Option<ManagedLink>, StoreError> {
+        Ok(self.state().link(id).cloned())
+    }
+
+    async fn link_of(&self, secret: SecretHash) -> Result<Option<ManagedLink>, StoreError> {
+        Ok(self.state().link_of(secret).cloned())
+    }
+
+    async fn links(
+        &self,
+        made_by: UserId,
+        before: Option<LinkId>,
+        limit: usize,
+    ) -> Result<Page<ManagedLink, LinkId>, StoreError> {
+        Ok(self.state().links_before(made_by, before, limit))
+    }
+
+    async fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError> {
+        Ok(self.state().lease(id).cloned())
     }
 
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {

@@ -10,10 +10,13 @@ use crate::{
     event::{Event, Recorded},
     file::{File, FileName, Seq},
     group::{Group, GroupName},
-    id::{BlobKey, FileId, GroupId, UserId},
+    id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
+    link::{Lease, ManagedLink, SecretHash},
     quota::Usage,
-    store::{Change, Insert, InsertGuard, MAX_GROUPS, Outcome, Page, StoreError, Update},
-    user::{Role, User, UserChange, Username},
+    store::{
+        Change, FORGET_AT_ONCE, Insert, InsertGuard, MAX_GROUPS, Outcome, Page, StoreError, Update,
+    },
+    user::{Email, Role, User, UserChange, Username},
 };
 
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub(super) struct State {
     last_file: Seq,
     groups: BTreeMap<GroupId, Group>,
     members: BTreeSet<(GroupId, UserId)>,
+    links: BTreeMap<LinkId, ManagedLink>,
+    leases: BTreeMap<LeaseId, Lease>,
     events: Vec<Event>,
 }
 
@@ -33,6 +38,12 @@ impl State {
 
     pub(super) fn user_named(&self, username: &Username) -> Option<&User> {
         self.users.get(username)
+    }
+
+    pub(super) fn user_at(&self, email: &Email) -> Option<&User> {
+        let key = email.unique_key();
+        let mut users = self.users.values();
+        users.find(|user| user.email.unique_key() == key)
     }
 
     pub(super) fn users_after(
@@ -64,12 +75,7 @@ impl State {
         if self.users.contains_key(&user.username) {
             return Ok(Insert::UsernameTaken);
         }
-        let email = user.email.unique_key();
-        if self
-            .users
-            .values()
-            .any(|other| other.email.unique_key() == email)
-        {
+        if self.user_at(&user.email).is_some() {
             return Ok(Insert::EmailTaken);
         }
         self.users.insert(user.username.clone(), user);
@@ -166,6 +172,37 @@ impl State {
     fn is_taken(&self, name: &GroupName, but_by: GroupId) -> bool {
         let mut groups = self.groups.values();
         groups.any(|group| group.name == *name && group.id != but_by)
+    }
+
+    pub(super) fn link(&self, id: LinkId) -> Option<&ManagedLink> {
+        self.links.get(&id)
+    }
+
+    pub(super) fn link_of(&self, secret: SecretHash) -> Option<&ManagedLink> {
+        self.links.values().find(|link| link.secret == secret)
+    }
+
+    pub(super) fn links_before(
+        &self,
+        made_by: UserId,
+        before: Option<LinkId>,
+        limit: usize,
+    ) -> Page<ManagedLink, LinkId> {
+        let to = before.map_or(Unbounded, Excluded);
+        let links = self.links.range((Unbounded, to)).rev();
+        let own = links.filter(|(_, link)| link.made_by == made_by);
+        let items = own.take(limit.saturating_add(1));
+        let items = items.map(|(_, link)| link.clone()).collect();
+        Page::cut(items, limit, |link: &ManagedLink| link.id)
+    }
+
+    pub(super) fn lease(&self, id: LeaseId) -> Option<&Lease> {
+        self.leases.get(&id)
+    }
+
+    fn set_link(&mut self, link: ManagedLink) -> Outcome {
+        self.links.insert(link.id, link.clone());
+        Outcome::LinkSet(link)
     }
 
     pub(super) fn references(&self, key: BlobKey) -> bool {
@@ -276,6 +313,51 @@ impl State {
                 true => Ok(Outcome::MembersSet),
                 false => Err(Outcome::Missing),
             },
+            Change::AddLink(link) => {
+                if self.link(link.id).is_some() || self.link_of(link.secret).is_some() {
+                    return Err(Outcome::Exists);
+                }
+                if let Some(file) = link.files.iter().find(|id| self.file(**id).is_none()) {
+                    return Err(Outcome::NoSuchFile(*file));
+                }
+                Ok(self.set_link(link))
+            }
+            Change::EditLink { id, edit, .. } => {
+                let link = self.link(id).ok_or(Outcome::Missing)?;
+                let edited = link.edited(&edit);
+                Ok(self.set_link(edited))
+            }
+            Change::RevokeLink { id, at, .. } => {
+                let link = self.link(id).ok_or(Outcome::Missing)?;
+                let revoked = link.revoked(at).ok_or(Outcome::Exists)?;
+                Ok(self.set_link(revoked))
+            }
+            Change::OpenLease {
+                lease, revision, ..
+            } => {
+                let link = self.link(lease.link).ok_or(Outcome::Missing)?;
+                if link.revision != revision {
+                    return Err(Outcome::Stale);
+                }
+                let leased = link.leased(lease.opened_at).ok_or(Outcome::NotOpen)?;
+                if self.leases.contains_key(&lease.id) {
+                    return Err(Outcome::Exists);
+                }
+                self.leases.insert(lease.id, lease);
+                Ok(self.set_link(leased))
+            }
+            Change::ForgetLeases { ended_before } => {
+                let leases = self.leases.values();
+                let ended = leases.filter(|lease| lease.expires_at < ended_before);
+                let ended: Vec<_> = ended.map(|lease| lease.id).take(FORGET_AT_ONCE).collect();
+                for id in &ended {
+                    self.leases.remove(id);
+                }
+                match ended.len() {
+                    0 => Err(Outcome::Missing),
+                    count => Ok(Outcome::LeasesForgotten(count)),
+                }
+            }
         }
     }
 

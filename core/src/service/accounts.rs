@@ -190,8 +190,7 @@ impl Consign {
     }
 
     pub(super) fn verify(&self, purpose: Purpose, token: &str) -> Result<Claims, Error> {
-        let parts = self.parts();
-        Ok(parts.signer.verify(purpose, token, parts.clock.now())?)
+        Ok(self.parts().signer.verify(purpose, token, self.now())?)
     }
 
     pub(super) fn claims(
@@ -201,7 +200,7 @@ impl Consign {
         lifetime: std::time::Duration,
     ) -> (Timestamp, Claims) {
         let parts = self.parts();
-        let now = parts.clock.now();
+        let now = self.now();
         // Whole seconds on the wire, so the promise made to the caller is in whole seconds too.
         let expires_at = Timestamp::from_secs((now + lifetime).as_secs());
         let claims = Claims {
@@ -338,7 +337,7 @@ impl Consign {
     }
 
     /// Looks at a password, as one more attempt at the account of this name.
-    async fn attempt(
+    pub(super) async fn attempt(
         &self,
         name: &str,
         password: Password,
@@ -362,7 +361,7 @@ impl Consign {
         }
     }
 
-    async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
+    pub(super) async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
         self.check_password(&password)?;
         Ok(self.parts().hasher.hash(password).await?)
     }

@@ -5,10 +5,11 @@ use crate::{
     error::{Error, ErrorKind},
     event::{Author, Recorded},
     file::{File, Seq},
-    id::FileId,
+    id::{FileId, LinkId},
+    link::ManagedLink,
     password::Password,
     service::{Actor, Consign, Registration},
-    store::{InsertGuard, Page, StoreError},
+    store::{Change, InsertGuard, Outcome, Page, StoreError},
     user::{Role, Status, User, UserChange, Username},
 };
 
@@ -111,7 +112,7 @@ impl Administration {
     }
 
     /// Removes stages that nobody has appended to, and blobs that no file references, for longer
-    /// than `grace`. One that cannot be removed is counted, and does not stop the rest. `progress` is
+    /// than `grace`, and leases that ended longer ago. One that cannot be removed is counted, and does not stop the rest. `progress` is
     /// called now and then.
     ///
     /// What this service's own uploads hold is left alone, whatever the grace. Uploads through
@@ -165,9 +166,40 @@ impl Administration {
             progress(&report);
             after = page.next;
             if after.is_none() {
-                return Ok(report);
+                break;
             }
         }
+        let ended_before = before;
+        while let Outcome::LeasesForgotten(count) = parts
+            .files
+            .apply(Change::ForgetLeases { ended_before })
+            .await?
+        {
+            report.leases_forgotten += count as u64;
+            progress(&report);
+        }
+        Ok(report)
+    }
+
+    /// Revokes a managed link, whoever made it; one that was revoked before stays so.
+    ///
+    /// # Errors
+    /// [`LinkNotFound`](ErrorKind::LinkNotFound).
+    pub async fn revoke_link(&self, id: LinkId) -> Result<(), Error> {
+        self.consign.revoke(id, Author::Administrator).await?;
+        Ok(())
+    }
+
+    /// At most `limit` managed links of a user, newest first, before the link `before`.
+    pub async fn links(
+        &self,
+        username: &Username,
+        before: Option<LinkId>,
+        limit: usize,
+    ) -> Result<Page<ManagedLink, LinkId>, Error> {
+        let id = self.user(username).await?.id;
+        let files = &self.consign.parts().files;
+        Ok(files.links(id, before, limit.max(1)).await?)
     }
 
     async fn change(&self, username: &Username, change: UserChange) -> Result<User, Error> {
@@ -195,6 +227,8 @@ pub struct SweepReport {
     pub blobs_removed: u64,
     /// Bytes of the blobs removed.
     pub bytes_removed: u64,
+    /// Leases forgotten.
+    pub leases_forgotten: u64,
     /// Stages and blobs that were to be removed and could not be.
     pub failures: u64,
 }

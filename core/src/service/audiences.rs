@@ -48,7 +48,7 @@ impl Consign {
             Outcome::AudienceSet(file) => Ok(file),
             Outcome::Missing => Err(ErrorKind::FileNotFound.into()),
             Outcome::NoSuchGroup(_) => Err(ErrorKind::GroupNotFound.into()),
-            outcome => Err(unexpected(&outcome)),
+            outcome => Err(outcome.unexpected()),
         }
     }
 
@@ -168,7 +168,7 @@ impl Consign {
             Outcome::MembersSet | Outcome::Exists => Ok(user),
             Outcome::Missing => Err(ErrorKind::GroupNotFound.into()),
             Outcome::TooManyGroups => Err(ErrorKind::TooManyGroups.into()),
-            outcome => Err(unexpected(&outcome)),
+            outcome => Err(outcome.unexpected()),
         }
     }
 
@@ -194,7 +194,7 @@ impl Consign {
         match self.parts().files.apply(change).await? {
             Outcome::MembersSet => Ok(()),
             Outcome::Missing => Err(ErrorKind::UserNotFound.into()),
-            outcome => Err(unexpected(&outcome)),
+            outcome => Err(outcome.unexpected()),
         }
     }
 
@@ -281,16 +281,11 @@ impl Consign {
             Outcome::GroupSet(group) | Outcome::GroupRemoved(group) => Ok(group),
             Outcome::Missing => Err(ErrorKind::GroupNotFound.into()),
             Outcome::NameTaken => Err(ErrorKind::GroupNameTaken.into()),
-            outcome => Err(unexpected(&outcome)),
+            outcome => Err(outcome.unexpected()),
         }
     }
 
     fn by(&self, actor: &Actor) -> (Author, crate::time::Timestamp) {
         (Author::User(actor.user().id), self.parts().clock.now())
     }
-}
-
-fn unexpected(outcome: &Outcome) -> Error {
-    let text = format!("the catalogue did not do what it was asked: {outcome:?}");
-    Error::new(ErrorKind::Internal, text)
 }

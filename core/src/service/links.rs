@@ -8,11 +8,12 @@ use crate::{
     error::{Error, ErrorKind},
     file::{File, FileName},
     id::{FileId, UserId},
+    link::Lease,
     policy::Action,
     service::{Actor, Consign},
     store::{BlobStore, ByteStream, FileStore, ReadGrant, StoreError},
     time::Timestamp,
-    token::Purpose,
+    token::{Claims, Purpose},
     user::User,
 };
 
@@ -44,7 +45,7 @@ impl Consign {
     /// [`Forbidden`](ErrorKind::Forbidden), then [`FileNotFound`](ErrorKind::FileNotFound).
     pub async fn link(&self, actor: &Actor, file: &str) -> Result<Link, Error> {
         actor.demand(Action::Link)?;
-        let file = self.find(actor.user(), file).await?;
+        let file = self.find(actor.user(), Action::Link, file).await?;
         let file = file.ok_or(ErrorKind::FileNotFound)?;
         let lifetime = self.settings().link_lifetime;
         let (expires_at, claims) = self.claims(actor.user(), Some(file.entry.id), lifetime);
@@ -56,13 +57,43 @@ impl Consign {
         })
     }
 
-    /// Opens a download link. This is the only way to a stored file's bytes.
+    /// Opens a download link, or a lease of a managed link to one file.
+    ///
+    /// # Errors
+    /// As [`open_all`](Self::open_all), also for a lease of several files.
+    pub async fn open(&self, token: &str) -> Result<AuthorizedFile, Error> {
+        let mut files = self.open_all(token).await?;
+        match (files.pop(), files.is_empty()) {
+            (Some(file), true) => Ok(file),
+            _ => Err(ErrorKind::InvalidToken.into()),
+        }
+    }
+
+    /// Opens a download link, or a lease of a managed link: one file or several, in the link's order. This
+    /// is the only way to a stored file's bytes.
     ///
     /// # Errors
     /// [`InvalidToken`](ErrorKind::InvalidToken) when it is forged or expired, when its maker was
-    /// logged out, disabled or may no longer have the file, or when the file is gone.
-    pub async fn open(&self, token: &str) -> Result<AuthorizedFile, Error> {
-        let claims = self.verify(Purpose::Download, token)?;
+    /// disabled or may no longer have the file, or when the file is gone; of a download link also when
+    /// its maker was logged out, and of a lease when its link was revoked or is at its end, or its
+    /// recipient is another now or disabled. Those of several files that are gone are left out.
+    pub async fn open_all(&self, token: &str) -> Result<Vec<AuthorizedFile>, Error> {
+        match self.verify(Purpose::Download, token) {
+            Ok(claims) => Ok(vec![self.linked(&claims).await?]),
+            Err(error) => {
+                // What is good for the one purpose never is for the other.
+                let claims = self.verify(Purpose::Lease, token).map_err(|_| error)?;
+                let (lease, files) = self.leased(&claims).await?;
+                let opened = files.into_iter().map(|file| {
+                    let by = OpenedBy::Lease(lease.clone());
+                    self.authorized(file, by)
+                });
+                Ok(opened.collect())
+            }
+        }
+    }
+
+    async fn linked(&self, claims: &Claims) -> Result<AuthorizedFile, Error> {
         let maker = self.present(claims.subject, claims.epoch).await?;
         let id = claims.file.ok_or(ErrorKind::InvalidToken)?;
         let file = self.parts().files.by_id(id).await?;
@@ -70,21 +101,31 @@ impl Consign {
         if !self.may(&maker, Action::Open, &file.entry).await? {
             return Err(ErrorKind::InvalidToken.into());
         }
-        Ok(AuthorizedFile {
+        Ok(self.authorized(file, OpenedBy::Link(maker.id)))
+    }
+
+    /// Only where the permission check has run.
+    fn authorized(&self, file: File, by: OpenedBy) -> AuthorizedFile {
+        AuthorizedFile {
             grant: ReadGrant::new(file.entry.blob),
             blobs: Arc::clone(&self.parts().blobs),
             files: Arc::clone(&self.parts().files),
-            maker: maker.id,
+            by,
             file,
-        })
+        }
     }
 
     /// An id names one version for ever, so it goes before a name that looks like one.
-    async fn find(&self, user: &User, target: &str) -> Result<Option<File>, Error> {
+    pub(super) async fn find(
+        &self,
+        user: &User,
+        action: Action,
+        target: &str,
+    ) -> Result<Option<File>, Error> {
         let files = &self.parts().files;
         if let Ok(id) = target.parse::<FileId>()
             && let Some(file) = files.by_id(id).await?
-            && self.may(user, Action::Link, &file.entry).await?
+            && self.may(user, action, &file.entry).await?
         {
             return Ok(Some(file));
         }
@@ -93,7 +134,7 @@ impl Consign {
         };
         match files.newest(&name, &Scope::All).await? {
             // Most see the newest of all: then it need not be asked what else they see.
-            Some(file) if !self.may(user, Action::Link, &file.entry).await? => {}
+            Some(file) if !self.may(user, action, &file.entry).await? => {}
             newest => return Ok(newest),
         }
         let mut scope = self.scope(user).await?;
@@ -113,7 +154,16 @@ pub struct AuthorizedFile {
     grant: ReadGrant,
     blobs: Arc<dyn BlobStore>,
     files: Arc<dyn FileStore>,
-    maker: UserId,
+    by: OpenedBy,
+}
+
+/// What somebody opened a file by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenedBy {
+    /// A download link of this user's.
+    Link(UserId),
+    /// A lease of a managed link.
+    Lease(Lease),
 }
 
 impl AuthorizedFile {
@@ -122,9 +172,9 @@ impl AuthorizedFile {
         &self.file
     }
 
-    /// Whose link it was opened by.
-    pub fn maker(&self) -> UserId {
-        self.maker
+    /// What it was opened by.
+    pub fn opened_by(&self) -> &OpenedBy {
+        &self.by
     }
 
     /// Its bytes from `range.start` up to, and without, `range.end`; cut to the file's size.

@@ -6,12 +6,22 @@ mod attempts;
 mod audiences;
 mod files;
 mod links;
+mod managed;
 mod room;
 #[cfg(test)]
 #[cfg(all(feature = "jwt", feature = "scrypt"))]
 mod tests;
 
-use std::{fmt, str::FromStr, sync::Arc, thread, time::Duration};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 
@@ -19,7 +29,8 @@ pub use self::{
     accounts::{Actor, Registration, Session},
     administration::{Administration, SweepReport},
     files::UploadPermit,
-    links::{AuthorizedFile, Link},
+    links::{AuthorizedFile, Link, OpenedBy},
+    managed::{Described, LinkChanges, LinkProof, LinkRequest, NewLease, NewLink},
 };
 use crate::{
     audience::Audience,
@@ -29,7 +40,7 @@ use crate::{
     quota::Quota,
     random::Entropy,
     store::{BlobStore, FileStore, Held, UserStore},
-    time::Clock,
+    time::{Clock, Timestamp},
     token::TokenSigner,
 };
 
@@ -54,6 +65,8 @@ struct Inner {
     held: Held,
     promises: room::Promises,
     attempts: attempts::Attempts,
+    /// The latest time that the clock has shown: milliseconds.
+    latest: AtomicU64,
 }
 
 impl Consign {
@@ -77,6 +90,7 @@ impl Consign {
             held: Held::default(),
             promises: room::Promises::default(),
             attempts: attempts::Attempts::default(),
+            latest: AtomicU64::default(),
         }))
     }
 
@@ -97,6 +111,14 @@ impl Consign {
         parts.files.check().await?;
         parts.blobs.check().await?;
         Ok(())
+    }
+
+    /// The present, as tokens and links have it: it never goes back while the service lives, so that
+    /// nothing which has ended begins anew when somebody sets the clock.
+    fn now(&self) -> Timestamp {
+        let shown = self.parts().clock.now().as_millis();
+        let latest = self.0.latest.fetch_max(shown, Ordering::Relaxed);
+        Timestamp::from_millis(latest.max(shown))
     }
 
     fn parts(&self) -> &Parts {
@@ -168,6 +190,10 @@ pub struct Settings {
     pub access_lifetime: Duration,
     /// How long a download link lasts.
     pub link_lifetime: Duration,
+    /// How long a managed link can last.
+    pub managed_link_lifetime: Duration,
+    /// How long a lease of a managed link lasts, if its link lasts as long.
+    pub lease_lifetime: Duration,
     /// Characters that a password has at least, counted in code points.
     pub min_password: usize,
     /// Whether a password that [is guessed first](crate::password::Password::is_common) is refused.
@@ -179,8 +205,9 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 5 GiB, no quota, files for everybody, 64 MiB kept free, an hour, 15 minutes, 8 characters; the first operations user and any client register
-    /// freely.
+    /// 5 GiB, no quota, files for everybody, 64 MiB kept free; an hour for a login, 15 minutes for a
+    /// link, 90 days for a managed one and a day for a lease of it; 8 characters; the first operations
+    /// user and any client register freely.
     fn default() -> Self {
         Self {
             max_upload: 5 << 30,
@@ -189,6 +216,8 @@ impl Default for Settings {
             min_free: 64 << 20,
             access_lifetime: Duration::from_secs(60 * 60),
             link_lifetime: Duration::from_secs(15 * 60),
+            managed_link_lifetime: Duration::from_secs(90 * 24 * 60 * 60),
+            lease_lifetime: Duration::from_secs(24 * 60 * 60),
             min_password: 8,
             refuse_common_passwords: false,
             operations_registration: OperationsRegistration::First,

@@ -8,6 +8,7 @@ mod intake;
 mod interleaved;
 mod links;
 mod logins;
+mod managed;
 mod quotas;
 mod sessions;
 mod sweep;

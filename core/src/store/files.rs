@@ -5,10 +5,12 @@ use async_trait::async_trait;
 use super::{Page, StoreError};
 use crate::{
     audience::{Audience, Scope},
+    error::{Error, ErrorKind},
     event::{Author, Event, EventKind, Recorded},
     file::{File, FileEntry, FileName, Seq},
     group::{Group, GroupName},
-    id::{BlobKey, FileId, GroupId, UserId},
+    id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
+    link::{Lease, LinkEdit, ManagedLink, SecretHash},
     quota::{Quota, Usage},
     time::Timestamp,
 };
@@ -16,8 +18,8 @@ use crate::{
 /// Groups that a user is in at most.
 pub const MAX_GROUPS: usize = 1000;
 
-/// The catalogue: which files there are, for whom, the groups of clients, and the trail of what
-/// happened.
+/// The catalogue: which files there are, for whom, the groups of clients, managed links and their
+/// leases, and the trail of what happened.
 ///
 /// Every write is one [`apply`](FileStore::apply), so a store can queue changes and make many of
 /// them durable at once, and a test can hold any store against the one in [`memory`](crate::memory).
@@ -58,6 +60,24 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
 
     /// The groups that the user is in, in order: [`MAX_GROUPS`] at most.
     async fn groups_of(&self, user: UserId) -> Result<Vec<GroupId>, StoreError>;
+
+    /// The managed link of this id.
+    async fn link(&self, id: LinkId) -> Result<Option<ManagedLink>, StoreError>;
+
+    /// The managed link whose secret has this digest.
+    async fn link_of(&self, secret: SecretHash) -> Result<Option<ManagedLink>, StoreError>;
+
+    /// At most `limit` managed links of a user (at least 1), ordered by id from the greatest on, which
+    /// is the newest, less than `before`.
+    async fn links(
+        &self,
+        made_by: UserId,
+        before: Option<LinkId>,
+        limit: usize,
+    ) -> Result<Page<ManagedLink, LinkId>, StoreError>;
+
+    /// The lease of this id.
+    async fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError>;
 
     /// Whether a file of the catalogue has its bytes under `key`.
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError>;
@@ -158,6 +178,43 @@ pub enum Change {
         /// When.
         at: Timestamp,
     },
+    /// Add a managed link. None has its id, none its secret, and there are the files of it.
+    AddLink(ManagedLink),
+    /// Change a managed link by [`ManagedLink::edited`]. It exists.
+    EditLink {
+        /// The link.
+        id: LinkId,
+        /// What is another from now on.
+        edit: LinkEdit,
+        /// Who wants it so.
+        by: Author,
+        /// When.
+        at: Timestamp,
+    },
+    /// Revoke a managed link, which counts as an edit. It exists, and was not revoked.
+    RevokeLink {
+        /// The link.
+        id: LinkId,
+        /// Who revokes it.
+        by: Author,
+        /// When.
+        at: Timestamp,
+    },
+    /// Open a lease, which counts as a download of its link. The link exists, was not edited since its
+    /// revision was this, and [is open](ManagedLink::is_open) when the lease is; no other has its id.
+    OpenLease {
+        /// The lease.
+        lease: Lease,
+        /// The link's revision, by which was judged who may open it.
+        revision: u32,
+        /// Who opens it.
+        by: Author,
+    },
+    /// Forget leases that ended before a time, some thousand at most. There are any.
+    ForgetLeases {
+        /// The time.
+        ended_before: Timestamp,
+    },
 }
 
 impl Change {
@@ -212,6 +269,25 @@ impl Change {
                 let (group, user) = (*group, *user);
                 (at, *by, EventKind::MemberRemoved { group, user })
             }
+            Self::AddLink(link) => {
+                let kind = EventKind::LinkMade {
+                    link: link.id,
+                    files: link.files.to_vec(),
+                };
+                (&link.made_at, Author::User(link.made_by), kind)
+            }
+            Self::EditLink { id, by, at, .. } => (at, *by, EventKind::LinkEdited { link: *id }),
+            Self::RevokeLink { id, by, at } => (at, *by, EventKind::LinkRevoked { link: *id }),
+            Self::OpenLease { lease, by, .. } => {
+                let kind = EventKind::LinkLeased {
+                    link: lease.link,
+                    lease: lease.id,
+                    recipient: lease.recipient.clone(),
+                };
+                (&lease.opened_at, *by, kind)
+            }
+            // It is told when they are opened, and for how long.
+            Self::ForgetLeases { .. } => return Vec::new(),
         };
         vec![Event { at: *at, by, kind }]
     }
@@ -244,12 +320,13 @@ pub enum Outcome {
     Added(File),
     /// The file is gone; this is what it was.
     Removed(File),
-    /// Its id or its blob is in the catalogue already, or the user in the group.
+    /// Its id, its blob or its secret is in the catalogue already, or the user in the group; or the link
+    /// was revoked before.
     Exists,
     /// With it the files of its uploader would be beyond the quota. [`Outcome::Exists`] and
     /// [`Outcome::NoSuchGroup`] come first.
     OverQuota,
-    /// There is no such file, group or member.
+    /// There is no such file, group, member, link or lease.
     Missing,
     /// The file is for these now.
     AudienceSet(File),
@@ -265,4 +342,25 @@ pub enum Outcome {
     MembersSet,
     /// The user is in [`MAX_GROUPS`] groups.
     TooManyGroups,
+    /// The link is so now.
+    LinkSet(ManagedLink),
+    /// There is no such file among those that the link was to hand over.
+    NoSuchFile(FileId),
+    /// The link is revoked, at its end, or spent. [`Outcome::Missing`] and [`Outcome::Stale`] come first.
+    NotOpen,
+    /// The link was edited since.
+    Stale,
+    /// So many leases are forgotten.
+    LeasesForgotten(usize),
 }
+
+impl Outcome {
+    /// The error where a change is answered by what no such change can be.
+    pub(crate) fn unexpected(&self) -> Error {
+        let text = format!("the catalogue did not do what it was asked: {self:?}");
+        Error::new(ErrorKind::Internal, text)
+    }
+}
+
+/// Leases that [`Change::ForgetLeases`] forgets at most.
+pub const FORGET_AT_ONCE: usize = 1000;

@@ -11,7 +11,7 @@ mod users;
 
 pub use self::{
     blobs::{BlobInfo, BlobStore, ByteStream, ReadGrant, Stage, StageInfo},
-    files::{Change, FileStore, MAX_GROUPS, Outcome},
+    files::{Change, FORGET_AT_ONCE, FileStore, MAX_GROUPS, Outcome},
     held::{Beginning, Held, Hold},
     receive::{BodyError, Received, Room, StagedContent, Unbounded, body, receive},
     users::{Insert, InsertGuard, Update, UserStore},

@@ -6,7 +6,7 @@ use super::{Page, StoreError};
 use crate::{
     event::Event,
     id::UserId,
-    user::{User, UserChange, Username},
+    user::{Email, User, UserChange, Username},
 };
 
 /// Where users are kept.
@@ -20,6 +20,9 @@ pub trait UserStore: fmt::Debug + Send + Sync + 'static {
 
     /// The user of this name, upper and lower case told apart.
     async fn by_username(&self, username: &Username) -> Result<Option<User>, StoreError>;
+
+    /// The user whose e-mail address has the same [unique key](crate::user::Email::unique_key).
+    async fn by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
 
     /// At most `limit` users (at least 1), ordered by username bytewise, after the one named `after`.
     async fn list(

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     io,
+    num::NonZeroU32,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -12,8 +13,9 @@ use crate::{
     audience::Audience,
     event::{Author, Event, EventKind},
     file::{FileEntry, FileName, MediaType, Sha256},
-    id::{BlobKey, FileId, GroupId, UserId},
+    id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     intake::{Content, Intake, IntakeError, Refusal},
+    link::{Lease, ManagedLink, SecretHash},
     password::PasswordHash,
     random::Entropy,
     time::Timestamp,
@@ -92,6 +94,38 @@ pub fn sample_entry(n: u32) -> FileEntry {
 /// A group's id.
 pub fn sample_group(n: u32) -> GroupId {
     GroupId::from_bytes(id_bytes(n))
+}
+
+/// A link to the file of [`sample_entry`] of the same number, with all that a link can have but an end
+/// before the last time. Links of different numbers have different ids and secrets; ids are in the order
+/// of their numbers.
+pub fn sample_link(n: u32) -> ManagedLink {
+    ManagedLink {
+        id: LinkId::from_bytes(id_bytes(n)),
+        secret: SecretHash(std::array::from_fn(|at| !id_bytes(n)[at % 16])),
+        files: [FileId::from_bytes(id_bytes(n))].into(),
+        made_by: UserId::from_bytes(id_bytes(n % 3)),
+        made_at: Timestamp::from_millis(n.into()),
+        expires_at: Timestamp::from_millis(u64::MAX),
+        max_downloads: NonZeroU32::new(n.saturating_add(1)),
+        downloads: 0,
+        password: Some(sample_hash(n)),
+        recipient: Some(email(&format!("recipient{n}@example.org"))),
+        note: String::from("a note").try_into().ok(),
+        revoked_at: None,
+        revision: n,
+    }
+}
+
+/// A lease of the link of [`sample_link`] of this number. Ids are in the order of the leases' numbers.
+pub fn sample_lease(n: u32, link: u32) -> Lease {
+    Lease {
+        id: LeaseId::from_bytes(id_bytes(n)),
+        link: LinkId::from_bytes(id_bytes(link)),
+        opened_at: Timestamp::from_millis(n.into()),
+        expires_at: Timestamp::from_millis(u64::from(n) + 10),
+        recipient: Some(email("recipient@example.org")),
+    }
 }
 
 /// A blob's key; keys are in the order of their numbers.

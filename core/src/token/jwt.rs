@@ -220,6 +220,7 @@ fn typ(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Access => "consign-access+jwt",
         Purpose::Download => "consign-download+jwt",
+        Purpose::Lease => "consign-lease+jwt",
     }
 }
 

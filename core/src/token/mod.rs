@@ -34,17 +34,20 @@ pub enum Purpose {
     Access,
     /// To download one file.
     Download,
+    /// To download what a lease of a managed link is for.
+    Lease,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Access, Self::Download];
+    pub const ALL: [Self; 3] = [Self::Access, Self::Download, Self::Lease];
 
     /// Its name in what tokens and keys are bound to: never changed, never used again.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Access => "access",
             Self::Download => "download",
+            Self::Lease => "lease",
         }
     }
 }
@@ -52,7 +55,7 @@ impl Purpose {
 /// What a token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// Whose token it is.
+    /// Whose token it is; of [`Purpose::Lease`] the maker of its link.
     pub subject: UserId,
     /// The subject's [`session_epoch`](crate::User::session_epoch) when it was made.
     pub epoch: u32,
@@ -64,7 +67,7 @@ pub struct Claims {
     pub not_before: u64,
     /// From when on it is no longer good: seconds since the Unix epoch.
     pub expires_at: u64,
-    /// Tells it from every other token.
+    /// Tells it from every other token; of [`Purpose::Lease`] that of the lease.
     pub id: TokenId,
 }
 

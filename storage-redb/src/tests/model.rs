@@ -10,7 +10,8 @@ use consign_core::{
     event::{Event, Recorded},
     file::{File, FileEntry, Seq},
     group::Group,
-    id::{GroupId, UserId},
+    id::{FileId, GroupId, LeaseId, LinkId, UserId},
+    link::{Lease, ManagedLink},
     quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, StoreError, Update, UserStore},
     user::{Role, User, UserChange},
@@ -23,8 +24,8 @@ use crate::{
     record,
     schema::{
         BLOBS, EMAILS, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, LAST_COMMIT,
-        LAST_EVENT, LAST_FILE, MEMBERS, MEMBERSHIPS, META, OPERATIONS_USERS, SCHEMA, USAGE,
-        USERNAMES, USERS, VERSION, VIEWS,
+        LAST_EVENT, LAST_FILE, LEASES, LINK_MAKERS, LINK_SECRETS, LINKS, MEMBERS, MEMBERSHIPS,
+        META, OPERATIONS_USERS, SCHEMA, USAGE, USERNAMES, USERS, VERSION, VIEWS,
     },
 };
 
@@ -67,6 +68,8 @@ pub(super) struct Model {
     pub(super) files: BTreeMap<Seq, FileEntry>,
     pub(super) groups: BTreeMap<GroupId, Group>,
     members: BTreeSet<(GroupId, UserId)>,
+    pub(super) links: BTreeMap<LinkId, ManagedLink>,
+    leases: BTreeMap<LeaseId, Lease>,
     trail: Vec<Event>,
     last_file: Seq,
 }
@@ -99,6 +102,7 @@ impl Model {
                         | Outcome::GroupSet(_)
                         | Outcome::GroupRemoved(_)
                         | Outcome::MembersSet
+                        | Outcome::LinkSet(_)
                 ) {
                     self.trail.extend(change.events());
                 }
@@ -221,8 +225,57 @@ impl Model {
                     false => Outcome::Missing,
                 }
             }
+            Change::AddLink(link) => {
+                let mut files = link.files.iter();
+                match files.find(|id| !self.has(**id)) {
+                    Some(file) => Outcome::NoSuchFile(*file),
+                    None => self.set_link(link.clone()),
+                }
+            }
+            Change::EditLink { id, edit, .. } => match self.links.get(id) {
+                Some(link) => self.set_link(link.edited(edit)),
+                None => Outcome::Missing,
+            },
+            Change::RevokeLink { id, at, .. } => match self.links.get(id) {
+                Some(link) => match link.revoked(*at) {
+                    Some(revoked) => self.set_link(revoked),
+                    None => Outcome::Exists,
+                },
+                None => Outcome::Missing,
+            },
+            Change::OpenLease {
+                lease, revision, ..
+            } => match self.links.get(&lease.link) {
+                None => Outcome::Missing,
+                Some(link) if link.revision != *revision => Outcome::Stale,
+                Some(link) => match link.leased(lease.opened_at) {
+                    Some(leased) => {
+                        self.leases.insert(lease.id, lease.clone());
+                        self.set_link(leased)
+                    }
+                    None => Outcome::NotOpen,
+                },
+            },
+            Change::ForgetLeases { ended_before } => {
+                let before = self.leases.len();
+                self.leases
+                    .retain(|_, lease| lease.expires_at >= *ended_before);
+                match before - self.leases.len() {
+                    0 => Outcome::Missing,
+                    forgotten => Outcome::LeasesForgotten(forgotten),
+                }
+            }
             unknown => panic!("{unknown:?} is no change of these tests"),
         }
+    }
+
+    fn has(&self, file: FileId) -> bool {
+        self.files.values().any(|entry| entry.id == file)
+    }
+
+    fn set_link(&mut self, link: ManagedLink) -> Outcome {
+        self.links.insert(link.id, link.clone());
+        Outcome::LinkSet(link)
     }
 
     fn missing_group(&self, audience: &Audience) -> Option<GroupId> {
@@ -272,6 +325,7 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
         }
     }
     let groups = || model.groups.values();
+    let links = || model.links.values();
     let members = || {
         let members = model.members.iter();
         members.map(|(group, user)| (*group.as_bytes(), *user.as_bytes()))
@@ -309,6 +363,33 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
             MEMBERSHIPS,
             members().map(|(group, user)| (user, group)),
             |(user, group), ()| (*user, *group),
+        )?,
+        same(
+            snapshot,
+            LINKS,
+            links().map(|link| (*link.id.as_bytes(), record::link(link).unwrap())),
+            |key, value| (*key, value.to_vec()),
+        )?,
+        same(
+            snapshot,
+            LINK_SECRETS,
+            links().map(|link| (link.secret.0, *link.id.as_bytes())),
+            |key, value| (*key, *value),
+        )?,
+        same(
+            snapshot,
+            LINK_MAKERS,
+            links().map(|link| (*link.made_by.as_bytes(), *link.id.as_bytes())),
+            |(maker, link), ()| (*maker, *link),
+        )?,
+        same(
+            snapshot,
+            LEASES,
+            model
+                .leases
+                .values()
+                .map(|lease| (*lease.id.as_bytes(), record::lease(lease).unwrap())),
+            |key, value| (*key, value.to_vec()),
         )?,
         same(snapshot, META, meta, |key, value| match key {
             // What shares a commit is not the model's affair.

@@ -1,6 +1,6 @@
 //! Random work on a store, many changes at once, and a store on the disk of the tests.
 
-use std::sync::mpsc;
+use std::{num::NonZeroU32, sync::mpsc, time::Duration};
 
 use consign_core::{
     audience::{Audience, Principal},
@@ -8,9 +8,13 @@ use consign_core::{
     file::{FileEntry, FileName},
     group::{Group, GroupName},
     id::{FileId, GroupId, UserId},
+    link::{Edit, LinkEdit, ManagedLink},
     quota::Quota,
     store::{Change, InsertGuard, StoreError},
-    testing::{sample_entry, sample_event, sample_group, sample_hash, sample_user},
+    testing::{
+        sample_entry, sample_event, sample_group, sample_hash, sample_lease, sample_link,
+        sample_user,
+    },
     time::Timestamp,
     user::{Role, Status, User, UserChange},
 };
@@ -172,6 +176,9 @@ impl Worker {
         if self.numbers.chance(15) {
             return self.change_of_groups(model);
         }
+        if self.numbers.chance(15) {
+            return self.change_of_links(model);
+        }
         let (files, aim) = (model.files.len() as u64, self.aim);
         let add = self.numbers.below(files + aim + 1) <= aim;
         let known = self.numbers.below(files + 1) as usize;
@@ -229,6 +236,48 @@ impl Worker {
                     audience: self.audience(id, user),
                     by,
                     at,
+                }
+            }
+        }
+    }
+
+    /// A change of a link, or a lease of one.
+    fn change_of_links(&mut self, model: &Model) -> Change {
+        let by = Author::Administrator;
+        let at = Timestamp::from_secs(self.number().into());
+        let known = self.numbers.below(model.links.len() as u64 + 1) as usize;
+        let known = model.links.values().nth(known).cloned();
+        let link = known.unwrap_or_else(|| sample_link(u32::MAX));
+        let id = link.id;
+        match self.numbers.below(10) {
+            kind if kind < 3 || model.links.is_empty() => {
+                let file = self.numbers.below(model.files.len() as u64 + 1) as usize;
+                let file = model.files.values().nth(file).map(|entry| entry.id);
+                Change::AddLink(ManagedLink {
+                    files: [file.unwrap_or(FileId::from_bytes([0; 16]))].into(),
+                    max_downloads: NonZeroU32::new(self.numbers.below(4) as u32),
+                    ..sample_link(self.number())
+                })
+            }
+            3 => {
+                let expires_at = Edit::Set(at + Duration::from_secs(100));
+                let edit = LinkEdit {
+                    expires_at,
+                    ..LinkEdit::default()
+                };
+                Change::EditLink { id, edit, by, at }
+            }
+            4 => Change::RevokeLink { id, by, at },
+            5 => Change::ForgetLeases { ended_before: at },
+            _ => {
+                let mut lease = sample_lease(self.number(), 0);
+                lease.link = id;
+                lease.opened_at = at;
+                lease.expires_at = at + Duration::from_secs(20);
+                Change::OpenLease {
+                    lease,
+                    revision: link.revision,
+                    by,
                 }
             }
         }

@@ -204,6 +204,7 @@ async fn every_operation_asks_the_policy() {
                         shared.await.map(drop)
                     }
                     Action::ManageGroups => consign.groups(&actor, None, 1).await.map(drop),
+                    Action::ManageLinks => consign.links(&actor, None, 1).await.map(drop),
                 };
                 let refused_with = match action {
                     Action::Open => InvalidToken,

@@ -3,13 +3,14 @@
 mod audience;
 mod change;
 mod groups;
+mod links;
 mod quota;
 mod read;
 mod trail;
 
 use std::sync::Arc;
 
-pub use self::{audience::*, change::*, groups::*, quota::*, read::*, trail::*};
+pub use self::{audience::*, change::*, groups::*, links::*, quota::*, read::*, trail::*};
 use super::{ANSWERS, promise, promise_eq, promise_matches, samples::sample_entry, walk};
 use crate::{
     audience::Scope,
@@ -72,6 +73,17 @@ macro_rules! __file_store_suite {
                     members_come_and_go_once,
                     a_user_is_in_a_bounded_number_of_groups,
                     changes_of_groups_leave_a_trail,
+                    links_are_found_by_id_and_by_secret,
+                    links_are_listed_by_maker_newest_first,
+                    a_link_hands_over_files_that_there_are,
+                    two_links_never_share_an_id_or_a_secret,
+                    edits_are_seen_by_every_read,
+                    a_link_is_revoked_once,
+                    leases_are_counted_up_to_the_budget,
+                    a_lease_is_opened_of_the_link_that_was_judged,
+                    leases_are_forgotten_once_they_have_ended,
+                    changes_of_links_leave_a_trail,
+                    concurrent_leases_never_exceed_the_budget,
                     concurrent_additions_are_all_there,
                     concurrent_additions_of_one_blob_store_one,
                     concurrent_removals_remove_once,

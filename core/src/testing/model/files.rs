@@ -1,11 +1,11 @@
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use proptest::{prelude::*, sample::select};
 
 use super::{
     super::{
         ANSWERS, promise, run,
-        samples::{file_name, sample_entry, sample_group, sample_key},
+        samples::{file_name, sample_entry, sample_group, sample_key, sample_lease, sample_link},
         walk,
     },
     agree, check_sequences,
@@ -15,7 +15,8 @@ use crate::{
     event::{Author, Event, Recorded},
     file::{File, FileEntry, FileName, Seq},
     group::{Group, GroupName},
-    id::{BlobKey, FileId, GroupId, UserId},
+    id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
+    link::{Edit, Lease, LinkEdit, ManagedLink, SecretHash},
     memory::MemoryStore,
     quota::{Quota, Usage},
     store::{Change, FileStore, Outcome},
@@ -61,6 +62,14 @@ pub(super) enum FileOp {
         limit: usize,
     },
     GroupsOf(UserId),
+    Link(LinkId),
+    LinkOf(SecretHash),
+    Links {
+        made_by: UserId,
+        before: Option<LinkId>,
+        limit: usize,
+    },
+    Lease(LeaseId),
     Events {
         after: Option<usize>,
         limit: usize,
@@ -103,6 +112,12 @@ impl FileOp {
             1 => (any_group(), prop::option::of(any_owner()), 1..4_usize)
                 .prop_map(|(group, after, limit)| Self::Members { group, after, limit }),
             1 => any_owner().prop_map(Self::GroupsOf),
+            6 => any_link_change().prop_map(Self::Apply),
+            1 => any_link().prop_map(|link| Self::Link(link.id)),
+            1 => any_link().prop_map(|link| Self::LinkOf(link.secret)),
+            1 => (any_owner(), prop::option::of(any_link()), 1..4_usize)
+                .prop_map(|(made_by, before, limit)| Self::Links { made_by, before: before.map(|link| link.id), limit }),
+            1 => any_lease().prop_map(|lease| Self::Lease(lease.id)),
             1 => any_blob().prop_map(Self::References),
             1 => any_owner().prop_map(Self::Usage),
             2 => (any_scope(), prop::option::of(0..20_usize), 1..4_usize)
@@ -184,6 +199,23 @@ impl Side {
             FileOp::GroupsOf(user) => {
                 Seen::GroupsOf(self.store.groups_of(user).await.expect(ANSWERS))
             }
+            FileOp::Link(id) => {
+                Seen::Links(Vec::from_iter(self.store.link(id).await.expect(ANSWERS)))
+            }
+            FileOp::LinkOf(secret) => Seen::Links(Vec::from_iter(
+                self.store.link_of(secret).await.expect(ANSWERS),
+            )),
+            FileOp::Links {
+                made_by,
+                before,
+                limit,
+            } => Seen::Links(
+                walk(limit, before, async |before| {
+                    self.store.links(made_by, before, limit).await
+                })
+                .await,
+            ),
+            FileOp::Lease(id) => Seen::Lease(self.store.lease(id).await.expect(ANSWERS)),
             FileOp::List {
                 scope,
                 before,
@@ -243,6 +275,8 @@ pub(super) enum Seen {
     Groups(Vec<Group>),
     Members(Vec<UserId>),
     GroupsOf(Vec<GroupId>),
+    Links(Vec<ManagedLink>),
+    Lease(Option<Lease>),
     Referenced(bool),
     Usage(Usage),
     Events(Vec<Event>),
@@ -333,6 +367,54 @@ fn any_group_change() -> impl Strategy<Value = Change> {
             at,
         },
     })
+}
+
+fn any_link_change() -> impl Strategy<Value = Change> {
+    let what = (any_link(), any_id(), any_lease(), any_author(), any_time());
+    let how = (0..9_u8, 0..3_u32, prop::option::of(1..3_u32));
+    (what, how).prop_map(
+        |((link, file, lease, by, at), (kind, revision, budget))| match kind {
+            0..3 => Change::AddLink(ManagedLink {
+                files: [file].into(),
+                max_downloads: budget.and_then(NonZeroU32::new),
+                revision: 0,
+                ..link
+            }),
+            3 => {
+                let (id, edit) = (
+                    link.id,
+                    LinkEdit {
+                        expires_at: Edit::Set(at + Duration::from_secs(2)),
+                        max_downloads: Edit::Set(budget.and_then(NonZeroU32::new)),
+                        ..LinkEdit::default()
+                    },
+                );
+                Change::EditLink { id, edit, by, at }
+            }
+            4 => {
+                let id = link.id;
+                Change::RevokeLink { id, by, at }
+            }
+            5 => Change::ForgetLeases { ended_before: at },
+            _ => Change::OpenLease {
+                revision: revision / 2,
+                by,
+                lease: Lease {
+                    opened_at: at,
+                    expires_at: at + Duration::from_secs(1),
+                    ..lease
+                },
+            },
+        },
+    )
+}
+
+fn any_link() -> impl Strategy<Value = ManagedLink> {
+    (0..4_u32).prop_map(sample_link)
+}
+
+fn any_lease() -> impl Strategy<Value = Lease> {
+    (0..6_u32, 0..4_u32).prop_map(|(n, link)| sample_lease(n, link))
 }
 
 fn any_group() -> impl Strategy<Value = GroupId> {

@@ -11,13 +11,14 @@ use crate::{
     event::{Event, Recorded},
     file::{File, FileName, Seq},
     group::{Group, GroupName},
-    id::{BlobKey, FileId, GroupId, StageId, UserId},
+    id::{BlobKey, FileId, GroupId, LeaseId, LinkId, StageId, UserId},
+    link::{Lease, ManagedLink, SecretHash},
     quota::Usage,
     store::{
         BlobInfo, BlobStore, ByteStream, Change, FileStore, Insert, InsertGuard, Outcome, Page,
         ReadGrant, Stage, StageInfo, StoreError, Update, UserStore,
     },
-    user::{UserChange, Username},
+    user::{Email, UserChange, Username},
 };
 
 /// A [`BlobStore`] under a [`Rig`].
@@ -222,6 +223,29 @@ impl FileStore for RiggedFiles {
             .await
     }
 
+    async fn link(&self, id: LinkId) -> Result<Option<ManagedLink>, StoreError> {
+        self.rig.around("link", self.inner.link(id)).await
+    }
+
+    async fn link_of(&self, secret: SecretHash) -> Result<Option<ManagedLink>, StoreError> {
+        self.rig.around("link of", self.inner.link_of(secret)).await
+    }
+
+    async fn links(
+        &self,
+        made_by: UserId,
+        before: Option<LinkId>,
+        limit: usize,
+    ) -> Result<Page<ManagedLink, LinkId>, StoreError> {
+        self.rig
+            .around("links", self.inner.links(made_by, before, limit))
+            .await
+    }
+
+    async fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError> {
+        self.rig.around("lease", self.inner.lease(id)).await
+    }
+
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
         self.rig
             .around("references", self.inner.references(key))
@@ -280,6 +304,10 @@ impl UserStore for RiggedUsers {
         self.rig
             .around("user named", self.inner.by_username(username))
             .await
+    }
+
+    async fn by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        self.rig.around("user at", self.inner.by_email(email)).await
     }
 
     async fn list(

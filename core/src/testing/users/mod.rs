@@ -37,6 +37,7 @@ macro_rules! __user_store_suite {
                     check_answers,
                     by_id_finds_the_user_as_inserted,
                     by_username_tells_upper_and_lower_case_apart,
+                    by_email_takes_upper_and_lower_case_for_the_same,
                     names_and_addresses_of_any_valid_length_are_kept,
                     list_is_ordered_by_username_bytewise,
                     list_pages_are_the_list,

@@ -40,6 +40,30 @@ pub async fn check_answers(store: Store) {
     );
 }
 
+pub async fn by_email_takes_upper_and_lower_case_for_the_same(store: Store) {
+    let user = User {
+        email: email("Ann@Example.org"),
+        ..sample_user(1, Role::Client)
+    };
+    add(&store, &user).await;
+    add(&store, &sample_user(2, Role::Client)).await;
+    for address in ["Ann@Example.org", "ann@example.ORG"] {
+        promise_eq!(
+            store.by_email(&email(address)).await.expect(ANSWERS),
+            Some(user.clone()),
+            "by_email: the user whose address has the same unique key"
+        );
+    }
+    promise_eq!(
+        store
+            .by_email(&email("ann@example.com"))
+            .await
+            .expect(ANSWERS),
+        None,
+        "by_email: and no other"
+    );
+}
+
 pub async fn by_id_finds_the_user_as_inserted(store: Store) {
     let mut users = vec![
         sample_user(1, Role::Operations),

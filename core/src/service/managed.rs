@@ -1,0 +1,457 @@
+//! Managed links: made, edited and revoked by their makers, opened by those who hold them.
+
+use std::{fmt, num::NonZeroU32, time::Duration};
+
+use crate::{
+    error::{Error, ErrorKind},
+    event::Author,
+    file::File,
+    id::{LeaseId, LinkId},
+    link::{Edit, Lease, LinkEdit, LinkSecret, ManagedLink, Note},
+    password::{Password, Verdict},
+    policy::{self, Action},
+    service::{Actor, Consign},
+    store::{Change, Outcome, Page},
+    time::Timestamp,
+    token::{Claims, Purpose, TokenId},
+    user::{Email, Status, User},
+};
+
+/// How often a link that is edited meanwhile is judged anew before that is given up.
+const TRIES: usize = 8;
+
+/// What a managed link is to be.
+#[derive(Clone, Debug, Default)]
+pub struct LinkRequest {
+    /// What it hands over: ids, or names, of which the newest version counts that its maker sees.
+    pub files: Vec<String>,
+    /// How long it lasts; for a week, or [as long as any](crate::Settings::managed_link_lifetime) if that
+    /// is shorter, unless it is said.
+    pub expires_in: Option<Duration>,
+    /// How many leases there can be of it.
+    pub max_downloads: Option<NonZeroU32>,
+    /// What is asked for before anything is told of it.
+    pub password: Option<Password>,
+    /// Whom it is for.
+    pub recipient: Option<Email>,
+    /// What its maker writes down for themselves.
+    pub note: Option<Note>,
+}
+
+/// What is to become of a managed link.
+#[derive(Clone, Debug, Default)]
+pub struct LinkChanges {
+    /// How long it lasts from now on.
+    pub expires_in: Edit<Duration>,
+    /// How many leases there can be of it, those counted that there were.
+    pub max_downloads: Edit<Option<NonZeroU32>>,
+    /// What is asked for before anything is told of it.
+    pub password: Edit<Option<Password>>,
+    /// Whom it is for. Leases of another recipient are no good any more.
+    pub recipient: Edit<Option<Email>>,
+    /// What its maker writes down for themselves.
+    pub note: Edit<Option<Note>>,
+}
+
+/// A managed link that was just made.
+#[derive(Clone, Debug)]
+pub struct NewLink {
+    /// The link.
+    pub link: ManagedLink,
+    /// Its secret, which is told this once.
+    pub secret: LinkSecret,
+}
+
+/// What is told of a managed link to whoever holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// Whether a password is asked for.
+    pub needs_password: bool,
+    /// Whether it is for one recipient, who has to prove that it is they.
+    pub needs_recipient: bool,
+    /// What it hands over; `None` where anything is asked for first.
+    pub files: Option<Vec<File>>,
+}
+
+/// What the holder of a managed link has to show for themselves.
+#[derive(Clone, Debug, Default)]
+pub struct LinkProof<'a> {
+    /// The link's password.
+    pub password: Option<Password>,
+    /// Who they have signed in as.
+    pub actor: Option<&'a Actor>,
+}
+
+/// A lease that was just opened.
+#[derive(Clone)]
+pub struct NewLease {
+    /// The lease.
+    pub lease: Lease,
+    /// What its files are downloaded with: a secret.
+    pub token: String,
+    /// The files.
+    pub files: Vec<File>,
+}
+
+impl fmt::Debug for NewLease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewLease")
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Consign {
+    /// Makes a managed link to files that the actor sees.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden); [`InvalidLink`](ErrorKind::InvalidLink) for what it cannot
+    /// be, and [`FileNotFound`](ErrorKind::FileNotFound), whose details name the property;
+    /// [`PasswordTooShort`](ErrorKind::PasswordTooShort) and the like.
+    pub async fn make_link(&self, actor: &Actor, request: LinkRequest) -> Result<NewLink, Error> {
+        actor.demand(Action::ManageLinks)?;
+        let parts = self.parts();
+        let week = Duration::from_secs(7 * 24 * 60 * 60);
+        let longest = self.settings().managed_link_lifetime;
+        let lifetime = self.checked_lifetime(request.expires_in.unwrap_or(week.min(longest)))?;
+        let files = self.files_for(actor.user(), &request.files).await?;
+        let password = match request.password {
+            Some(password) => Some(self.hash(password).await?),
+            None => None,
+        };
+        let (secret, now) = (LinkSecret::random(&*parts.entropy), self.now());
+        let link = ManagedLink {
+            id: LinkId::at(now, &*parts.entropy),
+            secret: secret.hash(),
+            files: files.iter().map(|file| file.entry.id).collect(),
+            made_by: actor.user().id,
+            made_at: now,
+            expires_at: end(now, lifetime),
+            max_downloads: request.max_downloads,
+            downloads: 0,
+            password,
+            recipient: request.recipient,
+            note: request.note,
+            revoked_at: None,
+            revision: 0,
+        };
+        match parts.files.apply(Change::AddLink(link)).await? {
+            Outcome::LinkSet(link) => Ok(NewLink { link, secret }),
+            Outcome::NoSuchFile(id) => Err(no_file(&id.to_string())),
+            outcome => Err(outcome.unexpected()),
+        }
+    }
+
+    /// At most `limit` of the actor's own links, newest first, before the link `before`.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden).
+    pub async fn links(
+        &self,
+        actor: &Actor,
+        before: Option<LinkId>,
+        limit: usize,
+    ) -> Result<Page<ManagedLink, LinkId>, Error> {
+        actor.demand(Action::ManageLinks)?;
+        let files = &self.parts().files;
+        Ok(files.links(actor.user().id, before, limit.max(1)).await?)
+    }
+
+    /// A link of the actor's own.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`LinkNotFound`](ErrorKind::LinkNotFound).
+    pub async fn managed_link(&self, actor: &Actor, id: LinkId) -> Result<ManagedLink, Error> {
+        actor.demand(Action::ManageLinks)?;
+        let link = self.parts().files.link(id).await?;
+        let own = link.filter(|link| link.made_by == actor.user().id);
+        own.ok_or_else(|| ErrorKind::LinkNotFound.into())
+    }
+
+    /// Changes a link of the actor's own, which takes effect at the next request for it.
+    ///
+    /// # Errors
+    /// As [`managed_link`](Self::managed_link), and for what it cannot be as
+    /// [`make_link`](Self::make_link).
+    pub async fn edit_link(
+        &self,
+        actor: &Actor,
+        id: LinkId,
+        changes: LinkChanges,
+    ) -> Result<ManagedLink, Error> {
+        self.managed_link(actor, id).await?;
+        let password = match changes.password {
+            Edit::Keep => Edit::Keep,
+            Edit::Set(None) => Edit::Set(None),
+            Edit::Set(Some(password)) => Edit::Set(Some(self.hash(password).await?)),
+        };
+        let at = self.now();
+        let expires_at = match changes.expires_in {
+            Edit::Keep => Edit::Keep,
+            Edit::Set(lifetime) => Edit::Set(end(at, self.checked_lifetime(lifetime)?)),
+        };
+        let edit = LinkEdit {
+            expires_at,
+            max_downloads: changes.max_downloads,
+            password,
+            recipient: changes.recipient,
+            note: changes.note,
+        };
+        let by = Author::User(actor.user().id);
+        let change = Change::EditLink { id, edit, by, at };
+        match self.parts().files.apply(change).await? {
+            Outcome::LinkSet(link) => Ok(link),
+            Outcome::Missing => Err(ErrorKind::LinkNotFound.into()),
+            outcome => Err(outcome.unexpected()),
+        }
+    }
+
+    /// Revokes a link of the actor's own, with all its leases, for ever. One that was revoked before stays
+    /// so.
+    ///
+    /// # Errors
+    /// As [`managed_link`](Self::managed_link).
+    pub async fn revoke_link(&self, actor: &Actor, id: LinkId) -> Result<ManagedLink, Error> {
+        let link = self.managed_link(actor, id).await?;
+        let by = Author::User(actor.user().id);
+        Ok(self.revoke(id, by).await?.unwrap_or(link))
+    }
+
+    /// The link revoked, unless it was before.
+    pub(super) async fn revoke(
+        &self,
+        id: LinkId,
+        by: Author,
+    ) -> Result<Option<ManagedLink>, Error> {
+        let at = self.now();
+        match self
+            .parts()
+            .files
+            .apply(Change::RevokeLink { id, by, at })
+            .await?
+        {
+            Outcome::LinkSet(link) => Ok(Some(link)),
+            Outcome::Exists => Ok(None),
+            Outcome::Missing => Err(ErrorKind::LinkNotFound.into()),
+            outcome => Err(outcome.unexpected()),
+        }
+    }
+
+    /// What a link is, for whoever holds it. It counts nothing.
+    ///
+    /// # Errors
+    /// [`LinkNotAvailable`](ErrorKind::LinkNotAvailable), whatever the reason.
+    pub async fn describe_link(&self, secret: &str) -> Result<Described, Error> {
+        let (link, files) = self.available(secret).await?;
+        let (needs_password, needs_recipient) = (link.password.is_some(), link.recipient.is_some());
+        let tells = !needs_password && !needs_recipient;
+        Ok(Described {
+            expires_at: link.expires_at,
+            needs_password,
+            needs_recipient,
+            files: tells.then_some(files),
+        })
+    }
+
+    /// Opens a lease of a link, and counts it as a download. The lease's token opens the files until the
+    /// lease ends, however often that takes.
+    ///
+    /// # Errors
+    /// [`LinkNotAvailable`](ErrorKind::LinkNotAvailable), whatever the reason: it is unknown, revoked, at
+    /// its end or spent, its maker or its recipient is disabled, its maker no longer has any of the
+    /// files, or whoever asks has signed in as somebody for whom it is not;
+    /// [`LinkPasswordNeeded`](ErrorKind::LinkPasswordNeeded),
+    /// [`WrongLinkPassword`](ErrorKind::WrongLinkPassword),
+    /// [`TooManyAttempts`](ErrorKind::TooManyAttempts) for its password, and then
+    /// [`RecipientNeeded`](ErrorKind::RecipientNeeded).
+    pub async fn open_link(&self, secret: &str, proof: LinkProof<'_>) -> Result<NewLease, Error> {
+        let parts = self.parts();
+        let mut judged = None;
+        for _ in 0..TRIES {
+            let (link, files) = self.available(secret).await?;
+            // An edit of anything else asks for no second look at the password.
+            if judged.as_ref() != Some(&link.password) {
+                self.check_link_password(&link, proof.password.clone())
+                    .await?;
+                judged = Some(link.password.clone());
+            }
+            let recipient = prove_recipient(&link, &proof)?;
+            let opened_at = self.now();
+            let by = proof.actor.map(|actor| Author::User(actor.user().id));
+            let longest = opened_at + self.settings().lease_lifetime;
+            let lease = Lease {
+                id: LeaseId::at(opened_at, &*parts.entropy),
+                link: link.id,
+                opened_at,
+                expires_at: end(longest.min(link.expires_at), Duration::ZERO),
+                recipient,
+            };
+            let change = Change::OpenLease {
+                lease: lease.clone(),
+                revision: link.revision,
+                by: by.unwrap_or(Author::Anonymous),
+            };
+            match parts.files.apply(change).await? {
+                Outcome::LinkSet(_) => {
+                    let token = self.lease_token(&link, &lease)?;
+                    return Ok(NewLease {
+                        lease,
+                        token,
+                        files,
+                    });
+                }
+                Outcome::Stale => {}
+                Outcome::Missing | Outcome::NotOpen => break,
+                outcome => return Err(outcome.unexpected()),
+            }
+        }
+        Err(ErrorKind::LinkNotAvailable.into())
+    }
+
+    /// The files of a lease, if it, its link, their makers and the files are good: the same questions as
+    /// when it was opened, but for the budget.
+    pub(super) async fn leased(&self, claims: &Claims) -> Result<(Lease, Vec<File>), Error> {
+        let gone = || Error::from(ErrorKind::InvalidToken);
+        let files = &self.parts().files;
+        let lease = files.lease(LeaseId::from_bytes(claims.id.0)).await?;
+        let lease = lease.ok_or_else(gone)?;
+        let link = files.link(lease.link).await?.ok_or_else(gone)?;
+        // A link that was given another recipient since, or one at all, asks for them.
+        let is_for_them = lease.recipient == link.recipient;
+        let now = self.now();
+        if !is_for_them || !link.is_good(now) || now >= lease.expires_at {
+            return Err(gone());
+        }
+        let files = self.handed_over(&link).await?.ok_or_else(gone)?;
+        Ok((lease, files))
+    }
+
+    /// The link of a secret, and what it hands over now.
+    async fn available(&self, secret: &str) -> Result<(ManagedLink, Vec<File>), Error> {
+        let gone = || Error::from(ErrorKind::LinkNotAvailable);
+        let secret = secret.parse::<LinkSecret>().map_err(|_| gone())?;
+        let link = self.parts().files.link_of(secret.hash()).await?;
+        let link = link
+            .filter(|link| link.is_open(self.now()))
+            .ok_or_else(gone)?;
+        let files = self.handed_over(&link).await?.ok_or_else(gone)?;
+        Ok((link, files))
+    }
+
+    /// What a link hands over now: those of its files that its maker may. `None` where that is nothing, or
+    /// its recipient has an account here that is disabled.
+    async fn handed_over(&self, link: &ManagedLink) -> Result<Option<Vec<File>>, Error> {
+        let parts = self.parts();
+        let maker = parts.users.by_id(link.made_by).await?;
+        let allowed = |maker: &User| policy::allows(maker, Action::ManageLinks);
+        let Some(maker) = maker.filter(allowed) else {
+            return Ok(None);
+        };
+        if let Some(recipient) = &link.recipient
+            && let Some(user) = parts.users.by_email(recipient).await?
+            && user.status != Status::Active
+        {
+            return Ok(None);
+        }
+        let mut files = Vec::with_capacity(link.files.len());
+        for id in &*link.files {
+            if let Some(file) = parts.files.by_id(*id).await?
+                && self.may(&maker, Action::ManageLinks, &file.entry).await?
+            {
+                files.push(file);
+            }
+        }
+        Ok((!files.is_empty()).then_some(files))
+    }
+
+    /// The files that a new link is to hand over, each once.
+    async fn files_for(&self, user: &User, targets: &[String]) -> Result<Vec<File>, Error> {
+        if !(1..=ManagedLink::MAX_FILES).contains(&targets.len()) {
+            let max = ManagedLink::MAX_FILES;
+            return Err(invalid(format!("files: 1 to {max} are needed")));
+        }
+        let mut files: Vec<File> = Vec::with_capacity(targets.len());
+        for target in targets {
+            let file = self.find(user, Action::ManageLinks, target).await?;
+            let file = file.ok_or_else(|| no_file(target))?;
+            if files.iter().any(|other| other.entry.id == file.entry.id) {
+                return Err(invalid(format!("files: {target:?} is there twice")));
+            }
+            files.push(file);
+        }
+        Ok(files)
+    }
+
+    fn checked_lifetime(&self, lifetime: Duration) -> Result<Duration, Error> {
+        let max = self.settings().managed_link_lifetime;
+        if lifetime < Duration::from_secs(1) || lifetime > max {
+            let max = max.as_secs();
+            return Err(invalid(format!("expires_in: 1 to {max} seconds are taken")));
+        }
+        Ok(lifetime)
+    }
+
+    async fn check_link_password(
+        &self,
+        link: &ManagedLink,
+        given: Option<Password>,
+    ) -> Result<(), Error> {
+        let Some(hash) = &link.password else {
+            return Ok(());
+        };
+        let given = given.ok_or(ErrorKind::LinkPasswordNeeded)?;
+        // No username has such a beginning.
+        let name = format!("\0link {}", link.id);
+        let (attempt, verdict) = self.attempt(&name, given, Some(hash.clone())).await?;
+        if verdict == Verdict::Wrong {
+            return Err(ErrorKind::WrongLinkPassword.into());
+        }
+        attempt.succeeded();
+        Ok(())
+    }
+
+    fn lease_token(&self, link: &ManagedLink, lease: &Lease) -> Result<String, Error> {
+        let claims = Claims {
+            subject: link.made_by,
+            // A lease outlives the sessions of its link's maker.
+            epoch: 0,
+            file: None,
+            issued_at: lease.opened_at.as_secs(),
+            not_before: lease.opened_at.as_secs(),
+            expires_at: lease.expires_at.as_secs(),
+            id: TokenId(*lease.id.as_bytes()),
+        };
+        Ok(self.parts().signer.sign(Purpose::Lease, &claims)?)
+    }
+}
+
+/// The recipient, where the link is for one and it is shown that it is they.
+fn prove_recipient(link: &ManagedLink, proof: &LinkProof<'_>) -> Result<Option<Email>, Error> {
+    let Some(recipient) = &link.recipient else {
+        return Ok(None);
+    };
+    let actor = proof.actor.ok_or(ErrorKind::RecipientNeeded)?;
+    match is_at(actor, recipient) {
+        true => Ok(Some(recipient.clone())),
+        false => Err(ErrorKind::LinkNotAvailable.into()),
+    }
+}
+
+fn is_at(actor: &Actor, address: &Email) -> bool {
+    actor.user().email.unique_key() == address.unique_key()
+}
+
+/// In whole seconds, as they are told and signed.
+fn end(from: Timestamp, lifetime: Duration) -> Timestamp {
+    Timestamp::from_secs((from + lifetime).as_secs())
+}
+
+fn invalid(detail: String) -> Error {
+    Error::from(ErrorKind::InvalidLink).with_detail(detail)
+}
+
+fn no_file(target: &str) -> Error {
+    Error::from(ErrorKind::FileNotFound).with_detail(format!("files: there is no {target:?}"))
+}
