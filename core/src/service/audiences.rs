@@ -52,6 +52,26 @@ impl Consign {
         }
     }
 
+    /// The user of this id, for one who may have files be for others.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`UserNotFound`](ErrorKind::UserNotFound).
+    pub async fn user(&self, actor: &Actor, id: UserId) -> Result<User, Error> {
+        actor.demand(Action::Share)?;
+        let user = self.parts().users.by_id(id).await?;
+        user.ok_or_else(|| ErrorKind::UserNotFound.into())
+    }
+
+    /// As [`user`](Self::user), by name.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden), [`UserNotFound`](ErrorKind::UserNotFound).
+    pub async fn user_named(&self, actor: &Actor, username: &Username) -> Result<User, Error> {
+        actor.demand(Action::Share)?;
+        let user = self.parts().users.by_username(username).await?;
+        user.ok_or_else(|| ErrorKind::UserNotFound.into())
+    }
+
     /// Makes a group that nobody is in.
     ///
     /// # Errors

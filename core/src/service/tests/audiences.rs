@@ -237,6 +237,28 @@ async fn nobody_is_named_whom_there_is_not() {
 }
 
 #[tokio::test]
+async fn who_may_share_may_look_users_up() {
+    let Cast { world, op, ann, .. } = cast().await;
+    let consign = &world.consign;
+    for user in [ann.user(), op.user()] {
+        assert_eq!(consign.user(&op, user.id).await.unwrap(), *user);
+        let named = consign.user_named(&op, &user.username).await;
+        assert_eq!(named.unwrap(), *user);
+        let refused = consign.user(&ann, user.id).await;
+        assert_eq!(refusal(refused), Forbidden(Action::Share));
+        let refused = consign.user_named(&ann, &user.username).await;
+        assert_eq!(refusal(refused), Forbidden(Action::Share));
+    }
+    let nobody = UserId::from_bytes([9; 16]);
+    assert_eq!(refusal(consign.user(&op, nobody).await), UserNotFound);
+    let nobody = "Ann".parse().unwrap();
+    assert_eq!(
+        refusal(consign.user_named(&op, &nobody).await),
+        UserNotFound
+    );
+}
+
+#[tokio::test]
 async fn groups_are_managed_by_operations() {
     let Cast {
         world,
