@@ -4,7 +4,13 @@ use consign_core::{ClientRegistration, Registration, password::Password, user::R
 use http::{Response, StatusCode, request};
 use serde::{Deserialize, Serialize};
 
-use crate::{api::Inner, body::Body, json, problem::Failure, request::RequestBody};
+use crate::{
+    api::Inner,
+    body::Body,
+    json::{self, given},
+    problem::Failure,
+    request::RequestBody,
+};
 
 #[derive(Deserialize)]
 struct Register {
@@ -109,9 +115,4 @@ impl Inner {
         };
         Ok(json::response(StatusCode::OK, &answer))
     }
-}
-
-/// What is absent, null or empty is missing.
-fn given(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
 }

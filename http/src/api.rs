@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Buf;
-use consign_core::{Actor, Consign, ErrorKind};
+use consign_core::{
+    Actor, Consign, ErrorKind,
+    policy::{self, Action},
+};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
 
@@ -22,7 +25,7 @@ use crate::{
     rates::{Limiter, Rates},
     rendered::Rendered,
     request::RequestBody,
-    route::{Endpoint, Route},
+    route::{Endpoint, Route, Segments},
 };
 
 const INDEX: &str = include_str!("index.html");
@@ -163,7 +166,7 @@ impl Api {
         response
     }
 
-    fn route<'p>(&self, path: &'p str) -> Option<(&'static Route, &'p str)> {
+    fn route<'p>(&self, path: &'p str) -> Option<(&'static Route, Segments<'p>)> {
         let found = Route::of(path)?;
         let of_host = matches!(found.0.endpoint, Endpoint::Index | Endpoint::Robots);
         (self.0.index || !of_host).then_some(found)
@@ -171,12 +174,12 @@ impl Api {
 
     async fn answer(
         &self,
-        route: Option<(&'static Route, &str)>,
+        route: Option<(&'static Route, Segments<'_>)>,
         query: &str,
         head: &request::Parts,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
-        let Some((route, segment)) = route else {
+        let Some((route, [segment, member])) = route else {
             return Err(Problem::new(StatusCode::NOT_FOUND, "Not found").into());
         };
         if !route.methods.contains(&head.method) {
@@ -192,7 +195,12 @@ impl Api {
             // The state of these is large, and would be moved with each of the others.
             Endpoint::Register => Box::pin(api.register(head, body)).await,
             Endpoint::Login => Box::pin(api.login(head, body)).await,
-            Endpoint::Upload => Box::pin(api.upload(head, body)).await,
+            Endpoint::Upload => Box::pin(api.upload(head, query, body)).await,
+            Endpoint::File => Box::pin(api.file(head, segment, body)).await,
+            Endpoint::Groups => Box::pin(api.groups(head, query, body)).await,
+            Endpoint::Group => Box::pin(api.group(head, segment, body)).await,
+            Endpoint::Members => Box::pin(api.members(head, segment, query, body)).await,
+            Endpoint::Member => Box::pin(api.remove_member(head, segment, member)).await,
             Endpoint::Files => api.files(head, query).await,
             Endpoint::Link => api.link(head, segment).await,
             Endpoint::Download => api.download(head, segment).await,
@@ -214,6 +222,19 @@ impl Inner {
             return Err(Problem::unauthorized("token must be a Bearer token").into());
         }
         Ok(self.consign.authenticate(token.trim()).await?)
+    }
+
+    /// Who asks, if they may do this at all.
+    pub(crate) async fn permitted(
+        &self,
+        headers: &HeaderMap,
+        action: Action,
+    ) -> Result<Actor, Failure> {
+        let actor = self.actor(headers).await?;
+        match policy::allows(actor.user(), action) {
+            true => Ok(actor),
+            false => Err(ErrorKind::Forbidden(action).into()),
+        }
     }
 
     async fn health(&self) -> Result<Response<Body>, Failure> {

@@ -1,22 +1,31 @@
-//! `GET /files` and `GET /generate_download_url/{file}`.
+//! `/files`, `/files/{file}` and `GET /generate_download_url/{file}`.
 
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc};
 
 use consign_core::{
-    File,
-    file::{Seq, Sha256},
-    id::FileId,
-    time::Timestamp,
+    Actor, ErrorKind, File, file::Sha256, id::FileId, policy::Action, time::Timestamp,
 };
-use http::{Response, StatusCode, request};
+use http::{Method, Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, value::RawValue};
 
-use crate::{api::Inner, body::Body, json, problem::Failure};
+use crate::{
+    api::Inner,
+    audience::{AudienceObject, Names, Wanted, sees_audiences},
+    body::Body,
+    json,
+    paging::page,
+    problem::Failure,
+    rendered,
+    request::RequestBody,
+    route::id_of,
+};
 
-/// Files on a page, unless fewer are asked for: also the most that can be.
-const PAGE: usize = 1000;
+#[derive(Deserialize)]
+struct Shared {
+    audience: Option<Value>,
+}
 
 #[derive(Serialize)]
 struct Listing<'f> {
@@ -39,6 +48,16 @@ pub(crate) struct FileObject<'f> {
     /// RFC 3339, in UTC.
     uploaded_at: String,
     uploaded_by: &'f str,
+    /// For those who may know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audience: Option<AudienceObject>,
+}
+
+#[derive(Serialize)]
+struct OneFile<'f> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    msg: Option<&'static str>,
+    file: FileObject<'f>,
 }
 
 #[derive(Serialize)]
@@ -59,11 +78,17 @@ impl<'f> FileObject<'f> {
             sha256: entry.sha256,
             uploaded_at: rfc3339(entry.uploaded_at),
             uploaded_by: &entry.uploader,
+            audience: None,
         }
+    }
+
+    pub(crate) fn with_audience(self, audience: AudienceObject) -> Self {
+        let audience = Some(audience);
+        Self { audience, ..self }
     }
 }
 
-fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
@@ -74,15 +99,58 @@ impl Inner {
         query: &str,
     ) -> Result<Response<Body>, Failure> {
         let actor = self.actor(&head.headers).await?;
-        let (before, limit) = page(query)?;
+        let (before, limit) = page(query, |cursor| cursor.parse().ok())?;
         let page = self.consign.list(&actor, before, limit).await?;
         let files = page.items.iter().map(|file| self.rendered.object(file));
-        let files: Vec<_> = files.collect();
+        let mut files: Vec<_> = files.collect();
+        if sees_audiences(&actor) {
+            Box::pin(self.put_audiences(&actor, &page.items, &mut files)).await?;
+        }
         let listing = Listing {
             files: files.iter().map(AsRef::as_ref).collect(),
             next: page.next.map(|seq| seq.to_string()),
         };
         Ok(json::response(StatusCode::OK, &listing))
+    }
+
+    /// `GET`, `PATCH` and `DELETE /files/{file}`.
+    pub(crate) async fn file(
+        &self,
+        head: &request::Parts,
+        segment: &str,
+        body: &mut RequestBody,
+    ) -> Result<Response<Body>, Failure> {
+        let action = match head.method {
+            Method::PATCH => Action::Share,
+            Method::DELETE => Action::Delete,
+            _ => Action::List,
+        };
+        let actor = self.permitted(&head.headers, action).await?;
+        let wanted = match action {
+            Action::Share => Some(wanted(head, body).await?),
+            _ => None,
+        };
+        let id: FileId = id_of(segment).ok_or(ErrorKind::FileNotFound)?;
+        let mut file = self.consign.file(&actor, id).await?;
+        if let Some(wanted) = wanted {
+            file.entry.audience = self.audience(&actor, wanted).await?;
+        }
+        // What is shown is looked up first, so that what was done is not told as a failure.
+        let object = self.file_object(&actor, &file).await?;
+        let msg = match action {
+            Action::Share => {
+                let audience = file.entry.audience.clone();
+                self.consign.share(&actor, id, audience).await?;
+                Some("File updated")
+            }
+            Action::Delete => {
+                self.consign.delete(&actor, id).await?;
+                Some("File removed")
+            }
+            _ => None,
+        };
+        let answer = OneFile { msg, file: object };
+        Ok(json::response(StatusCode::OK, &answer))
     }
 
     pub(crate) async fn link(
@@ -102,33 +170,33 @@ impl Inner {
         };
         Ok(json::response(StatusCode::OK, &answer))
     }
+
+    /// Puts into each of a page's files, in the same order, whom it is for.
+    async fn put_audiences(
+        &self,
+        actor: &Actor,
+        files: &[File],
+        objects: &mut [Arc<RawValue>],
+    ) -> Result<(), Failure> {
+        let mut names = Names::default();
+        for (file, object) in files.iter().zip(objects) {
+            let audience = &file.entry.audience;
+            let audience = self.audience_object(actor, audience, &mut names).await?;
+            *object = rendered::with_audience(object, &audience);
+        }
+        Ok(())
+    }
 }
 
-fn page(query: &str) -> Result<(Option<Seq>, usize), Failure> {
-    let (mut before, mut limit) = (None, PAGE);
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        match name {
-            "cursor" => {
-                let cursor = value
-                    .parse()
-                    .map_err(|_| Failure::bad_request("Invalid cursor"))?;
-                before = Some(cursor);
-            }
-            "limit" => {
-                limit = value
-                    .parse()
-                    .ok()
-                    .filter(|limit| (1..=PAGE).contains(limit))
-                    .ok_or_else(|| Failure::bad_request("limit must be between 1 and 1000"))?;
-            }
-            _ => {}
-        }
-    }
-    Ok((before, limit))
+async fn wanted(head: &request::Parts, body: &mut RequestBody) -> Result<Wanted, Failure> {
+    let request: Shared = json::read(&head.headers, body).await?;
+    let given = request.audience.filter(|audience| audience != "");
+    let missing = || Failure::bad_request("Missing required parameters: audience is required.");
+    Wanted::of_json(given.ok_or_else(missing)?)
 }
 
 /// RFC 3339, in UTC, to the second.
-fn rfc3339(time: Timestamp) -> String {
+pub(crate) fn rfc3339(time: Timestamp) -> String {
     let secs = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let time = jiff::Timestamp::from_second(secs).unwrap_or(jiff::Timestamp::MAX);
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()

@@ -42,6 +42,11 @@ pub(crate) async fn read<T: DeserializeOwned>(
     })
 }
 
+/// What is absent, null or empty is missing.
+pub(crate) fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
 /// An answer in JSON. Nobody may keep it: it is made for one caller.
 pub(crate) fn response(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     let bytes =

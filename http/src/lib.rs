@@ -41,6 +41,7 @@
 
 mod accounts;
 mod api;
+mod audience;
 mod body;
 mod conditional;
 mod disposition;
@@ -48,8 +49,10 @@ mod download;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
+mod groups;
 mod json;
 mod multipart;
+mod paging;
 mod problem;
 mod public_url;
 mod range;

@@ -1,7 +1,7 @@
 //! What is said of a file each time anew, kept as text.
 //!
-//! Of an entry of the catalogue its audience alone ever changes, and that is not shown. So what was made
-//! of it once is right for as long as the file is there, and nobody asks here for one that is not.
+//! Of an entry of the catalogue its audience alone ever changes, and that is not kept here. So what was
+//! made of it once is right for as long as the file is there, and nobody asks here for one that is not.
 
 use std::{fmt, sync::Arc};
 
@@ -10,7 +10,7 @@ use http::HeaderMap;
 use quick_cache::sync::Cache;
 use serde_json::value::RawValue;
 
-use crate::{download, files::FileObject};
+use crate::{audience::AudienceObject, download, files::FileObject};
 
 /// Files of which the headers are kept at most; of how they are listed, some more, for they are
 /// smaller.
@@ -33,7 +33,7 @@ impl Rendered {
         })
     }
 
-    /// A file as it stands in a list.
+    /// A file as it stands in a client's list.
     pub(crate) fn object(&self, file: &File) -> Arc<RawValue> {
         let id = file.entry.id;
         self.objects.get(&id).unwrap_or_else(|| {
@@ -43,6 +43,14 @@ impl Rendered {
             object
         })
     }
+}
+
+/// A file as it stands in a list for those who may know whom it is for.
+pub(crate) fn with_audience(object: &RawValue, audience: &AudienceObject) -> Arc<RawValue> {
+    let audience = serde_json::to_string(audience).expect("names can all be written");
+    let object = object.get().strip_suffix('}').expect("it is an object");
+    let object = RawValue::from_string(format!("{object},\"audience\":{audience}}}"));
+    object.expect("it is an object still").into()
 }
 
 impl Default for Rendered {

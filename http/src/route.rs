@@ -1,18 +1,30 @@
 //! Which paths there are, and what may be done with them.
 
+use std::str::FromStr;
+
 use http::Method;
+use percent_encoding::percent_decode_str;
 
 /// A path of the API.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// The path; `{…}` stands for one segment that is not empty.
+    /// The path; each `{…}` stands for one segment that is not empty.
     pub path: &'static str,
-    /// What comes before that segment, if there is one.
-    before_segment: Option<&'static str>,
+    /// What stands before the first of those segments, between them, and after the last.
+    fixed: [&'static str; MAX_OPEN + 1],
+    /// How many there are.
+    open: usize,
     /// The methods it takes.
     pub methods: &'static [Method],
     pub(crate) endpoint: Endpoint,
 }
+
+/// Segments that a path leaves open at most.
+const MAX_OPEN: usize = 2;
+
+/// What stands in a request for each `{…}` of its route, in order and still percent-encoded; empty where
+/// there is none.
+pub(crate) type Segments<'p> = [&'p str; MAX_OPEN];
 
 /// All paths of the API.
 pub const ROUTES: &[Route] = &[
@@ -24,12 +36,22 @@ pub const ROUTES: &[Route] = &[
     Route::new("/upload", POST, Endpoint::Upload),
     Route::new("/files", READ, Endpoint::Files),
     Route::new("/files/", READ, Endpoint::Files),
+    Route::new("/files/{file}", CHANGE, Endpoint::File),
     Route::new("/generate_download_url/{file}", READ, Endpoint::Link),
     Route::new("/download_file/{token}", READ, Endpoint::Download),
+    Route::new("/groups", ADD, Endpoint::Groups),
+    Route::new("/groups/{group}", CHANGE, Endpoint::Group),
+    Route::new("/groups/{group}/members", ADD, Endpoint::Members),
+    Route::new("/groups/{group}/members/{user}", DELETE, Endpoint::Member),
 ];
 
 const READ: &[Method] = &[Method::GET, Method::HEAD];
 const POST: &[Method] = &[Method::POST];
+const DELETE: &[Method] = &[Method::DELETE];
+/// Of a list.
+const ADD: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
+/// Of one thing.
+const CHANGE: &[Method] = &[Method::GET, Method::HEAD, Method::PATCH, Method::DELETE];
 
 /// What answers at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,34 +63,42 @@ pub(crate) enum Endpoint {
     Login,
     Upload,
     Files,
+    File,
     Link,
     Download,
+    Groups,
+    Group,
+    Members,
+    Member,
 }
 
 impl Route {
     const fn new(path: &'static str, methods: &'static [Method], endpoint: Endpoint) -> Self {
+        let (fixed, open) = parts(path);
         Self {
             path,
-            before_segment: before_segment(path),
+            fixed,
+            open,
             methods,
             endpoint,
         }
     }
 
-    /// The route of a path as it stands in a request, with what its `{…}` stands for, still
-    /// percent-encoded.
-    pub(crate) fn of(path: &str) -> Option<(&'static Self, &str)> {
+    /// The route of a path as it stands in a request, with what its segments are.
+    pub(crate) fn of(path: &str) -> Option<(&'static Self, Segments<'_>)> {
         ROUTES
             .iter()
             .find_map(|route| Some((route, route.matches(path)?)))
     }
 
-    fn matches<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let Some(before) = self.before_segment else {
-            return (path == self.path).then_some("");
-        };
-        let segment = path.strip_prefix(before)?;
-        (!segment.is_empty() && !segment.contains('/')).then_some(segment)
+    fn matches<'p>(&self, path: &'p str) -> Option<Segments<'p>> {
+        let mut segments = Segments::default();
+        let mut rest = path.strip_prefix(self.fixed[0])?;
+        for (segment, fixed) in segments[..self.open].iter_mut().zip(&self.fixed[1..]) {
+            (*segment, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            rest = rest.strip_prefix(fixed).filter(|_| !segment.is_empty())?;
+        }
+        rest.is_empty().then_some(segments)
     }
 
     /// The value of `Allow` (RFC 9110, section 10.2.1).
@@ -78,15 +108,32 @@ impl Route {
     }
 }
 
-const fn before_segment(path: &str) -> Option<&str> {
-    let mut len = 0;
-    while len < path.len() {
-        if path.as_bytes()[len] == b'{' {
-            return Some(path.split_at(len).0);
+/// The id that a segment is, if it is one.
+pub(crate) fn id_of<T: FromStr>(segment: &str) -> Option<T> {
+    let segment = percent_decode_str(segment).decode_utf8().ok()?;
+    segment.parse().ok()
+}
+
+/// A path without its `{…}`, and how many those are.
+const fn parts(path: &'static str) -> ([&'static str; MAX_OPEN + 1], usize) {
+    let (mut fixed, mut open) = ([""; MAX_OPEN + 1], 0);
+    let (mut rest, mut at) = (path, 0);
+    while at < rest.len() {
+        match rest.as_bytes()[at] {
+            b'{' => {
+                fixed[open] = rest.split_at(at).0;
+                open += 1;
+                at += 1;
+            }
+            b'}' => {
+                rest = rest.split_at(at + 1).1;
+                at = 0;
+            }
+            _ => at += 1,
         }
-        len += 1;
     }
-    None
+    fixed[open] = rest;
+    (fixed, open)
 }
 
 #[cfg(test)]
@@ -95,29 +142,74 @@ mod tests {
 
     #[test]
     fn paths_are_matched_whole() {
-        let endpoint = |path| Route::of(path).map(|(route, rest)| (route.endpoint, rest));
-        assert_eq!(endpoint("/"), Some((Endpoint::Index, "")));
-        assert_eq!(endpoint("/files/"), Some((Endpoint::Files, "")));
-        assert_eq!(
-            endpoint("/download_file/a.b.c"),
-            Some((Endpoint::Download, "a.b.c"))
-        );
-        assert_eq!(
-            endpoint("/generate_download_url/a%2Fb"),
-            Some((Endpoint::Link, "a%2Fb"))
-        );
+        let endpoint = |path| Route::of(path).map(|(route, segments)| (route.endpoint, segments));
+        for (path, expected, segments) in [
+            ("/", Endpoint::Index, ["", ""]),
+            ("/files", Endpoint::Files, ["", ""]),
+            ("/files/", Endpoint::Files, ["", ""]),
+            ("/files/x", Endpoint::File, ["x", ""]),
+            ("/files/%2F", Endpoint::File, ["%2F", ""]),
+            ("/download_file/a.b.c", Endpoint::Download, ["a.b.c", ""]),
+            (
+                "/generate_download_url/a%2Fb",
+                Endpoint::Link,
+                ["a%2Fb", ""],
+            ),
+            ("/groups", Endpoint::Groups, ["", ""]),
+            ("/groups/members", Endpoint::Group, ["members", ""]),
+            ("/groups/x/members", Endpoint::Members, ["x", ""]),
+            (
+                "/groups/members/members",
+                Endpoint::Members,
+                ["members", ""],
+            ),
+            ("/groups/x/members/y%20z", Endpoint::Member, ["x", "y%20z"]),
+            (
+                "/groups/{group}/members/{user}",
+                Endpoint::Member,
+                ["{group}", "{user}"],
+            ),
+        ] {
+            assert_eq!(endpoint(path), Some((expected, segments)), "{path:?}");
+        }
         for path in [
             "",
             "//",
-            "/files/x",
+            "/files//",
+            "/files/x/",
+            "/files/x/y",
             "/download_file/",
             "/download_file/a/b",
             "/Login",
             "/login/",
             "login",
             "*",
+            "/groups/",
+            "/groups//",
+            "/groups/x/",
+            "/groups/x/member",
+            "/groups/x/membersy",
+            "/groups//members",
+            "/groups/x/members/",
+            "/groups/x/members//",
+            "/groups//members/y",
+            "/groups/x/members/y/",
+            "/groups/x/members/y/z",
+            "/groups/x/y/members",
         ] {
             assert_eq!(endpoint(path), None, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn each_path_is_its_own_routes() {
+        for route in ROUTES {
+            let open = route.path.split('/').filter(|part| part.starts_with('{'));
+            let open: Vec<_> = open.collect();
+            let (found, segments) = Route::of(route.path).expect("it matches itself");
+            assert_eq!(found.path, route.path);
+            assert_eq!(segments[..open.len()], open, "{}", route.path);
+            assert_eq!(route.open, open.len(), "{}", route.path);
         }
     }
 }

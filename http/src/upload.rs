@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::{
     api::Inner,
+    audience::{Names, Wanted},
     body::Body,
     files::FileObject,
     json,
@@ -30,10 +31,19 @@ impl Inner {
     pub(crate) async fn upload(
         &self,
         head: &request::Parts,
+        query: &str,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
         let actor = self.actor(&head.headers).await?;
         let permit = self.consign.permit_upload(&actor)?;
+        let audience = match Wanted::of_query(query)? {
+            Some(wanted) => self.audience(&actor, wanted).await?,
+            None => self.consign.settings().audience.clone(),
+        };
+        // What is shown is looked up first, so that what was done is not told as a failure.
+        let mut names = Names::default();
+        let shown = self.audience_object(&actor, &audience, &mut names).await?;
+        let permit = permit.sharing_with(audience);
         let limit = self.consign.settings().max_upload;
         // A body that ends well has no more than this beside its file.
         let expected = length(&head.headers)
@@ -60,7 +70,7 @@ impl Inner {
             .await?;
         let answer = Uploaded {
             msg: format!("File {} uploaded successfully", file.entry.name),
-            file: FileObject::of(&file),
+            file: FileObject::of(&file).with_audience(shown),
         };
         Ok(json::response(StatusCode::OK, &answer))
     }

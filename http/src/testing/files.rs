@@ -6,16 +6,11 @@ use super::{
     Setup, Start,
     client::Request,
     forms::DOCX,
-    site::{Site, text, token_of},
+    site::{Site, encoded, for_client, text, token_of},
 };
 
 const NO_SUCH_FILE: &str = "File not found";
 const CLIENTS_ONLY: &str = "only client user can download the file";
-
-/// Percent-encodes all that could need it.
-fn encoded(name: &str) -> String {
-    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
 
 /// What every call that needs a token answers without a good one.
 async fn needs_a_token(site: &Site, target: &str, link: &str) {
@@ -45,7 +40,8 @@ pub async fn any_signed_in_user_sees_the_files(start: &Start) {
     for name in ["a.docx", "b.docx", "名 前.docx"] {
         files.insert(0, site.upload(&olga, name, &DOCX.document(name)).await);
     }
-    for token in [&olga, &carl] {
+    let clients: Vec<_> = files.iter().map(for_client).collect();
+    for (token, files) in [(&olga, &files), (&carl, &clients)] {
         for path in ["/files", "/files/"] {
             let answer = site.call(Request::get(path).bearer(token)).await;
             assert_eq!(answer.is_json(200), json!({"files": files, "next": null}));

@@ -43,11 +43,15 @@ mod site;
 #[doc(hidden)]
 pub mod accounts;
 #[doc(hidden)]
+pub mod audiences;
+#[doc(hidden)]
 pub mod bodies;
 #[doc(hidden)]
 pub mod download;
 #[doc(hidden)]
 pub mod files;
+#[doc(hidden)]
+pub mod groups;
 #[doc(hidden)]
 pub mod protocol;
 #[doc(hidden)]
@@ -309,11 +313,38 @@ macro_rules! __front_end_suite {
             );
             $crate::__front_end_group!(
                 $start,
+                groups,
+                [
+                    groups_are_made_renamed_and_removed,
+                    groups_have_names_of_their_own,
+                    groups_come_in_pages,
+                    clients_are_taken_into_groups_and_out_of_them,
+                    members_come_in_pages,
+                    what_is_no_group_is_not_found,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
+                audiences,
+                [
+                    a_file_is_there_for_its_audience_alone,
+                    a_file_is_shown_and_removed_by_its_id,
+                    what_narrows_an_audience_ends_links_at_once,
+                    whom_a_file_is_for_is_told_to_operations_alone,
+                    who_is_no_more_is_left_out,
+                    an_upload_says_whom_it_is_for,
+                    audiences_that_cannot_be_are_refused,
+                    uploads_for_such_are_refused_before_they_come,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
                 protocol,
                 [
                     the_root_says_what_this_is,
                     other_paths_are_not_found,
                     other_methods_are_not_allowed,
+                    each_call_asks_who_makes_it,
                     targets_that_are_no_paths_do_no_harm,
                     what_is_no_http_does_no_harm,
                     connections_are_kept,
@@ -331,9 +362,11 @@ mod tests {
         let this = include_str!("mod.rs");
         for group in [
             include_str!("accounts.rs"),
+            include_str!("audiences.rs"),
             include_str!("bodies.rs"),
             include_str!("download.rs"),
             include_str!("files.rs"),
+            include_str!("groups.rs"),
             include_str!("protocol.rs"),
             include_str!("upload.rs"),
         ] {

@@ -16,7 +16,9 @@ fn paths() -> impl Iterator<Item = (String, Vec<&'static str>)> {
         let path = route
             .path
             .replace("{file}", "a.docx")
-            .replace("{token}", "a.b.c");
+            .replace("{token}", "a.b.c")
+            .replace("{group}", "a")
+            .replace("{user}", "b");
         assert!(!path.contains('{'), "{path}");
         (
             path,
@@ -62,7 +64,19 @@ pub async fn other_paths_are_not_found(start: &Start) {
         "//",
         "//files",
         "/files//",
-        "/files/x",
+        "/files/x/",
+        "/files/x/y",
+        "/files//x",
+        "/groups/",
+        "/groups//",
+        "/groups/x/",
+        "/groups//members",
+        "/groups/x/members/",
+        "/groups/x/members//",
+        "/groups/x/members/y/",
+        "/groups/x/members/y/z",
+        "/groups/x/users",
+        "/Groups",
         "/./",
         "/files/../login",
         "/%66iles",
@@ -105,6 +119,93 @@ pub async fn other_methods_are_not_allowed(start: &Start) {
         for method in allowed {
             let answer = connection.exchange(&Request::new(method, &*path)).await;
             assert!(answer.status != 405 && answer.status != 404, "{answer}");
+        }
+    }
+}
+
+/// Calls that need no token. Who registers an operations user is asked for theirs.
+const OPEN: &[&str] = &[
+    "/",
+    "/robots.txt",
+    "/healthz",
+    "/register",
+    "/login",
+    "/download_file/{token}",
+];
+
+const OPERATIONS: &str = "You are not authorized to do this";
+const UPLOADS: &str = "You are not authorized to upload files. Only operation users can upload.";
+
+/// What a client is answered to each other call, and in which words where it is not done. A call that
+/// is not here fails.
+const TO_CLIENTS: &[(&str, &str, u16, &str)] = &[
+    ("POST", "/upload", 403, UPLOADS),
+    ("GET", "/files", 200, ""),
+    ("GET", "/files/", 200, ""),
+    ("GET", "/files/{file}", 404, "File not found"),
+    ("PATCH", "/files/{file}", 403, OPERATIONS),
+    ("DELETE", "/files/{file}", 403, OPERATIONS),
+    (
+        "GET",
+        "/generate_download_url/{file}",
+        404,
+        "File not found",
+    ),
+    ("GET", "/groups", 403, OPERATIONS),
+    ("POST", "/groups", 403, OPERATIONS),
+    ("GET", "/groups/{group}", 403, OPERATIONS),
+    ("PATCH", "/groups/{group}", 403, OPERATIONS),
+    ("DELETE", "/groups/{group}", 403, OPERATIONS),
+    ("GET", "/groups/{group}/members", 403, OPERATIONS),
+    ("POST", "/groups/{group}/members", 403, OPERATIONS),
+    ("DELETE", "/groups/{group}/members/{user}", 403, OPERATIONS),
+];
+
+pub async fn each_call_asks_who_makes_it(start: &Start) {
+    let site = Site::new(start).await;
+    let carl = site.client().await;
+    let mut connection = site.connect().await;
+    for (route, (path, methods)) in ROUTES.iter().zip(paths()) {
+        if OPEN.contains(&route.path) {
+            continue;
+        }
+        for method in methods {
+            // What else is wrong with a request is not told to who may not make it.
+            let requests = [
+                Request::new(method, &*path),
+                Request::new(method, format!("{path}?limit=0&cursor=&audience=")),
+                Request::new(method, &*path).body("no JSON"),
+                Request::new(method, &*path).json(&json!({"audience": 1, "name": 1})),
+            ];
+            for request in &requests {
+                let mut refused = vec![(request.clone(), "Missing Authorization Header")];
+                for token in ["x", "a.b.c"] {
+                    let request = request.clone().bearer(token);
+                    refused.push((request, "Invalid or expired token"));
+                }
+                for (request, msg) in refused {
+                    let answer = connection.exchange(&request).await;
+                    answer.has_status(401);
+                    assert!(method == "HEAD" || answer.json()["msg"] == msg, "{answer}");
+                }
+            }
+            let as_method = if method == "HEAD" { "GET" } else { method };
+            let mut rows = TO_CLIENTS.iter();
+            let row = rows.find(|row| (row.0, row.1) == (as_method, route.path));
+            let &(_, _, status, msg) =
+                row.unwrap_or_else(|| panic!("nobody said who may {method} {}", route.path));
+            // One who may make the call is told what is wrong with it.
+            let asked = if status == 403 {
+                &requests[..]
+            } else {
+                &requests[..1]
+            };
+            for request in asked {
+                let answer = connection.exchange(&request.clone().bearer(&carl)).await;
+                answer.has_status(status);
+                let told = method == "HEAD" || status < 400 || answer.json()["msg"] == msg;
+                assert!(told, "{answer}");
+            }
         }
     }
 }
@@ -260,7 +361,16 @@ fn odd_requests(token: &str, link: &str) -> Vec<Request> {
         "/files?limit=10=20",
         "/files?%ff=%ff",
         "/files/%00",
+        "/files/%FF",
+        "/files/..",
         "/files;x",
+        "/groups?cursor=%00",
+        "/groups/%00",
+        "/groups/%FF/members",
+        "/groups/../members/%FF",
+        "/groups/%2F/members/%2F?limit=0",
+        "/upload?audience=%FF",
+        "/upload?audience",
         "/generate_download_url/%00",
         "/generate_download_url/%0d%0aX:%20y",
         "/generate_download_url/..",
@@ -292,6 +402,11 @@ fn odd_requests(token: &str, link: &str) -> Vec<Request> {
     }
     for path in [
         "/files?",
+        "/files/",
+        "/groups/",
+        "/groups/x/members/",
+        "/groups?cursor=",
+        "/upload?audience=user:",
         "/generate_download_url/",
         "/download_file/",
         "/",

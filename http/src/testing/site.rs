@@ -89,6 +89,47 @@ impl Site {
         self.token("carl").await
     }
 
+    /// Sends a request with a JSON body, or without one where it is null.
+    pub async fn ask(&self, method: &str, target: &str, token: &str, body: Value) -> Answer {
+        let request = Request::new(method, target).bearer(token);
+        self.call(match body {
+            Value::Null => request,
+            body => request.json(&body),
+        })
+        .await
+    }
+
+    pub async fn get(&self, target: &str, token: &str) -> Answer {
+        self.ask("GET", target, token, Value::Null).await
+    }
+
+    pub async fn post(&self, target: &str, token: &str, body: Value) -> Answer {
+        self.ask("POST", target, token, body).await
+    }
+
+    pub async fn patch(&self, target: &str, token: &str, body: Value) -> Answer {
+        self.ask("PATCH", target, token, body).await
+    }
+
+    pub async fn delete(&self, target: &str, token: &str) -> Answer {
+        self.ask("DELETE", target, token, Value::Null).await
+    }
+
+    /// The path of a new group.
+    pub async fn group(&self, token: &str, name: &str) -> String {
+        let answer = self.post("/groups", token, json!({"name": name})).await;
+        format!("/groups/{}", text(&answer.is_json(201)["group"]["id"]))
+    }
+
+    /// Takes a client into the group at this path, and gives their id.
+    pub async fn join(&self, token: &str, group: &str, username: &str) -> String {
+        let target = format!("{group}/members");
+        let answer = self
+            .post(&target, token, json!({"username": username}))
+            .await;
+        text(&answer.is_json(201)["member"]["id"])
+    }
+
     pub async fn try_upload(&self, token: &str, form: Form) -> Answer {
         self.call(Request::post("/upload").bearer(token).form(form))
             .await
@@ -153,6 +194,21 @@ pub fn text(value: &Value) -> String {
         .as_str()
         .unwrap_or_else(|| panic!("{value} is a text"))
         .to_owned()
+}
+
+/// Percent-encodes all that could need it.
+pub fn encoded(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// What a client is shown of a file that operations users are shown so.
+pub fn for_client(file: &Value) -> Value {
+    let mut file = file.clone();
+    let members = file.as_object_mut().expect("a file is an object");
+    members
+        .remove("audience")
+        .expect("it is told whom it is for");
+    file
 }
 
 /// What stands after the last slash of a link.

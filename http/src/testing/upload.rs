@@ -26,12 +26,13 @@ pub async fn documents_are_taken(start: &Start) {
             let answer = answer.is_json(200);
             assert_eq!(answer["msg"], format!("File {name} uploaded successfully"));
             let file = answer["file"].as_object().expect("file is an object");
-            assert_eq!(file.len(), 7, "{answer}");
+            assert_eq!(file.len(), 8, "{answer}");
             assert_eq!(file["filename"], name);
             assert_eq!(file["size"], content.len());
             assert_eq!(file["content_type"], kind.media_type);
             assert_eq!(file["sha256"], sha256(&content));
             assert_eq!(file["uploaded_by"], "olga");
+            assert_eq!(file["audience"], "everybody");
             let at: jiff::Timestamp = text(&file["uploaded_at"]).parse().expect("RFC 3339");
             assert!(at.as_second() > 1_700_000_000, "{at}");
             assert!(text(&file["uploaded_at"]).ends_with('Z'));

@@ -2,9 +2,11 @@
 //!
 //! A route without an entry fails: whoever adds one says here who may use it.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use consign_core::user::{Role, Status};
-use consign_http::ROUTES;
+use consign_http::{ROUTES, Route};
 use http::{Method, Request, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -22,28 +24,46 @@ const WHO: [&str; 7] = [
     "an operations user who was demoted",
 ];
 
-/// What each of [`WHO`] is answered, when nothing else is wrong with the request.
-const ANSWERS: &[(&str, &str, [u16; WHO.len()])] = &[
-    ("/", "", [200; 7]),
-    ("/robots.txt", "", [200; 7]),
-    ("/healthz", "", [200; 7]),
-    ("/register", "client", [201; 7]),
+/// What each of [`WHO`] is answered, when nothing else is wrong with the request: by which of the
+/// route's methods (any, where none is said), and for what. `HEAD` is as `GET`.
+type Row = (&'static str, &'static str, &'static str, [u16; WHO.len()]);
+
+const OPERATIONS: [u16; WHO.len()] = [401, 401, 401, 403, 200, 401, 401];
+const ADDED: [u16; WHO.len()] = [401, 401, 401, 403, 201, 401, 401];
+const SIGNED_IN: [u16; WHO.len()] = [401, 401, 401, 200, 200, 401, 401];
+
+const ANSWERS: &[Row] = &[
+    ("", "/", "", [200; 7]),
+    ("", "/robots.txt", "", [200; 7]),
+    ("", "/healthz", "", [200; 7]),
+    ("", "/register", "client", [201; 7]),
     (
+        "",
         "/register",
         "operations",
         [403, 401, 401, 403, 201, 401, 401],
     ),
-    ("/login", "", [200; 7]),
-    ("/upload", "", [401, 401, 401, 403, 200, 401, 401]),
-    ("/files", "", [401, 401, 401, 200, 200, 401, 401]),
-    ("/files/", "", [401, 401, 401, 200, 200, 401, 401]),
+    ("", "/login", "", [200; 7]),
+    ("", "/upload", "", OPERATIONS),
+    ("", "/files", "", SIGNED_IN),
+    ("", "/files/", "", SIGNED_IN),
+    ("GET", "/files/{file}", "", SIGNED_IN),
+    ("PATCH", "/files/{file}", "", OPERATIONS),
+    ("DELETE", "/files/{file}", "", OPERATIONS),
     (
+        "",
         "/generate_download_url/{file}",
         "",
         [401, 401, 401, 200, 403, 401, 401],
     ),
     // The link is the whole proof: who else the caller is counts for nothing.
-    ("/download_file/{token}", "", [200; 7]),
+    ("", "/download_file/{token}", "", [200; 7]),
+    ("GET", "/groups", "", OPERATIONS),
+    ("POST", "/groups", "", ADDED),
+    ("", "/groups/{group}", "", OPERATIONS),
+    ("GET", "/groups/{group}/members", "", OPERATIONS),
+    ("POST", "/groups/{group}/members", "", ADDED),
+    ("", "/groups/{group}/members/{user}", "", OPERATIONS),
 ];
 
 /// Methods that somebody might have forgotten to refuse.
@@ -62,13 +82,22 @@ const METHODS: [Method; 8] = [
 async fn each_role_may_use_these_routes_and_no_others() {
     let hall = Hall::new().await;
     for route in ROUTES {
-        let rows: Vec<_> = ANSWERS.iter().filter(|row| row.0 == route.path).collect();
-        assert!(!rows.is_empty(), "nobody said who may use {}", route.path);
-        for (path, what, answers) in rows {
-            for (who, expected) in WHO.into_iter().zip(answers) {
-                for method in METHODS {
+        for method in METHODS {
+            let called = match &method {
+                &Method::HEAD => "GET",
+                method => method.as_str(),
+            };
+            let mut rows: Vec<_> = ANSWERS.iter().filter(|row| row.1 == route.path).collect();
+            if route.methods.contains(&method) {
+                rows.retain(|row| row.0.is_empty() || row.0 == called);
+            }
+            let path = route.path;
+            assert!(!rows.is_empty(), "nobody said who may {method} {path}");
+            for (_, path, what, answers) in rows {
+                for (who, expected) in WHO.into_iter().zip(answers) {
+                    let target = hall.target(path).await;
                     let before = hall.events().await;
-                    let answer = hall.ask(&method, path, what, who).await;
+                    let answer = hall.ask(&method, path, &target, what, who).await;
                     let came = hall.events().await - before;
                     let case = format!("{method} {path} {what} by {who}");
                     if !route.methods.contains(&method) {
@@ -78,13 +107,14 @@ async fn each_role_may_use_these_routes_and_no_others() {
                     }
                     assert_eq!(answer.status.as_u16(), *expected, "{case}: {answer:?}");
                     // Reading changes nothing, nor does signing in, nor what is refused.
-                    let writes = matches!(*path, "/register" | "/upload") && *expected < 300;
+                    let reads = called == "GET" || *path == "/login";
+                    let writes = !reads && *expected < 300;
                     assert_eq!(came, usize::from(writes), "{case}");
                 }
             }
         }
     }
-    for (path, ..) in ANSWERS {
+    for (_, path, ..) in ANSWERS {
         assert!(
             ROUTES.iter().any(|route| route.path == *path),
             "{path} is no route"
@@ -105,16 +135,20 @@ async fn what_is_not_there_for_a_user_is_as_if_it_never_was() {
         hall.room.login("olga").await,
         hall.room.login("otto").await,
     ];
-    for route in ROUTES.iter().filter(|route| route.path.contains('{')) {
-        let fixed = route.path.split('{').next().unwrap();
+    let reads = |route: &&Route| route.methods.contains(&Method::GET);
+    let open = ROUTES.iter().filter(|route| route.path.contains('{'));
+    for route in open.filter(reads) {
+        let (before, rest) = route.path.split_once('{').unwrap();
+        let (_, after) = rest.split_once('}').unwrap();
         for (what, object, answers) in hall.objects(route.path).await {
-            let target = format!("{fixed}{object}");
+            let target = format!("{before}{object}{after}");
             for (at, expected) in answers.into_iter().enumerate() {
                 let answer = hall.room.get(&target, &users[at]).await;
                 let case = format!("{what} at {} by user {at}", route.path);
                 assert_eq!(answer.status.as_u16(), expected, "{case}: {answer:?}");
                 if expected >= 400 {
-                    let never = hall.room.get(&format!("{fixed}never"), &users[at]).await;
+                    let never = format!("{before}never{after}");
+                    let never = hall.room.get(&never, &users[at]).await;
                     assert_eq!(answer, never, "{case} is like what never was");
                 }
             }
@@ -127,6 +161,8 @@ struct Hall {
     room: Room,
     tokens: [String; WHO.len()],
     link: String,
+    /// How many names were given so far.
+    names: Cell<usize>,
 }
 
 impl Hall {
@@ -165,18 +201,59 @@ impl Hall {
             dan,
             oda,
         ];
-        Self { room, tokens, link }
+        Self {
+            room,
+            tokens,
+            link,
+            names: Cell::new(0),
+        }
+    }
+
+    /// A target of this path: what it names is there, and new where it could be changed.
+    async fn target(&self, path: &str) -> String {
+        let olga = &self.tokens[4];
+        match path {
+            "/generate_download_url/{file}" => "/generate_download_url/a.docx".to_owned(),
+            "/download_file/{token}" => self.link.clone(),
+            "/files/{file}" => {
+                let answer = self.room.upload(olga, "new.docx", &document()).await;
+                path.replace("{file}", &text(&answer.json()["file"]["id"]))
+            }
+            path if path.contains("{group}") => {
+                let id = self.group(olga).await;
+                path.replace("{group}", &id).replace("{user}", "carl")
+            }
+            path => path.to_owned(),
+        }
+    }
+
+    /// A new group, in which a client is.
+    async fn group(&self, token: &str) -> String {
+        let name = json!({"name": self.new_name()});
+        let answer = self.room.post_json("/groups", token, name).await;
+        let id = text(&answer.json()["group"]["id"]);
+        let (members, carl) = (format!("/groups/{id}/members"), json!({"username": "carl"}));
+        let answer = self.room.post_json(&members, token, carl).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        id
+    }
+
+    fn new_name(&self) -> String {
+        self.names.set(self.names.get() + 1);
+        format!("name {}", self.names.get())
     }
 
     /// A request that is in order but, perhaps, for who makes it.
-    async fn ask(&self, method: &Method, path: &str, what: &str, who: &str) -> Answer {
+    async fn ask(
+        &self,
+        method: &Method,
+        path: &str,
+        target: &str,
+        what: &str,
+        who: &str,
+    ) -> Answer {
         let at = WHO.iter().position(|other| *other == who).unwrap();
         let token = &self.tokens[at];
-        let target = match path {
-            "/generate_download_url/{file}" => "/generate_download_url/a.docx",
-            "/download_file/{token}" => &self.link,
-            path => path,
-        };
         if path == "/upload" {
             let name = "b.docx";
             let form = consign_http::testing::Form::of_file(name, &document())
@@ -192,6 +269,9 @@ impl Hall {
         let body = match path {
             "/register" => person(&format!("{what} {at}"), what == "operations"),
             "/login" => json!({"username": "carl", "password": PASSWORD}),
+            "/files/{file}" => json!({"audience": "nobody"}),
+            "/groups" | "/groups/{group}" => json!({"name": self.new_name()}),
+            "/groups/{group}/members" => json!({"username": "dora"}),
             _ => {
                 return self
                     .room
@@ -212,16 +292,36 @@ impl Hall {
         let dead = last_segment(&room.link(&carl, "gone.docx").await);
         let gone = administration.files(None, 1).await.unwrap().items.remove(0);
         administration.remove_file(gone.entry.id).await.unwrap();
-        let file = administration.files(None, 1).await.unwrap().items.remove(0);
+        let files = administration.files(None, 1000).await.unwrap().items;
+        let mut files = files.into_iter();
+        let file = files.find(|file| file.entry.name.as_str() == "a.docx");
+        let file = file.unwrap();
+        let target = "/upload?audience=user:dan";
+        let mut others = upload::<Full<Bytes>>(&olga, {
+            let form = consign_http::testing::Form::of_file("others.docx", &document());
+            form.finish().1.into()
+        });
+        *others.uri_mut() = target.parse().unwrap();
+        let others = text(&room.call(others).await.json()["file"]["id"]);
+        let group = self.group(&olga).await;
         let (clients, nobody) = ([200, 200, 403, 403], [404, 404, 403, 403]);
         let (id, blob) = (file.entry.id.to_string(), file.entry.blob.to_string());
         let user = file.entry.uploaded_by.to_string();
+        let (everyone, operations) = ([200; 4], [404, 404, 200, 200]);
+        let (managers, no_group) = ([403, 403, 200, 200], [403, 403, 404, 404]);
         match path {
             "/generate_download_url/{file}" => vec![
                 ("a file's name", "a.docx".to_owned(), clients),
                 ("a file's id", id, clients),
                 ("a removed file's name", "gone.docx".to_owned(), nobody),
                 ("a removed file's id", gone.entry.id.to_string(), nobody),
+                (
+                    "the name of one for others",
+                    "others.docx".to_owned(),
+                    nobody,
+                ),
+                ("the id of one for others", others, nobody),
+                ("a group", group, nobody),
                 ("where a file's bytes are", blob, nobody),
                 (
                     "where a removed file's were",
@@ -247,6 +347,23 @@ impl Hall {
                 ("where a file's bytes are", blob, [401; 4]),
                 ("a user", user, [401; 4]),
                 ("a position in the list", file.seq.to_string(), [401; 4]),
+            ],
+            "/files/{file}" => vec![
+                ("a file's id", id, everyone),
+                ("the id of one for others", others, operations),
+                ("a file's name", "a.docx".to_owned(), [404; 4]),
+                ("a removed file's id", gone.entry.id.to_string(), [404; 4]),
+                ("where a file's bytes are", blob, [404; 4]),
+                ("a user", user, [404; 4]),
+                ("a group", group, [404; 4]),
+                ("a position in the list", file.seq.to_string(), [404; 4]),
+                ("a link", last_segment(&self.link), [404; 4]),
+            ],
+            "/groups/{group}" | "/groups/{group}/members" => vec![
+                ("a group", group, managers),
+                ("its name", "name%201".to_owned(), no_group),
+                ("a file's id", id, no_group),
+                ("a user", user, no_group),
             ],
             path => panic!("nobody said what can be asked for at {path}"),
         }
