@@ -85,21 +85,16 @@ impl ManagedLink {
     /// The link after an edit.
     #[must_use]
     pub fn edited(&self, edit: &LinkEdit) -> Self {
-        let mut link = self.clone();
-        let LinkEdit {
-            expires_at,
-            max_downloads,
-            password,
-            recipient,
-            note,
-        } = edit.clone();
-        expires_at.put_into(&mut link.expires_at);
-        max_downloads.put_into(&mut link.max_downloads);
-        password.put_into(&mut link.password);
-        recipient.put_into(&mut link.recipient);
-        note.put_into(&mut link.note);
-        link.revision = link.revision.wrapping_add(1);
-        link
+        let (link, edit) = (self.clone(), edit.clone());
+        Self {
+            expires_at: edit.expires_at.or(link.expires_at),
+            max_downloads: edit.max_downloads.or(link.max_downloads),
+            password: edit.password.or(link.password),
+            recipient: edit.recipient.or(link.recipient),
+            note: edit.note.or(link.note),
+            revision: link.revision.wrapping_add(1),
+            ..link
+        }
     }
 }
 
@@ -114,9 +109,11 @@ pub enum Edit<T> {
 }
 
 impl<T> Edit<T> {
-    fn put_into(self, value: &mut T) {
-        if let Self::Set(new) = self {
-            *value = new;
+    /// What it becomes where it was `before`.
+    pub fn or(self, before: T) -> T {
+        match self {
+            Self::Keep => before,
+            Self::Set(new) => new,
         }
     }
 

@@ -104,6 +104,18 @@ impl Problem {
         self
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn msg(&self) -> &str {
+        &self.msg
+    }
+
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.headers.iter().cloned()
+    }
+
     /// 401, which has to say how to do better (RFC 9110, section 15.5.2).
     pub(crate) fn unauthorized(msg: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, msg)

@@ -100,6 +100,8 @@ pub struct Rates {
     pub registration: Limit,
     /// Downloads; their account is the one whose link it is, and of a managed link the lease.
     pub redemption: Limit,
+    /// Looks at managed links, and openings of them; their account is the link.
+    pub opening: Limit,
 }
 
 impl Default for Rates {
@@ -118,6 +120,10 @@ impl Default for Rates {
                 by_address: Rate::of(300, 33),
                 by_account: Rate::of(600, 16),
             },
+            opening: Limit {
+                by_address: Rate::of(120, 500),
+                by_account: Rate::of(600, 16),
+            },
         }
     }
 }
@@ -128,6 +134,7 @@ pub(crate) struct Limiter {
     pub(crate) login: Counted,
     pub(crate) registration: Counted,
     pub(crate) redemption: Counted,
+    pub(crate) opening: Counted,
 }
 
 impl Limiter {
@@ -143,6 +150,7 @@ impl Limiter {
             login: Counted::new(rates.login, &ticks),
             registration: Counted::new(rates.registration, &ticks),
             redemption: Counted::new(rates.redemption, &ticks),
+            opening: Counted::new(rates.opening, &ticks),
         }
     }
 }
@@ -286,6 +294,7 @@ mod tests {
                 login: limit,
                 registration: limit,
                 redemption: limit,
+                opening: limit,
             };
             let millis = Arc::<AtomicU64>::default();
             let ticks = Arc::clone(&millis);

@@ -39,6 +39,9 @@ pub const ROUTES: &[Route] = &[
     Route::new("/files/{file}", CHANGE, Endpoint::File),
     Route::new("/generate_download_url/{file}", READ, Endpoint::Link),
     Route::new("/download_file/{token}", READ, Endpoint::Download),
+    Route::new("/links", ADD, Endpoint::ManagedLinks),
+    Route::new("/links/{link}", CHANGE, Endpoint::ManagedLink),
+    Route::new("/l/{secret}", ADD, Endpoint::OpenLink),
     Route::new("/groups", ADD, Endpoint::Groups),
     Route::new("/groups/{group}", CHANGE, Endpoint::Group),
     Route::new("/groups/{group}/members", ADD, Endpoint::Members),
@@ -48,7 +51,7 @@ pub const ROUTES: &[Route] = &[
 const READ: &[Method] = &[Method::GET, Method::HEAD];
 const POST: &[Method] = &[Method::POST];
 const DELETE: &[Method] = &[Method::DELETE];
-/// Of a list.
+/// Of a list, or what can be opened.
 const ADD: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
 /// Of one thing.
 const CHANGE: &[Method] = &[Method::GET, Method::HEAD, Method::PATCH, Method::DELETE];
@@ -66,6 +69,9 @@ pub(crate) enum Endpoint {
     File,
     Link,
     Download,
+    ManagedLinks,
+    ManagedLink,
+    OpenLink,
     Groups,
     Group,
     Members,

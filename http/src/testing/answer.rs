@@ -52,7 +52,9 @@ impl Answer {
             self.header("transfer-encoding").is_none(),
             "{self}: has a known length"
         );
-        if self.status >= 400 {
+        let page = self.header("content-type") == Some("text/html; charset=utf-8");
+        // A link tells browsers in a page of their own what is wrong.
+        if self.status >= 400 && !(page && self.to.contains(" /l/")) {
             self.check_problem(head);
         }
         if self.status == 401 {

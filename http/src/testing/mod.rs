@@ -53,6 +53,8 @@ pub mod files;
 #[doc(hidden)]
 pub mod groups;
 #[doc(hidden)]
+pub mod managed;
+#[doc(hidden)]
 pub mod protocol;
 #[doc(hidden)]
 pub mod upload;
@@ -339,6 +341,23 @@ macro_rules! __front_end_suite {
             );
             $crate::__front_end_group!(
                 $start,
+                managed,
+                [
+                    managed_links_hand_files_over,
+                    links_are_made_with_bounds,
+                    what_a_link_cannot_be_is_named,
+                    links_are_their_makers_alone,
+                    links_are_edited_and_revoked_at_once,
+                    looking_at_a_link_counts_nothing,
+                    a_link_that_is_not_available_says_no_more,
+                    a_password_guards_a_link,
+                    a_link_for_a_recipient_opens_for_them,
+                    browsers_see_a_page,
+                    racers_never_overshoot_a_budget,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
                 protocol,
                 [
                     the_root_says_what_this_is,
@@ -367,6 +386,7 @@ mod tests {
             include_str!("download.rs"),
             include_str!("files.rs"),
             include_str!("groups.rs"),
+            include_str!("managed.rs"),
             include_str!("protocol.rs"),
             include_str!("upload.rs"),
         ] {

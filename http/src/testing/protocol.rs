@@ -18,7 +18,9 @@ fn paths() -> impl Iterator<Item = (String, Vec<&'static str>)> {
             .replace("{file}", "a.docx")
             .replace("{token}", "a.b.c")
             .replace("{group}", "a")
-            .replace("{user}", "b");
+            .replace("{user}", "b")
+            .replace("{link}", "a")
+            .replace("{secret}", "a");
         assert!(!path.contains('{'), "{path}");
         (
             path,
@@ -67,6 +69,11 @@ pub async fn other_paths_are_not_found(start: &Start) {
         "/files/x/",
         "/files/x/y",
         "/files//x",
+        "/links/",
+        "/links/x/",
+        "/l",
+        "/l/",
+        "/l/x/y",
         "/groups/",
         "/groups//",
         "/groups/x/",
@@ -118,7 +125,9 @@ pub async fn other_methods_are_not_allowed(start: &Start) {
         }
         for method in allowed {
             let answer = connection.exchange(&Request::new(method, &*path)).await;
-            assert!(answer.status != 405 && answer.status != 404, "{answer}");
+            // A link that there is not is told from a path that there is not by its words alone.
+            let found = answer.status != 404 || path.starts_with("/l/");
+            assert!(answer.status != 405 && found, "{answer}");
         }
     }
 }
@@ -131,6 +140,7 @@ const OPEN: &[&str] = &[
     "/register",
     "/login",
     "/download_file/{token}",
+    "/l/{secret}",
 ];
 
 const OPERATIONS: &str = "You are not authorized to do this";
@@ -151,6 +161,21 @@ const TO_CLIENTS: &[(&str, &str, u16, &str)] = &[
         404,
         "File not found",
     ),
+    ("GET", "/links", 200, ""),
+    (
+        "POST",
+        "/links",
+        415,
+        "Content-Type must be application/json",
+    ),
+    ("GET", "/links/{link}", 404, "Link not found"),
+    (
+        "PATCH",
+        "/links/{link}",
+        415,
+        "Content-Type must be application/json",
+    ),
+    ("DELETE", "/links/{link}", 404, "Link not found"),
     ("GET", "/groups", 403, OPERATIONS),
     ("POST", "/groups", 403, OPERATIONS),
     ("GET", "/groups/{group}", 403, OPERATIONS),

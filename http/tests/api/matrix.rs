@@ -58,6 +58,18 @@ const ANSWERS: &[Row] = &[
     ),
     // The link is the whole proof: who else the caller is counts for nothing.
     ("", "/download_file/{token}", "", [200; 7]),
+    ("GET", "/links", "", SIGNED_IN),
+    ("POST", "/links", "", [401, 401, 401, 201, 201, 401, 401]),
+    // It is an operations user's, and no client's.
+    ("", "/links/{link}", "", [401, 401, 401, 404, 200, 401, 401]),
+    ("GET", "/l/{secret}", "", [200; 7]),
+    // Whoever says who they are has to be right.
+    (
+        "POST",
+        "/l/{secret}",
+        "",
+        [201, 401, 401, 201, 201, 401, 401],
+    ),
     ("GET", "/groups", "", OPERATIONS),
     ("POST", "/groups", "", ADDED),
     ("", "/groups/{group}", "", OPERATIONS),
@@ -219,12 +231,24 @@ impl Hall {
                 let answer = self.room.upload(olga, "new.docx", &document()).await;
                 path.replace("{file}", &text(&answer.json()["file"]["id"]))
             }
+            "/links/{link}" => self.managed(olga).await.0,
+            "/l/{secret}" => self.managed(olga).await.1,
             path if path.contains("{group}") => {
                 let id = self.group(olga).await;
                 path.replace("{group}", &id).replace("{user}", "carl")
             }
             path => path.to_owned(),
         }
+    }
+
+    /// The path of a new managed link, for its maker and for whoever holds it.
+    async fn managed(&self, token: &str) -> (String, String) {
+        let to = json!({"files": ["a.docx"]});
+        let answer = self.room.post_json("/links", token, to).await.json();
+        let link = &answer["link"];
+        let opened = last_segment(&text(&link["url"]));
+        let path = format!("/links/{}", text(&link["id"]));
+        (path, format!("/l/{opened}"))
     }
 
     /// A new group, in which a client is.
@@ -272,6 +296,8 @@ impl Hall {
             "/files/{file}" => json!({"audience": "nobody"}),
             "/groups" | "/groups/{group}" => json!({"name": self.new_name()}),
             "/groups/{group}/members" => json!({"username": "dora"}),
+            "/links" => json!({"files": ["a.docx"]}),
+            "/links/{link}" => json!({"note": "sent"}),
             _ => {
                 return self
                     .room
@@ -359,6 +385,31 @@ impl Hall {
                 ("a position in the list", file.seq.to_string(), [404; 4]),
                 ("a link", last_segment(&self.link), [404; 4]),
             ],
+            "/links/{link}" => {
+                let (own, secret) = self.managed(&carl).await;
+                let (other, _) = self.managed(&olga).await;
+                vec![
+                    ("a client's link", last_segment(&own), [200, 404, 404, 404]),
+                    ("another's", last_segment(&other), [404, 404, 200, 404]),
+                    ("what opens it", last_segment(&secret), [404; 4]),
+                    ("a file's id", id, [404; 4]),
+                    ("a user", user, [404; 4]),
+                ]
+            }
+            "/l/{secret}" => {
+                let (path, secret) = self.managed(&carl).await;
+                let (revoked, dead) = self.managed(&olga).await;
+                let request = request(Method::DELETE, &revoked, &olga, "");
+                assert_eq!(room.call(request).await.status, 200);
+                vec![
+                    ("a link", last_segment(&secret), [200; 4]),
+                    ("a revoked link", last_segment(&dead), [404; 4]),
+                    ("a link's id", last_segment(&path), [404; 4]),
+                    ("a signed link", last_segment(&self.link), [404; 4]),
+                    ("an access token", carl, [404; 4]),
+                    ("a file's id", id, [404; 4]),
+                ]
+            }
             "/groups/{group}" | "/groups/{group}/members" => vec![
                 ("a group", group, managers),
                 ("its name", "name%201".to_owned(), no_group),

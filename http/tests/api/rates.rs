@@ -28,6 +28,7 @@ fn limited(room: &mut Room, burst: u32, account: u32) -> Arc<AtomicU64> {
         login: limit,
         registration: limit,
         redemption: limit,
+        opening: limit,
     };
     let millis = Arc::<AtomicU64>::default();
     let ticks = Arc::clone(&millis);
@@ -176,6 +177,32 @@ fn downloads_are_limited_for_each_address_and_for_whose_link_it_is() {
         assert_eq!(get("192.0.2.4", &other).await.status, 200);
         time.fetch_add(1000, Ordering::SeqCst);
         assert_eq!(get("192.0.2.1", &link).await.status, 200);
+    });
+}
+
+#[test]
+fn managed_links_are_limited_for_each_address_and_for_each_link() {
+    run(async {
+        let (mut room, olga, _) = room_with_a_file(&document()).await;
+        let link = async |room: &Room| {
+            let to = json!({"files": ["a.docx"]});
+            let answer = room.post_json("/links", &olga, to).await.json();
+            let url = text(&answer["link"]["url"]);
+            format!("/l/{}", url.rsplit('/').next().unwrap())
+        };
+        let (one, other) = (link(&room).await, link(&room).await);
+        let time = limited(&mut room, 2, 3);
+        let ask = async |address, method, link: &str| from(&room, address, method, link, "").await;
+        assert_eq!(ask("192.0.2.1", Method::GET, &one).await.status, 200);
+        // Guesses count as much.
+        assert_eq!(ask("192.0.2.1", Method::POST, "/l/x").await.status, 404);
+        is_refused(&ask("192.0.2.1", Method::POST, &other).await, "1");
+        assert_eq!(ask("192.0.2.2", Method::POST, &one).await.status, 201);
+        assert_eq!(ask("192.0.2.3", Method::HEAD, &one).await.status, 200);
+        is_refused(&ask("192.0.2.4", Method::POST, &one).await, "1");
+        assert_eq!(ask("192.0.2.4", Method::POST, &other).await.status, 201);
+        time.fetch_add(1000, Ordering::SeqCst);
+        assert_eq!(ask("192.0.2.1", Method::POST, &one).await.status, 201);
     });
 }
 

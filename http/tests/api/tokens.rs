@@ -30,11 +30,11 @@ fn an_access_token_ends_at_its_second() {
         assert_eq!((answer.status.as_u16(), &*answer.msg()), (401, INVALID));
         room.clock.advance(Duration::from_secs(1_000_000));
         assert_eq!(room.get("/files", &token).await.status, 401);
-        // Nor does it begin before it was made.
-        room.clock.set(Timestamp::from_millis(1_699_999_999_999));
-        assert_eq!(room.get("/files", &token).await.status, 401);
-        room.clock.set(Timestamp::from_millis(1_700_000_000_000));
-        assert_eq!(room.get("/files", &token).await.status, 200);
+        // A clock that is set back revives nothing.
+        for millis in [1_699_999_999_999, 1_700_000_000_000] {
+            room.clock.set(Timestamp::from_millis(millis));
+            assert_eq!(room.get("/files", &token).await.status, 401);
+        }
     });
 }
 

@@ -1,0 +1,268 @@
+//! `/links` and what is below it: managed links, as their makers see them.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use consign_core::{
+    Actor, ErrorKind, LinkChanges, LinkRequest,
+    id::{FileId, LinkId},
+    link::{Edit, ManagedLink, Note},
+    password::Password,
+    policy::Action,
+    user::Email,
+};
+use http::{HeaderMap, Method, Response, StatusCode, request};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    api::Inner,
+    body::Body,
+    files::{rfc3339, text},
+    json,
+    paging::page,
+    problem::{Failure, Problem},
+    request::RequestBody,
+    route::id_of,
+};
+
+/// Where a link's secret stands behind in its URL.
+pub(crate) const OPEN: &str = "/l/";
+
+/// A link as its maker sees it.
+#[derive(Serialize)]
+struct LinkObject {
+    #[serde(serialize_with = "text")]
+    id: LinkId,
+    /// Told once, for only a digest of it is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    files: Vec<LinkedFile>,
+    /// RFC 3339, in UTC, as all times.
+    made_at: String,
+    expires_at: String,
+    max_downloads: Option<NonZeroU32>,
+    downloads: u32,
+    has_password: bool,
+    recipient: Option<String>,
+    note: Option<String>,
+    revoked: bool,
+}
+
+/// What a link hands over; `filename` is null where that is gone, or not for its maker any more.
+#[derive(Serialize)]
+struct LinkedFile {
+    #[serde(serialize_with = "text")]
+    id: FileId,
+    filename: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Links {
+    links: Vec<LinkObject>,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct OneLink {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    msg: Option<&'static str>,
+    link: LinkObject,
+}
+
+impl Inner {
+    /// `GET` and `POST /links`.
+    pub(crate) async fn links(
+        &self,
+        head: &request::Parts,
+        query: &str,
+        body: &mut RequestBody,
+    ) -> Result<Response<Body>, Failure> {
+        let actor = self.permitted(&head.headers, Action::ManageLinks).await?;
+        if head.method == Method::POST {
+            let request = Properties::read(&head.headers, body).await?.request()?;
+            let new = self.consign.make_link(&actor, request).await?;
+            let mut link = self.link_object(&actor, &new.link).await?;
+            link.url = Some(self.public_url.join(OPEN, &new.secret.expose()));
+            let msg = Some("Link created");
+            return Ok(json::response(StatusCode::CREATED, &OneLink { msg, link }));
+        }
+        let (before, limit) = page(query, |cursor| cursor.parse().ok())?;
+        let page = self.consign.links(&actor, before, limit).await?;
+        let mut links = Vec::with_capacity(page.items.len());
+        for link in &page.items {
+            links.push(self.link_object(&actor, link).await?);
+        }
+        let next = page.next.map(|id| id.to_string());
+        Ok(json::response(StatusCode::OK, &Links { links, next }))
+    }
+
+    /// `GET`, `PATCH` and `DELETE /links/{link}`.
+    pub(crate) async fn managed_link(
+        &self,
+        head: &request::Parts,
+        segment: &str,
+        body: &mut RequestBody,
+    ) -> Result<Response<Body>, Failure> {
+        let actor = self.permitted(&head.headers, Action::ManageLinks).await?;
+        let id = || id_of(segment).ok_or(ErrorKind::LinkNotFound);
+        let (msg, link) = match head.method {
+            Method::PATCH => {
+                let changes = Properties::read(&head.headers, body).await?.changes()?;
+                let link = self.consign.edit_link(&actor, id()?, changes).await?;
+                (Some("Link updated"), link)
+            }
+            Method::DELETE => {
+                let link = self.consign.revoke_link(&actor, id()?).await?;
+                (Some("Link revoked"), link)
+            }
+            _ => (None, self.consign.managed_link(&actor, id()?).await?),
+        };
+        let link = self.link_object(&actor, &link).await?;
+        Ok(json::response(StatusCode::OK, &OneLink { msg, link }))
+    }
+
+    async fn link_object(&self, actor: &Actor, link: &ManagedLink) -> Result<LinkObject, Failure> {
+        let mut files = Vec::with_capacity(link.files.len());
+        for id in &*link.files {
+            let filename = match self.consign.file(actor, *id).await {
+                Ok(file) => Some(file.entry.name.as_str().to_owned()),
+                Err(error) if error.kind() == ErrorKind::FileNotFound => None,
+                Err(error) => return Err(error.into()),
+            };
+            files.push(LinkedFile { id: *id, filename });
+        }
+        Ok(LinkObject {
+            id: link.id,
+            url: None,
+            files,
+            made_at: rfc3339(link.made_at),
+            expires_at: rfc3339(link.expires_at),
+            max_downloads: link.max_downloads,
+            downloads: link.downloads,
+            has_password: link.password.is_some(),
+            recipient: link.recipient.as_ref().map(ToString::to_string),
+            note: link.note.as_ref().map(|note| note.as_str().to_owned()),
+            revoked: link.revoked_at.is_some(),
+        })
+    }
+}
+
+/// What a request says of a link, taken out property by property, so that what is wrong is named. One that
+/// nobody asks for is refused: a misspelt bound would be none.
+struct Properties(Map<String, Value>);
+
+impl Properties {
+    async fn read(headers: &HeaderMap, body: &mut RequestBody) -> Result<Self, Failure> {
+        Ok(Self(json::read(headers, body).await?))
+    }
+
+    fn request(mut self) -> Result<LinkRequest, Failure> {
+        let files = match self.0.remove("files") {
+            None | Some(Value::Null) => {
+                let missing = "Missing required parameters: files is required.";
+                return Err(Failure::bad_request(missing));
+            }
+            Some(Value::Array(files)) => files.into_iter().map(a_text).collect(),
+            Some(_) => None,
+        };
+        let files: Option<Vec<_>> = files;
+        let request = LinkRequest {
+            files: files.ok_or_else(|| wrong("files: a list of ids or names is taken"))?,
+            expires_in: self.lifetime()?.map(Some).or(None),
+            max_downloads: self.budget()?.or(None),
+            password: self.password()?.or(None),
+            recipient: self.recipient()?.or(None),
+            note: self.note()?.or(None),
+        };
+        self.nothing_else(request)
+    }
+
+    fn changes(mut self) -> Result<LinkChanges, Failure> {
+        let changes = LinkChanges {
+            expires_in: self.lifetime()?,
+            max_downloads: self.budget()?,
+            password: self.password()?,
+            recipient: self.recipient()?,
+            note: self.note()?,
+        };
+        if self.0.contains_key("files") {
+            return Err(wrong("files: what a link hands over stays as it is"));
+        }
+        self.nothing_else(changes)
+    }
+
+    fn nothing_else<T>(self, value: T) -> Result<T, Failure> {
+        match self.0.keys().next() {
+            Some(name) => {
+                let name: String = name.chars().take(100).collect();
+                Err(wrong(&format!("{name:?}: a link has no such property")))
+            }
+            None => Ok(value),
+        }
+    }
+
+    fn lifetime(&mut self) -> Result<Edit<Duration>, Failure> {
+        match self.0.remove("expires_in") {
+            None => Ok(Edit::Keep),
+            Some(value) => match value.as_u64() {
+                Some(secs) => Ok(Edit::Set(Duration::from_secs(secs))),
+                None => Err(wrong("expires_in: a number of whole seconds is taken")),
+            },
+        }
+    }
+
+    fn budget(&mut self) -> Result<Edit<Option<NonZeroU32>>, Failure> {
+        let budget = |value: Value| {
+            let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+            number.and_then(NonZeroU32::new)
+        };
+        let what = "a number from 1 to 4294967295, or null for any number of downloads, is taken";
+        self.nullable("max_downloads", budget, what)
+    }
+
+    fn password(&mut self) -> Result<Edit<Option<Password>>, Failure> {
+        let password = |value| a_text(value).map(Password::new);
+        self.nullable("password", password, "a text, or null for none, is taken")
+    }
+
+    fn recipient(&mut self) -> Result<Edit<Option<Email>>, Failure> {
+        let email = |value| Email::try_from(a_text(value)?).ok();
+        let what = "an e-mail address, or null for anybody, is taken";
+        self.nullable("recipient", email, what)
+    }
+
+    fn note(&mut self) -> Result<Edit<Option<Note>>, Failure> {
+        let note = |value| Note::try_from(a_text(value)?).ok();
+        let what = "a text of at most 1000 characters, or null for none, is taken";
+        self.nullable("note", note, what)
+    }
+
+    /// A property that can be null, if it is there.
+    fn nullable<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Value) -> Option<T>,
+        what: &str,
+    ) -> Result<Edit<Option<T>>, Failure> {
+        match self.0.remove(name) {
+            None => Ok(Edit::Keep),
+            Some(Value::Null) => Ok(Edit::Set(None)),
+            Some(value) => match read(value) {
+                Some(read) => Ok(Edit::Set(Some(read))),
+                None => Err(wrong(&format!("{name}: {what}"))),
+            },
+        }
+    }
+}
+
+fn a_text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn wrong(detail: &str) -> Failure {
+    let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid link");
+    problem.with_detail(detail).into()
+}

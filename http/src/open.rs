@@ -1,0 +1,341 @@
+//! `/l/{secret}`: a managed link, for whoever holds it.
+
+use std::fmt::{self, Write};
+
+use consign_core::{Described, File, LinkProof, NewLease, password::Password};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request};
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::Inner,
+    body::Body,
+    files::{FileObject, rfc3339},
+    json::{self, given},
+    problem::{Failure, Problem},
+    request::RequestBody,
+};
+
+/// Bytes that a form has at most.
+const MAX_FORM: usize = 16 * 1024;
+
+/// What is shown before a link is opened.
+#[derive(Serialize)]
+struct DescribedObject<'f> {
+    expires_at: String,
+    password_required: bool,
+    recipient_required: bool,
+    /// Null where anything is asked for first.
+    files: Option<Vec<FileObject<'f>>>,
+}
+
+#[derive(Serialize)]
+struct Opened<'f> {
+    download_url: String,
+    expires_at: String,
+    files: Vec<FileObject<'f>>,
+}
+
+/// What the holder of a link shows for themselves.
+#[derive(Default, Deserialize)]
+struct Shown {
+    password: Option<String>,
+}
+
+impl Inner {
+    /// `GET` and `POST /l/{secret}`: the one tells what the link is and counts nothing, for scanners of
+    /// mail and previews look at links too; the other opens it.
+    pub(crate) async fn open_link(
+        &self,
+        head: &request::Parts,
+        secret: &str,
+        body: &mut RequestBody,
+    ) -> Result<Response<Body>, Failure> {
+        if let Some(counted) = self.limiter.as_ref().map(|limiter| &limiter.opening) {
+            counted.count_address(&head.extensions)?;
+            counted.count_name(secret)?;
+        }
+        let answered = match head.method {
+            Method::POST => self.opened(head, secret, body).await,
+            _ => self.described(head, secret).await,
+        };
+        match answered {
+            Err(failure) if wants_page(&head.headers) => {
+                let problem = failure.into_problem(&self.consign.accepted_types());
+                Ok(refused(&problem))
+            }
+            answered => answered,
+        }
+    }
+
+    async fn described(
+        &self,
+        head: &request::Parts,
+        secret: &str,
+    ) -> Result<Response<Body>, Failure> {
+        let link = self.consign.describe_link(secret).await?;
+        let expires_at = rfc3339(link.expires_at);
+        if wants_page(&head.headers) {
+            return Ok(page(
+                StatusCode::OK,
+                &Landing {
+                    link: &link,
+                    expires_at,
+                },
+            ));
+        }
+        let files = link.files.as_ref();
+        let described = DescribedObject {
+            expires_at,
+            password_required: link.needs_password,
+            recipient_required: link.needs_recipient,
+            files: files.map(|files| files.iter().map(FileObject::of).collect()),
+        };
+        Ok(varied(json::response(StatusCode::OK, &described)))
+    }
+
+    async fn opened(
+        &self,
+        head: &request::Parts,
+        secret: &str,
+        body: &mut RequestBody,
+    ) -> Result<Response<Body>, Failure> {
+        let shown = Shown::read(&head.headers, body).await?;
+        let actor = match head.headers.contains_key(header::AUTHORIZATION) {
+            true => Some(self.actor(&head.headers).await?),
+            false => None,
+        };
+        let proof = LinkProof {
+            password: given(shown.password).map(Password::new),
+            actor: actor.as_ref(),
+        };
+        let NewLease {
+            lease,
+            token,
+            files,
+        } = self.consign.open_link(secret, proof).await?;
+        let download_url = self.public_url.join("/download_file/", &token);
+        if wants_page(&head.headers) {
+            return Ok(see_other(&download_url));
+        }
+        let opened = Opened {
+            download_url,
+            expires_at: rfc3339(lease.expires_at),
+            files: files.iter().map(FileObject::of).collect(),
+        };
+        Ok(varied(json::response(StatusCode::CREATED, &opened)))
+    }
+}
+
+impl Shown {
+    /// JSON, a form as browsers send it, or nothing at all.
+    async fn read(headers: &HeaderMap, body: &mut RequestBody) -> Result<Self, Failure> {
+        let content_type = headers.get(header::CONTENT_TYPE);
+        let Some(content_type) = content_type else {
+            // A body of no kind is none that was meant.
+            return match body.read(MAX_FORM).await?.is_empty() {
+                true => Ok(Self::default()),
+                false => json::read(headers, body).await,
+            };
+        };
+        let content_type = content_type.to_str().unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return json::read(headers, body).await;
+        }
+        let form = body.read(MAX_FORM).await?;
+        let form = std::str::from_utf8(&form).map_err(|_| Failure::bad_request("Invalid form"))?;
+        let mut shown = Self::default();
+        for (name, value) in form.split('&').filter_map(|pair| pair.split_once('=')) {
+            if name == "password" {
+                let value = value.replace('+', " ");
+                let value = percent_decode_str(&value).decode_utf8();
+                let value = value.map_err(|_| Failure::bad_request("Invalid form"))?;
+                shown.password = Some(value.into_owned());
+            }
+        }
+        Ok(shown)
+    }
+}
+
+/// Whether the caller would rather see a page: browsers name HTML, and programs do not.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT).iter();
+    let texts = lines.filter_map(|line| line.to_str().ok());
+    let mut ranges = texts.flat_map(|text| text.split(','));
+    ranges.any(|range| {
+        let essence = range.split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("text/html")
+    })
+}
+
+/// A browser goes on to the download.
+fn see_other(url: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    let location = HeaderValue::from_str(url).expect("our own URLs are visible ASCII");
+    headers.insert(header::LOCATION, location);
+    headers.insert(header::CONTENT_LENGTH, 0.into());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    response
+}
+
+fn refused(problem: &Problem) -> Response<Body> {
+    let asks = problem.status() == StatusCode::UNAUTHORIZED;
+    let mut response = page(
+        problem.status(),
+        &Refusal {
+            msg: problem.msg(),
+            asks,
+        },
+    );
+    response.headers_mut().extend(problem.headers());
+    response
+}
+
+/// The answer depends on what the caller would rather see.
+fn varied(mut response: Response<Body>) -> Response<Body> {
+    let accept = HeaderValue::from_static("Accept");
+    response.headers_mut().insert(header::VARY, accept);
+    response
+}
+
+/// A page of this link, which runs nothing, loads nothing and tells nobody its address.
+fn page(status: StatusCode, content: &dyn fmt::Display) -> Response<Body> {
+    let text = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>Consign</title>\n{content}</html>\n"
+    );
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(header::CONTENT_LENGTH, text.len().into());
+    *response.body_mut() = Body::full(text);
+    varied(response)
+}
+
+struct Landing<'l> {
+    link: &'l Described,
+    expires_at: String,
+}
+
+impl fmt::Display for Landing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.link.files.as_deref() {
+            Some(files) => {
+                f.write_str("<h1>Files for you</h1>\n<ul>\n")?;
+                for File { entry, .. } in files {
+                    writeln!(
+                        f,
+                        "<li>{}, {} bytes</li>",
+                        Escaped(entry.name.as_str()),
+                        entry.size
+                    )?;
+                }
+                f.write_str("</ul>\n")?;
+            }
+            None => f.write_str("<h1>Files for you</h1>\n")?,
+        }
+        if self.link.needs_recipient {
+            f.write_str("<p>They are for their recipient, who has to sign in.</p>\n")?;
+        }
+        writeln!(f, "<p>You can download them until {}.</p>", self.expires_at)?;
+        Form(self.link.needs_password).fmt(f)
+    }
+}
+
+struct Refusal<'m> {
+    msg: &'m str,
+    asks: bool,
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "<h1>{}</h1>", Escaped(self.msg))?;
+        match self.asks {
+            true => Form(true).fmt(f),
+            false => Ok(()),
+        }
+    }
+}
+
+/// It is sent to the address that it is at.
+struct Form(bool);
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<form method=\"post\">\n")?;
+        if self.0 {
+            f.write_str(
+                "<p><label>Password <input type=\"password\" name=\"password\" \
+                 autocomplete=\"off\" required></label></p>\n",
+            )?;
+        }
+        f.write_str("<p><button>Download</button></p>\n</form>\n")
+    }
+}
+
+/// A text that is nothing but text in HTML, in an element or a quoted attribute.
+struct Escaped<'t>(&'t str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_see_a_page_and_programs_do_not() {
+        let wants = |accept: &'static str| {
+            let value = HeaderValue::from_static(accept);
+            wants_page(&HeaderMap::from_iter([(header::ACCEPT, value)]))
+        };
+        assert!(wants(
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+        ));
+        assert!(wants("application/json;q=0.1, TEXT/HTML ;q=1"));
+        for accept in ["*/*", "", "application/json", "text/*", "text/htmlx"] {
+            assert!(!wants(accept), "{accept:?}");
+        }
+        assert!(!wants_page(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn names_are_no_markup() {
+        let text = Escaped("<b a='1' c=\"2\">&amp;").to_string();
+        let expected = "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;amp;";
+        assert_eq!(text, expected);
+    }
+}
