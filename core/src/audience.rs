@@ -41,6 +41,11 @@ impl Audience {
         EVERYBODY.clone()
     }
 
+    /// No client yet.
+    pub fn nobody() -> Self {
+        Self([].into())
+    }
+
     /// These, in any order; with [`Principal::Everybody`] among them it is everybody, and with none
     /// nobody.
     ///
@@ -158,7 +163,8 @@ mod tests {
         assert!(audience.principals().is_sorted());
         let everybody = users(3).chain([Principal::Everybody]);
         assert_eq!(Audience::of(everybody).unwrap(), Audience::everybody());
-        assert_eq!(Audience::of([]).unwrap().principals(), []);
+        assert_eq!(Audience::of([]).unwrap(), Audience::nobody());
+        assert_eq!(Audience::nobody().principals(), []);
     }
 
     #[test]

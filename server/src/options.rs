@@ -13,7 +13,7 @@ use consign_core::{Consign, Settings, quota::Quota};
 use consign_http::PublicUrl;
 use serde::Deserialize;
 
-use self::values::{Clients, Count, Networks, Operations, Passwords, Size, Switch, Url};
+use self::values::{Clients, Count, Networks, Operations, Passwords, Size, Switch, Url, Whom};
 pub(crate) use self::values::{ForwardedHeader, Log, Span};
 use crate::{BoxError, proxies::Proxies};
 
@@ -63,6 +63,10 @@ pub(crate) struct Options {
     /// How many files one user may have, each version counted [default: no limit]
     #[arg(long, env = "CONSIGN_QUOTA_FILES", value_name = "COUNT")]
     quota_files: Option<Count<0, { usize::MAX }>>,
+
+    /// Whom a file is for, unless its upload says otherwise [default: everybody]
+    #[arg(long, env = "CONSIGN_AUDIENCE", value_name = "WHOM")]
+    audience: Option<Whom>,
 
     /// What uploads leave free of the disk; 0 fills it [default: 64MiB]
     #[arg(long, env = "CONSIGN_MIN_FREE", value_name = "SIZE")]
@@ -226,7 +230,10 @@ impl Options {
                     .or(file.quota_files)
                     .map(|count| count.0 as u64),
             },
-            audience: defaults.audience,
+            audience: self
+                .audience
+                .or(file.audience)
+                .map_or(defaults.audience, Into::into),
             min_free: self
                 .min_free
                 .or(file.min_free)

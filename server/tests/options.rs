@@ -5,7 +5,7 @@ mod support;
 
 use std::{fs, net::TcpListener};
 
-use consign_http::testing::{DOCX, Request};
+use consign_http::testing::{DOCX, Form, Request};
 use support::{Home, Ran, Server, run, text};
 
 /// The shortest password that the server takes: a setting that shows without a user.
@@ -98,6 +98,44 @@ async fn strict_passwords_are_long_and_not_common() {
 }
 
 #[tokio::test]
+async fn a_file_is_for_whom_is_set_unless_its_upload_says_otherwise() {
+    let home = Home::new();
+    let server = Server::on(&home, |_| {});
+    let olga = server.sign_up("olga", true).await;
+    let said = async |server: &Server, query: &str| {
+        let upload = Request::post(format!("/upload{query}")).bearer(&olga);
+        let form = Form::of_file("a.docx", &DOCX.document("a"));
+        let answer = server.call(upload.form(form)).await.is_json(200);
+        text(&answer["file"]["audience"])
+    };
+    assert_eq!(said(&server, "").await, "everybody");
+    server.stop();
+
+    home.settings("audience = \"nobody\"");
+    let server = Server::on(&home, |_| {});
+    assert_eq!(said(&server, "").await, "nobody");
+    assert_eq!(said(&server, "?audience=everybody").await, "everybody");
+    server.stop();
+
+    let server = Server::on(&home, |command| {
+        command.env("CONSIGN_AUDIENCE", "everybody");
+    });
+    assert_eq!(said(&server, "").await, "everybody");
+    assert_eq!(said(&server, "?audience=nobody").await, "nobody");
+    server.stop();
+
+    let server = Server::on(&home, |command| {
+        command
+            .env("CONSIGN_AUDIENCE", "everybody")
+            .arg("--audience=nobody");
+    });
+    assert_eq!(said(&server, "").await, "nobody");
+    server.stop();
+    let ran = home.run(&["serve", "--audience=all"]);
+    ran.fails(2, "[possible values: everybody, nobody]");
+}
+
+#[tokio::test]
 async fn the_folder_is_found_the_same_way_by_all_commands() {
     let home = Home::new();
     home.settings("data = \"by-file\"\nlisten = \"127.0.0.1:0\"\nlog = \"warn\"");
@@ -165,6 +203,8 @@ fn a_bad_file_is_refused_with_the_setting_that_is_bad() {
             "operations-registration",
         ),
         ("client-registration = \"first\"", "client-registration"),
+        ("audience = \"carl\"", "audience"),
+        ("audience = [\"nobody\"]", "audience"),
         ("max-connections = -1", "max-connections"),
         ("max-connections = 0", "max-connections"),
         (
@@ -225,6 +265,8 @@ fn a_bad_flag_and_a_bad_variable_are_refused_alike() {
         ("min-password", "1025"),
         ("operations-registration", "all"),
         ("client-registration", "first"),
+        ("audience", "carl"),
+        ("audience", ""),
         ("max-connections", "0"),
         ("max-connections", "1e3"),
         ("max-connections-per-address", "0"),

@@ -2,6 +2,7 @@
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
 
+mod audiences;
 mod bounds;
 mod chunks;
 mod corpus;

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
-use consign_core::{ClientRegistration, OperationsRegistration};
+use consign_core::{ClientRegistration, OperationsRegistration, audience::Audience};
 use consign_http::PublicUrl;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -243,6 +243,25 @@ impl From<Clients> for ClientRegistration {
         match who {
             Clients::Open => Self::Open,
             Clients::Closed => Self::Closed,
+        }
+    }
+}
+
+/// Whom a file is for of which nothing else is said.
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Whom {
+    /// Every client
+    Everybody,
+    /// No client yet
+    Nobody,
+}
+
+impl From<Whom> for Audience {
+    fn from(whom: Whom) -> Self {
+        match whom {
+            Whom::Everybody => Self::everybody(),
+            Whom::Nobody => Self::nobody(),
         }
     }
 }
