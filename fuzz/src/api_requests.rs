@@ -3,8 +3,8 @@
 //! Input: steps, with a line `====` between two. A step that begins with `!` is an act (`!disable
 //! carl`, `!remove`, `!wait 900`, …), any other a request: its line, lines of headers, an empty line, a
 //! body. `{olga}` and `{carl}` stand for access tokens, `{link}` for a link of Carl's, `{file}` for
-//! the id of the first file, `{token}` and `{url}` for the access token and the link's token that
-//! were given last.
+//! the id of the first file, `{group}` for that of a group, `{token}` and `{url}`
+//! for the access token and the link's token that were given last.
 
 mod judge;
 
@@ -54,6 +54,7 @@ impl Session {
             (b"{carl}", carl.clone()),
             (b"{link}", link.clone()),
             (b"{file}", file.id.to_string()),
+            (b"{group}", String::new()),
             (b"{token}", String::new()),
             (b"{url}", String::new()),
         ];
@@ -127,11 +128,18 @@ impl Session {
             } else {
                 b"{token}"
             };
-            let mut words = self.words.iter_mut();
-            if let Some((_, value)) = words.find(|(name, _)| *name == word) {
-                *value = given.text.clone();
-            }
+            self.put(word, given.text.clone());
             self.judge.issued.push(given);
+        }
+        if let Some(group) = self.judge.site.last_group().await {
+            self.put(b"{group}", group.id.to_string());
+        }
+    }
+
+    fn put(&mut self, word: &[u8], text: String) {
+        let mut words = self.words.iter_mut();
+        if let Some((_, value)) = words.find(|(name, _)| *name == word) {
+            *value = text;
         }
     }
 

@@ -4,7 +4,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use consign_core::{
     File,
-    audience::Scope,
+    audience::{Audience, Principal, Scope},
+    group::Group,
     id::{FileId, UserId},
     store::{FileStore, UserStore},
     user::{Role, Status, User},
@@ -53,6 +54,12 @@ impl Site {
         page.expect("memory answers").items.pop()
     }
 
+    /// The group whose name is last.
+    pub async fn last_group(&self) -> Option<Group> {
+        let page = self.store.groups(None, 1000).await;
+        page.expect("memory answers").items.pop()
+    }
+
     async fn user(&self, id: UserId) -> User {
         let user = UserStore::by_id(&self.store, id).await;
         user.expect("memory answers").expect("nobody is removed")
@@ -77,6 +84,31 @@ impl Judge {
                 let may = |user: &User| path != "/upload" || user.role == Role::Operations;
                 assert!(!done || caller.as_ref().is_some_and(may), "{answer:?}");
                 self.is_believed(&headers, caller.as_ref(), &answer);
+                if done && method == Method::GET {
+                    let answer = answer.json();
+                    let shown = answer["files"].as_array().expect("a list");
+                    self.may_be_shown(caller.as_ref(), shown).await;
+                }
+            }
+            _ if path == "/groups" || path.starts_with("/groups/") => {
+                let operations = |user: &User| user.role == Role::Operations;
+                assert!(
+                    !done || caller.as_ref().is_some_and(operations),
+                    "{answer:?}"
+                );
+                if answer.status != http::StatusCode::NOT_FOUND {
+                    self.is_believed(&headers, caller.as_ref(), &answer);
+                }
+            }
+            _ if segment(&path, "/files/").is_some() => {
+                let reads = method == Method::GET || method == Method::HEAD;
+                let may = |user: &User| reads || user.role == Role::Operations;
+                assert!(!done || caller.as_ref().is_some_and(may), "{answer:?}");
+                self.is_believed(&headers, caller.as_ref(), &answer);
+                if done && method == Method::GET {
+                    let shown = [answer.json()["file"].clone()];
+                    self.may_be_shown(caller.as_ref(), &shown).await;
+                }
             }
             "/register" if done => {
                 let invited = caller.is_some_and(|user| user.role == Role::Operations);
@@ -142,9 +174,43 @@ impl Judge {
             .filter(|user| user.role == Role::Client)?;
         let file = FileStore::by_id(&self.site.store, token.file?).await;
         let file = file.expect("memory answers")?;
+        let is_for = self.is_for(token.user, &file.entry.audience).await;
+        let file = is_for.then_some(file)?;
         let opened = self.site.consign.open(text).await.expect("it is in force");
         let content = opened.read_all(u64::MAX).await.expect("memory answers");
         Some((content, file.entry.size))
+    }
+
+    /// Whether a client is in an audience, by the lists of members.
+    async fn is_for(&self, client: UserId, audience: &Audience) -> bool {
+        for principal in audience.principals() {
+            let is_in = match principal {
+                Principal::Everybody => true,
+                Principal::User(id) => *id == client,
+                Principal::Group(id) => {
+                    let members = self.site.store.members(*id, None, 1000).await;
+                    members.expect("memory answers").items.contains(&client)
+                }
+            };
+            if is_in {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whoever sees these files is in their audience, and is not told of it, or has the operations role.
+    async fn may_be_shown(&self, caller: Option<&User>, shown: &[Value]) {
+        let caller = caller.expect("nobody is shown files");
+        for shown in shown {
+            let operations = caller.role == Role::Operations;
+            assert_eq!(shown.get("audience").is_some(), operations, "{shown}");
+            let id = shown["id"].as_str().expect("an id").parse().expect("an id");
+            let file = FileStore::by_id(&self.site.store, id).await;
+            let file = file.expect("memory answers").expect("it is there");
+            let is_for = self.is_for(caller.id, &file.entry.audience).await;
+            assert!(operations || is_for, "{shown}");
+        }
     }
 
     async fn maker(&self, token: &Issued) -> Option<User> {
