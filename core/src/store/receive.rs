@@ -1,5 +1,7 @@
 //! Receiving a stream into memory or a stage: metered, hashed, and gone again unless it is published.
 
+mod sums;
+
 use std::{
     fmt,
     future::poll_fn,
@@ -15,22 +17,19 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{future, stream};
-use sha2::{Digest, Sha256 as Hasher};
 use tokio::{
     runtime::Handle,
     sync::mpsc,
     task::{self, JoinHandle},
 };
 
+use self::sums::{Hashers, Sums};
 use super::{BlobStore, BoxError, Held, Hold, Stage, StoreError, chunks::Chunks};
 use crate::{
     error::{Error, ErrorKind},
     file::Sha256,
     id::{BlobKey, StageId},
 };
-
-/// Below this a chunk is hashed where it is: a change of thread would cost more.
-const HASH_INLINE: usize = 128 * 1024;
 
 /// Chunks of one body that wait to be hashed, and to be stored, at most. In memory there are two more:
 /// the one that is coming in, and the one that is worked on.
@@ -102,12 +101,12 @@ where
         staged: None,
     };
     match fill(&mut place, body, limit, room, head_len, check_head).await {
-        Ok((sha256, whole)) => Ok(Received {
+        Ok((sums, whole)) => Ok(Received {
             content: match place.staged {
                 Some(staged) => Content::Staged(staged),
                 None => Content::Whole(Arc::clone(blobs), whole),
             },
-            sha256,
+            sums,
         }),
         Err(error) => {
             place.discard().await;
@@ -170,7 +169,7 @@ impl Place<'_> {
 }
 
 /// Takes chunks in while those before are hashed, and while they are stored: each at its own pace,
-/// for as long as no other is [`AHEAD`] chunks behind. Gives the digest, and what was not stored.
+/// for as long as no other is [`AHEAD`] chunks behind. Gives the sums, and what was not stored.
 async fn fill<S>(
     place: &mut Place<'_>,
     body: S,
@@ -178,18 +177,18 @@ async fn fill<S>(
     room: &mut dyn Room,
     head_len: usize,
     check_head: impl FnMut(&[u8]) -> Result<(), Error>,
-) -> Result<(Sha256, Bytes), Error>
+) -> Result<(Sums, Bytes), Error>
 where
     S: Stream<Item = Result<Bytes, BodyError>>,
 {
     let (to_hash, mut hashed) = mpsc::channel::<Bytes>(AHEAD);
     let (to_store, chunks) = mpsc::channel::<Bytes>(AHEAD);
     let hashing = async {
-        let mut hasher = Hasher::new();
+        let mut hashers = Hashers::default();
         while let Some(chunk) = hashed.recv().await {
-            hasher = hash(hasher, chunk).await?;
+            hashers = hashers.update(chunk).await?;
         }
-        Ok(Sha256(hasher.finalize().into()))
+        Ok(hashers.finish())
     };
     let stored = AtomicU64::new(0);
     let storing = place.store(chunks, &stored);
@@ -198,22 +197,8 @@ where
         given.expect("chunks are taken until there are no more, or nobody asks here again");
     };
     let taking = take_in(body, limit, room, &stored, head_len, check_head, give);
-    let (sha256, whole, ()) = future::try_join3(hashing, storing, taking).await?;
-    Ok((sha256, whole))
-}
-
-/// Hashes on a thread of its own where that is worth it.
-async fn hash(mut hasher: Hasher, chunk: Bytes) -> Result<Hasher, Error> {
-    if chunk.len() < HASH_INLINE {
-        hasher.update(&chunk);
-        return Ok(hasher);
-    }
-    let work = task::spawn_blocking(move || {
-        hasher.update(&chunk);
-        hasher
-    });
-    work.await
-        .map_err(|failure| Error::new(ErrorKind::Internal, failure))
+    let (sums, whole, ()) = future::try_join3(hashing, storing, taking).await?;
+    Ok((sums, whole))
 }
 
 /// Gives the body on in chunks.
@@ -268,7 +253,7 @@ where
 #[derive(Debug)]
 pub struct Received {
     content: Content,
-    sha256: Sha256,
+    sums: Sums,
 }
 
 enum Content {
@@ -326,7 +311,12 @@ impl Received {
 
     /// The SHA-256 of the bytes.
     pub fn sha256(&self) -> Sha256 {
-        self.sha256
+        self.sums.sha256
+    }
+
+    /// The CRC-32 of the bytes, as zip archives have it (APPNOTE 4.4.7).
+    pub fn crc32(&self) -> u32 {
+        self.sums.crc32
     }
 
     /// Bytes that the store has already.

@@ -2,6 +2,7 @@ use std::io::Cursor;
 
 use futures_util::{TryStreamExt, stream};
 use proptest::prelude::*;
+use sha2::{Digest, Sha256 as Sha256Hasher};
 
 use super::*;
 use crate::{memory::MemoryBlobs, store::ReadGrant};
@@ -76,10 +77,11 @@ proptest! {
                 Ok(())
             };
             let received = receive(&blobs(), &Held::default(), body, u64::MAX, &mut Unbounded, head_len, record).await.unwrap();
-            (received.size(), received.sha256())
+            (received.size(), received.sha256(), received.crc32())
         });
         prop_assert_eq!(heads, [&whole[..head_len.min(whole.len())]]);
-        prop_assert_eq!(received, (whole.len() as u64, Sha256(Hasher::digest(&whole).into())));
+        let sha256 = Sha256(Sha256Hasher::digest(&whole).into());
+        prop_assert_eq!(received, (whole.len() as u64, sha256, crc32fast::hash(&whole)));
     }
 }
 
@@ -182,6 +184,25 @@ fn a_body_of_one_chunk_is_not_staged() {
             let parts: Vec<Bytes> = read.try_collect().await.unwrap();
             assert!(parts.concat() == bytes);
             store.delete(key).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_crc_is_the_one_that_zip_has() {
+    let digits = b"123456789";
+    block_on(async {
+        for (times, staged, crc32) in [
+            (0, 0, 0),
+            (1, 0, 0xCBF4_3926), // the check value of CRC-32/ISO-HDLC
+            (20_000, 0, 0x5EDB_FDCB),
+            (100_000, 1, 0x4085_AA0E),
+        ] {
+            let store = blobs();
+            let chunks = vec![Bytes::from_static(digits); times];
+            let received = received(&store, chunks).await.unwrap();
+            assert_eq!(stages(&store).await, staged, "{times}");
+            assert_eq!(received.crc32(), crc32, "{times}");
         }
     });
 }
