@@ -67,6 +67,7 @@
 //!   [`random`], for tests to take hold of.
 //! - [`user`], [`mod@file`], [`link`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
 //!   who may do what, [`quota`] how much of it.
+//! - [`archive`] lays several files out as one zip archive, whose bytes are known before they are read.
 //! - [`Error`] says what went wrong: its [`ErrorKind`] to the caller, its sources to the operator.
 //!
 //! It knows no HTTP, no framework and no disk. It needs a tokio runtime.
@@ -81,6 +82,7 @@
 //! | `testing` | no | `testing`: conformance suites for stores, and stores that fail on demand |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod archive;
 pub mod audience;
 pub mod error;
 pub mod event;
