@@ -34,13 +34,15 @@ pub struct FileEntry {
     pub media_type: MediaType,
     /// SHA-256 of its bytes.
     pub sha256: Sha256,
+    /// CRC-32 of its bytes, as zip has it; `None` where it came before that was kept.
+    pub crc32: Option<u32>,
     /// When it was added.
     pub uploaded_at: Timestamp,
     /// The user who added it.
     pub uploaded_by: UserId,
     /// That user's name at the time.
     pub uploader: Arc<str>,
-    /// Whom it is for. This alone may change later. It is no client's business who else has a file: what
+    /// Whom it is for. This alone may change later, and a CRC-32 be added. It is no client's business who else has a file: what
     /// is shown to one leaves it out.
     pub audience: Audience,
 }

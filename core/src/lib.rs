@@ -108,8 +108,9 @@ pub mod testing;
 pub use error::{Error, ErrorKind};
 pub use file::File;
 pub use service::{
-    Actor, Administration, AuthorizedFile, ClientRegistration, Consign, Described, Link,
-    LinkChanges, LinkProof, LinkRequest, NewLease, NewLink, OpenedBy, OperationsRegistration,
-    Parts, Registration, Session, Settings, SweepReport, UnknownPolicy, UploadPermit,
+    Actor, Administration, AuthorizedArchive, AuthorizedFile, ClientRegistration, Consign,
+    Described, Link, LinkChanges, LinkProof, LinkRequest, NewLease, NewLink, OpenedBy,
+    OperationsRegistration, Parts, Registration, Session, Settings, SweepReport, UnknownPolicy,
+    UploadPermit,
 };
 pub use user::User;

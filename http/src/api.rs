@@ -206,7 +206,7 @@ impl Api {
             Endpoint::OpenLink => Box::pin(api.open_link(head, segment, body)).await,
             Endpoint::Files => api.files(head, query).await,
             Endpoint::Link => api.link(head, segment).await,
-            Endpoint::Download => api.download(head, segment).await,
+            Endpoint::Download => api.download(head, segment, query).await,
         }
     }
 }

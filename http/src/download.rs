@@ -1,9 +1,13 @@
-//! `GET` and `HEAD /download_file/{token}`: the file, whole or in part (RFC 9110, sections 13 and 14).
+//! `GET` and `HEAD /download_file/{token}`: a file, or several as an archive, whole or in part (RFC 9110,
+//! sections 13 and 14).
 
 use std::{ops::Range, sync::Arc, time::SystemTime};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use consign_core::{AuthorizedFile, File, OpenedBy, store::ByteStream};
+use consign_core::{
+    AuthorizedArchive, AuthorizedFile, Error, ErrorKind, File, OpenedBy, file::Sha256, id::FileId,
+    store::ByteStream, time::Timestamp,
+};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request};
 
@@ -22,24 +26,33 @@ const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 /// The last second that a date in a header can tell: the end of the year 9999.
 const MAX_HTTP_DATE: u64 = 253_402_300_799;
 
+/// What a token opens: it has the same bytes whenever it is asked for, as long as its validators are the
+/// same.
+enum Opened {
+    File(AuthorizedFile),
+    Archive(AuthorizedArchive),
+}
+
 impl Inner {
     pub(crate) async fn download(
         &self,
         head: &request::Parts,
         token: &str,
+        query: &str,
     ) -> Result<Response<Body>, Failure> {
         let counted = self.limiter.as_ref().map(|limiter| &limiter.redemption);
         if let Some(counted) = counted {
             counted.count_address(&head.extensions)?;
         }
-        let file = self.consign.open(token).await?;
-        if let Some(counted) = counted {
+        let files = self.consign.open_all(token).await?;
+        if let (Some(counted), Some(file)) = (counted, files.first()) {
             match file.opened_by() {
                 OpenedBy::Link(maker) => counted.count_user(*maker)?,
                 OpenedBy::Lease(lease) => counted.count_lease(lease.id)?,
             }
         }
-        let validators = validators(file.file());
+        let opened = Opened::of(files, query).await?;
+        let validators = opened.validators();
         let mut response = match conditional::evaluate(&head.method, &head.headers, &validators) {
             Precondition::Failed => {
                 let msg = "The file is not the one that was asked for";
@@ -54,7 +67,7 @@ impl Inner {
                 let range = head.headers.get_all(header::RANGE);
                 let mut lines = range.iter();
                 let line = lines.next().filter(|_| use_range && lines.next().is_none());
-                self.send(&head.method, file, line, &validators).await?
+                self.send(&head.method, opened, line, &validators).await?
             }
         };
         if response.status() == StatusCode::NOT_MODIFIED {
@@ -66,12 +79,15 @@ impl Inner {
     async fn send(
         &self,
         method: &Method,
-        file: AuthorizedFile,
+        opened: Opened,
         range: Option<&HeaderValue>,
         validators: &Validators,
     ) -> Result<Response<Body>, Failure> {
-        let size = file.file().entry.size;
-        let mut headers = self.rendered.headers(file.file());
+        let size = opened.size();
+        let mut headers = match &opened {
+            Opened::File(file) => self.rendered.headers(file.file()),
+            Opened::Archive(_) => headers_of_archive(validators),
+        };
         let mut status = StatusCode::PARTIAL_CONTENT;
         let body = match range::select(range, size) {
             Selection::Whole => {
@@ -80,7 +96,7 @@ impl Inner {
                 if *method == Method::HEAD {
                     Body::empty()
                 } else {
-                    Body::stream(file.read(0..size).await?, size)
+                    Body::stream(opened.read(0..size).await?, size)
                 }
             }
             Selection::One(range) => {
@@ -88,19 +104,17 @@ impl Inner {
                 let content_range = range::content_range(&range, size);
                 headers.insert(header::CONTENT_RANGE, value(&content_range));
                 headers.insert(header::CONTENT_LENGTH, length.into());
-                Body::stream(file.read(range).await?, length)
+                Body::stream(opened.read(range).await?, length)
             }
             Selection::Several(ranges) => {
-                // Fixed for a file's ranges, so that a request made twice is answered alike; nobody
-                // can know it before the file's digest is.
-                let mut boundary = [0; 16];
-                boundary.copy_from_slice(&file.file().entry.sha256.0[..16]);
-                let media_type = value(file.file().entry.media_type.as_str());
-                let framing = ByteRanges::new(boundary, &media_type, size, ranges);
+                // Fixed for the bytes and their ranges, so that a request made twice is answered alike;
+                // nobody can know it before their digest is.
+                let media_type = &headers[header::CONTENT_TYPE];
+                let framing = ByteRanges::new(opened.boundary(), media_type, size, ranges);
                 headers.insert(header::CONTENT_TYPE, framing.content_type.clone());
                 headers.insert(header::CONTENT_LENGTH, framing.content_length.into());
                 let length = framing.content_length;
-                Body::stream(several(file, framing), length)
+                Body::stream(several(opened, framing), length)
             }
             Selection::Unsatisfiable => {
                 let msg = "The file has none of the bytes that were asked for";
@@ -117,18 +131,73 @@ impl Inner {
     }
 }
 
-/// A version's bytes never change, so its digest is a strong validator and its time one too.
-fn validators(file: &File) -> Validators {
-    let entry = &file.entry;
-    let secs = entry.uploaded_at.as_secs().min(MAX_HTTP_DATE);
-    Validators {
-        etag: format!("\"{}\"", entry.sha256),
-        last_modified: SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(secs),
+impl Opened {
+    /// One file as it is, several as an archive; of several the one that the query names.
+    async fn of(mut files: Vec<AuthorizedFile>, query: &str) -> Result<Self, Failure> {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let named = pairs.filter(|(name, _)| *name == "file").last();
+        if let Some((_, id)) = named {
+            let id: Option<FileId> = id.parse().ok();
+            files.retain(|file| Some(file.file().entry.id) == id);
+        }
+        match files.len() {
+            0 => Err(ErrorKind::FileNotFound.into()),
+            1 => Ok(Self::File(files.remove(0))),
+            _ => Ok(Self::Archive(AuthorizedArchive::of(files).await?)),
+        }
+    }
+
+    fn size(&self) -> u64 {
+        match self {
+            Self::File(file) => file.file().entry.size,
+            Self::Archive(archive) => archive.size(),
+        }
+    }
+
+    fn validators(&self) -> Validators {
+        match self {
+            Self::File(file) => validators(file.file()),
+            Self::Archive(archive) => Validators {
+                etag: format!("\"{}\"", Sha256(archive.fingerprint())),
+                last_modified: modified(archive.modified()),
+            },
+        }
+    }
+
+    fn boundary(&self) -> [u8; 16] {
+        let digest = match self {
+            Self::File(file) => file.file().entry.sha256.0,
+            Self::Archive(archive) => archive.fingerprint(),
+        };
+        let mut boundary = [0; 16];
+        boundary.copy_from_slice(&digest[..16]);
+        boundary
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<ByteStream, Error> {
+        match self {
+            Self::File(file) => file.read(range).await,
+            Self::Archive(archive) => Ok(archive.read(range)),
+        }
     }
 }
 
-/// What is said of a file with every part of it. Nothing in it may run in the API's origin, and no
-/// page that it opens may learn the link.
+/// A version's bytes never change, so its digest is a strong validator and its time one too.
+fn validators(file: &File) -> Validators {
+    let entry = &file.entry;
+    Validators {
+        etag: format!("\"{}\"", entry.sha256),
+        last_modified: modified(entry.uploaded_at),
+    }
+}
+
+/// In whole seconds, as far as a header can tell it.
+fn modified(time: Timestamp) -> SystemTime {
+    let secs = time.as_secs().min(MAX_HTTP_DATE);
+    SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(secs)
+}
+
+/// What is said of a file with every part of it.
 pub(crate) fn headers_of(file: &File) -> HeaderMap {
     let entry = &file.entry;
     let mut headers = HeaderMap::with_capacity(12);
@@ -139,6 +208,24 @@ pub(crate) fn headers_of(file: &File) -> HeaderMap {
     );
     let digest = format!("sha-256=:{}:", STANDARD.encode(entry.sha256.0));
     headers.insert(REPR_DIGEST, value(&digest));
+    guard(&mut headers);
+    describe(&mut headers, &validators(file));
+    headers
+}
+
+fn headers_of_archive(validators: &Validators) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(12);
+    let media_type = HeaderValue::from_static("application/zip");
+    headers.insert(header::CONTENT_TYPE, media_type);
+    let disposition = disposition::attachment("files.zip");
+    headers.insert(header::CONTENT_DISPOSITION, disposition);
+    guard(&mut headers);
+    describe(&mut headers, validators);
+    headers
+}
+
+/// Nothing in it may run in the API's origin, and no page that it opens may learn the link.
+fn guard(headers: &mut HeaderMap) {
     for (name, text) in [
         (header::ACCEPT_RANGES, "bytes"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -150,8 +237,6 @@ pub(crate) fn headers_of(file: &File) -> HeaderMap {
     ] {
         headers.insert(name, HeaderValue::from_static(text));
     }
-    describe(&mut headers, &validators(file));
-    headers
 }
 
 /// What is said of a file also where none of its bytes are sent (RFC 9110, section 15.4.5).
@@ -166,21 +251,17 @@ fn describe(headers: &mut HeaderMap, validators: &Validators) {
 }
 
 /// The parts of a multipart/byteranges body, each read when its turn comes.
-fn several(file: AuthorizedFile, framing: ByteRanges) -> ByteStream {
-    let file = Arc::new(file);
+fn several(opened: Opened, framing: ByteRanges) -> ByteStream {
+    let opened = Arc::new(opened);
     let trailer = stream::once(async { Ok(framing.trailer) });
     let parts = stream::iter(framing.parts).then(move |(head, range)| {
-        let file = Arc::clone(&file);
+        let opened = Arc::clone(&opened);
         async move {
-            let body = read(&file, range).await?;
+            let body = opened.read(range).await.map_err(std::io::Error::other)?;
             Ok::<_, std::io::Error>(stream::once(async { Ok(head) }).chain(body))
         }
     });
     Box::pin(parts.try_flatten().chain(trailer))
-}
-
-async fn read(file: &AuthorizedFile, range: Range<u64>) -> std::io::Result<ByteStream> {
-    file.read(range).await.map_err(std::io::Error::other)
 }
 
 fn value(text: &str) -> HeaderValue {

@@ -350,6 +350,7 @@ impl Tables<'_> {
         let verdict = match change {
             Change::AddFile { entry, quota } => self.add_file(entry, quota)?,
             Change::RemoveFile { id, .. } => self.remove_file(*id)?,
+            Change::SetCrc32 { id, crc32 } => self.set_crc32(*id, *crc32)?,
             Change::SetAudience { id, audience, .. } => self.set_audience(*id, audience)?,
             Change::AddGroup(group) => self.add_group(group)?,
             Change::RenameGroup { id, name, .. } => self.rename_group(*id, name)?,
@@ -414,6 +415,17 @@ impl Tables<'_> {
         }
         self.discount(&file.entry)?;
         Ok(Verdict::Changed(Outcome::Removed(file)))
+    }
+
+    fn set_crc32(&mut self, id: FileId, crc32: u32) -> Result<Verdict<Outcome>, Fault> {
+        let Some(mut file) = schema::file_by_id(&self.file_ids, &self.files, id)? else {
+            return Ok(Verdict::Unchanged(Outcome::Missing));
+        };
+        self.touched.files.push((id, file.seq));
+        file.entry.crc32 = Some(crc32);
+        let record = record::file(&file.entry)?;
+        self.files.insert(file.seq, record.as_slice())?;
+        Ok(Verdict::Changed(Outcome::Crc32Set(file)))
     }
 
     fn set_audience(&mut self, id: FileId, audience: &Audience) -> Result<Verdict<Outcome>, Fault> {

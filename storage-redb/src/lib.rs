@@ -25,6 +25,7 @@
 //!         size: 48_213,
 //!         media_type: MediaType::from_static("application/vnd.ms-excel"),
 //!         sha256: Sha256([0; 32]),
+//!         crc32: None,
 //!         uploaded_at: Timestamp::from_secs(1_700_000_000),
 //!         uploaded_by: UserId::random(&OsEntropy),
 //!         uploader: "ann".into(),

@@ -20,8 +20,10 @@ use consign_core::{
 use serde::{Deserialize, Serialize};
 
 const VERSION: u8 = 1;
-/// A file that is not for everybody: its audience follows what version 1 has.
+/// A file of before its CRC-32 was kept, and not for everybody: its audience follows what version 1 has.
 const LIMITED: u8 = 2;
+/// A file as it is written now: the CRC-32, if it is known, follows what version 2 has.
+const SUMMED: u8 = 3;
 
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -182,19 +184,20 @@ pub(crate) fn file(entry: &FileEntry) -> Result<Vec<u8>, StoreError> {
         uploaded_by: *entry.uploaded_by.as_bytes(),
         uploader: &entry.uploader,
     };
-    match entry.audience == Audience::everybody() {
-        true => pack(&record),
-        false => pack_as(LIMITED, &(record, principals(&entry.audience))),
-    }
+    pack_as(SUMMED, &(record, principals(&entry.audience), entry.crc32))
 }
 
 pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
-    let (record, audience): (FileRecord<'_>, _) = match bytes.first() {
+    let (record, audience, crc32): (FileRecord<'_>, _, _) = match bytes.first() {
+        Some(&SUMMED) => {
+            let (record, principals, crc32): (_, Vec<_>, _) = unpack_as(SUMMED, bytes)?;
+            (record, to_audience(principals)?, crc32)
+        }
         Some(&LIMITED) => {
             let (record, principals): (_, Vec<_>) = unpack_as(LIMITED, bytes)?;
-            (record, to_audience(principals)?)
+            (record, to_audience(principals)?, None)
         }
-        _ => (unpack(bytes)?, Audience::everybody()),
+        _ => (unpack(bytes)?, Audience::everybody(), None),
     };
     let entry = FileEntry {
         id: FileId::from_bytes(record.id),
@@ -203,6 +206,7 @@ pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
         size: record.size,
         media_type: parse(record.media_type, "media type", MediaType::try_from)?,
         sha256: Sha256(record.sha256),
+        crc32,
         uploaded_at: Timestamp::from_millis(record.uploaded_at),
         uploaded_by: UserId::from_bytes(record.uploaded_by),
         uploader: record.uploader.into(),
@@ -679,7 +683,8 @@ mod tests {
             let written = User { status: Status::Disabled, ..sample_user(n, role) };
             prop_assert_eq!(to_user(written.id, &user(&written).unwrap()), Ok(written));
             let entry = FileEntry { size, ..sample_entry(n) };
-            for entry in [entry, limited(n)] {
+            let unsummed = FileEntry { crc32: None, ..sample_entry(n) };
+            for entry in [entry, unsummed, limited(n)] {
                 let bytes = file(&entry).unwrap();
                 prop_assert_eq!(to_file(9, &bytes), Ok(File { seq: 9, entry }));
             }
@@ -737,13 +742,27 @@ mod tests {
         expected.push(1);
         assert_eq!(bytes.unwrap(), expected);
 
-        // A file for some is version 2: what version 1 has, and whom it is for.
-        let mut expected = file(&sample_entry(1)).unwrap();
-        expected[0] = 2;
-        expected.extend([2, 1]);
-        expected.extend([1; 16]);
-        expected.push(2);
-        expected.extend(sample_group(1).as_bytes());
-        assert_eq!(file(&limited(1)).unwrap(), expected);
+        // Version 3 of a file is what version 1 has, whom it is for, and its CRC-32.
+        let written = file(&limited(1)).unwrap();
+        let mut end = vec![2, 1];
+        end.extend([1; 16]);
+        end.push(2);
+        end.extend(sample_group(1).as_bytes());
+        let limited_until = written.len() - 2;
+        assert_eq!(&written[limited_until..], [1, 1]);
+        let first_until = limited_until - end.len();
+        assert_eq!(&written[first_until..limited_until], end);
+        for (version, until, entry) in [
+            (1, first_until, sample_entry(1)),
+            (2, limited_until, limited(1)),
+        ] {
+            let mut before = written[..until].to_vec();
+            before[0] = version;
+            let entry = FileEntry {
+                crc32: None,
+                ..entry
+            };
+            assert_eq!(to_file(9, &before), Ok(File { seq: 9, entry }));
+        }
     }
 }

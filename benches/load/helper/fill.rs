@@ -105,6 +105,7 @@ fn entry(n: u64, owner: UserId) -> Result<FileEntry, BoxError> {
             "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         ),
         sha256: Sha256([7; 32]),
+        crc32: None,
         uploaded_at: Timestamp::from_secs(1_700_000_000 + n),
         uploaded_by: owner,
         uploader: format!("user-{n:07}").into(),

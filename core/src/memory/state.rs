@@ -266,6 +266,12 @@ impl State {
                 let file = seq.and_then(|seq| self.files.remove(&seq));
                 file.map(Outcome::Removed).ok_or(Outcome::Missing)
             }
+            Change::SetCrc32 { id, crc32 } => {
+                let seq = self.file(id).ok_or(Outcome::Missing)?.seq;
+                let file = self.files.get_mut(&seq).ok_or(Outcome::Missing)?;
+                file.entry.crc32 = Some(crc32);
+                Ok(Outcome::Crc32Set(file.clone()))
+            }
             Change::SetAudience { id, audience, .. } => {
                 let seq = self.file(id).ok_or(Outcome::Missing)?.seq;
                 if let Some(group) = self.missing_group(&audience) {

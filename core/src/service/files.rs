@@ -121,6 +121,7 @@ impl Consign {
             size: received.size(),
             media_type,
             sha256: received.sha256(),
+            crc32: Some(received.crc32()),
             uploaded_at: parts.clock.now(),
             uploaded_by: permit.uploader.id,
             uploader: permit.uploader.username.as_str().into(),

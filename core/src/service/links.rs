@@ -11,7 +11,7 @@ use crate::{
     link::Lease,
     policy::Action,
     service::{Actor, Consign},
-    store::{BlobStore, ByteStream, FileStore, ReadGrant, StoreError},
+    store::{BlobStore, ByteStream, Change, FileStore, ReadGrant, StoreError},
     time::Timestamp,
     token::{Claims, Purpose},
     user::User,
@@ -190,6 +190,13 @@ impl AuthorizedFile {
             }
             opened => Ok(opened?),
         }
+    }
+
+    pub(super) async fn keep_crc32(&self, crc32: u32) -> Result<(), Error> {
+        let id = self.file.entry.id;
+        // That it was removed meanwhile shows when its bytes are asked for.
+        self.files.apply(Change::SetCrc32 { id, crc32 }).await?;
+        Ok(())
     }
 
     async fn removed(&self) -> Result<bool, Error> {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod administration;
+mod archive;
 mod attempts;
 mod audiences;
 mod files;
@@ -28,6 +29,7 @@ use tokio::sync::Semaphore;
 pub use self::{
     accounts::{Actor, Registration, Session},
     administration::{Administration, SweepReport},
+    archive::AuthorizedArchive,
     files::UploadPermit,
     links::{AuthorizedFile, Link, OpenedBy},
     managed::{Described, LinkChanges, LinkProof, LinkRequest, NewLease, NewLink},

@@ -1,6 +1,7 @@
 //! The service over stores in memory, with time, faults and delays of the tests' making.
 
 mod accounts;
+mod archives;
 mod audiences;
 mod faults;
 mod files;

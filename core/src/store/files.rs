@@ -123,6 +123,13 @@ pub enum Change {
         /// When.
         at: Timestamp,
     },
+    /// Keep the CRC-32 of a file of which it was not kept. The file exists. It is no event: it was so before.
+    SetCrc32 {
+        /// The file.
+        id: FileId,
+        /// The CRC-32 of its bytes.
+        crc32: u32,
+    },
     /// Have a file be for others. It exists, and so do the groups it is for.
     SetAudience {
         /// The file.
@@ -286,8 +293,8 @@ impl Change {
                 };
                 (&lease.opened_at, *by, kind)
             }
-            // It is told when they are opened, and for how long.
-            Self::ForgetLeases { .. } => return Vec::new(),
+            // When leases are opened it is told for how long.
+            Self::ForgetLeases { .. } | Self::SetCrc32 { .. } => return Vec::new(),
         };
         vec![Event { at: *at, by, kind }]
     }
@@ -330,6 +337,8 @@ pub enum Outcome {
     Missing,
     /// The file is for these now.
     AudienceSet(File),
+    /// The file's CRC-32 is kept now.
+    Crc32Set(File),
     /// There is no such group among those that the file was to be for.
     NoSuchGroup(GroupId),
     /// The group is so now.

@@ -83,6 +83,7 @@ pub fn sample_entry(n: u32) -> FileEntry {
         size: u64::from(n) * 1000,
         media_type: MediaType::from_static("application/vnd.example"),
         sha256: Sha256(std::array::from_fn(|at| id_bytes(n)[at % 16])),
+        crc32: Some(n),
         uploaded_at: Timestamp::from_secs(1_700_000_000)
             + std::time::Duration::from_millis(n.into()),
         uploaded_by: UserId::from_bytes(id_bytes(n % 3)),

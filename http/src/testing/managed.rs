@@ -484,6 +484,110 @@ pub async fn browsers_see_a_page(start: &Start) {
     }
 }
 
+pub async fn several_files_come_as_one_archive(start: &Start) {
+    let site = Site::new(start).await;
+    let olga = site.operations().await;
+    let contents = [DOCX.document("one"), DOCX.document("another")];
+    let mut ids = Vec::new();
+    for content in &contents {
+        // Under one name.
+        ids.push(site.upload(&olga, "report.docx", content).await["id"].clone());
+    }
+    let made = site.managed(&olga, json!({"files": ids})).await;
+    let lease = site.open(&made).await.is_json(201);
+    let path = site.path_of(&text(&lease["download_url"]));
+    let get = || Request::get(&*path);
+    let whole = site.call(get()).await;
+    whole.has_status(200);
+    assert_eq!(whole.only("content-type"), "application/zip");
+    assert_eq!(
+        whole.only("content-disposition"),
+        "attachment; filename=\"files.zip\""
+    );
+    let length = whole.body.len();
+    assert_eq!(whole.only("content-length"), length.to_string());
+    let has = |part: &[u8]| whole.body.windows(part.len()).any(|window| window == part);
+    for content in &contents {
+        assert!(has(content), "each is in it as it is");
+    }
+    assert!(has(b"report.docx") && has(b"report (2).docx"));
+    assert!(whole.body.starts_with(b"PK\x03\x04"));
+    let etag = whole.only("etag").to_owned();
+    assert!(etag.starts_with('"'), "{etag} is strong");
+    let head = site.call(Request::head(&*path)).await;
+    assert_eq!(
+        head.has_status(200).only("content-length"),
+        length.to_string()
+    );
+    assert_eq!(head.only("etag"), etag);
+
+    // Broken off anywhere, it goes on from there to the same bytes; also by another lease.
+    let lease = site.open(&made).await.is_json(201);
+    let again = site.path_of(&text(&lease["download_url"]));
+    for from in [0, 1, 31, contents[0].len(), length / 2, length - 1] {
+        for path in [&path, &again] {
+            let rest = Request::get(&**path)
+                .header("Range", format!("bytes={from}-"))
+                .header("If-Range", &etag);
+            let rest = site.call(rest).await;
+            assert_eq!(rest.has_status(206).body, whole.body[from..]);
+            let expected = format!("bytes {from}-{}/{length}", length - 1);
+            assert_eq!(rest.only("content-range"), expected);
+        }
+    }
+    let parts = site.call(get().header("Range", "bytes=0-3,-4")).await;
+    parts.has_status(206);
+    assert!(
+        parts
+            .only("content-type")
+            .starts_with("multipart/byteranges")
+    );
+    let known = site.call(get().header("If-None-Match", &etag)).await;
+    known.has_status(304);
+    let beyond = site
+        .call(get().header("Range", format!("bytes={length}-")))
+        .await;
+    beyond.has_status(416);
+    let link = site.get(&made.own, &olga).await.is_json(200);
+    assert_eq!(link["link"]["downloads"], 2);
+
+    // What is left when one is removed has another tag: nobody goes on in the wrong archive.
+    site.delete(&format!("/files/{}", text(&ids[0])), &olga)
+        .await;
+    let rest = get().header("Range", "bytes=5-").header("If-Range", &etag);
+    let rest = site.call(rest).await;
+    assert_eq!(rest.has_status(200).body, contents[1]);
+}
+
+pub async fn of_several_files_one_can_be_had(start: &Start) {
+    let site = Site::new(start).await;
+    let (olga, carl) = (site.operations().await, site.client().await);
+    let contents = [DOCX.document("a"), DOCX.document("b"), DOCX.document("c")];
+    let mut ids = Vec::new();
+    for (name, content) in ["a.docx", "b.docx", "c.docx"].iter().zip(&contents) {
+        ids.push(text(&site.upload(&olga, name, content).await["id"]));
+    }
+    let made = site
+        .managed(&olga, json!({"files": ["a.docx", "b.docx"]}))
+        .await;
+    let lease = site.open(&made).await.is_json(201);
+    let path = site.path_of(&text(&lease["download_url"]));
+    for (id, content) in ids.iter().zip(&contents).take(2) {
+        let one = site.call(Request::get(format!("{path}?file={id}"))).await;
+        assert_eq!(one.has_status(200).body, *content);
+    }
+    let signed = site.link(&carl, "a.docx").await;
+    for path in [
+        format!("{path}?file={}", ids[2]),
+        format!("{path}?file=a.docx"),
+        format!("{path}?file="),
+        format!("{signed}?file={}", ids[1]),
+    ] {
+        let answer = site.call(Request::get(path)).await;
+        answer.is_problem(404, "File not found");
+    }
+}
+
 /// A thousand on a hundred connections, for each of some budgets.
 pub async fn racers_never_overshoot_a_budget(start: &Start) {
     let site = Site::new(start).await;

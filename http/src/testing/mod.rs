@@ -353,6 +353,8 @@ macro_rules! __front_end_suite {
                     a_password_guards_a_link,
                     a_link_for_a_recipient_opens_for_them,
                     browsers_see_a_page,
+                    several_files_come_as_one_archive,
+                    of_several_files_one_can_be_had,
                     racers_never_overshoot_a_budget,
                 ]
             );

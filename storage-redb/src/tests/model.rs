@@ -180,6 +180,16 @@ impl Model {
                 entry.audience = audience.clone();
                 Outcome::AudienceSet(file((seq, entry)))
             }
+            Change::SetCrc32 { id, crc32 } => {
+                let mut files = self.files.iter_mut();
+                match files.find(|(_, entry)| entry.id == *id) {
+                    Some((seq, entry)) => {
+                        entry.crc32 = Some(*crc32);
+                        Outcome::Crc32Set(file((seq, entry)))
+                    }
+                    None => Outcome::Missing,
+                }
+            }
             Change::AddGroup(group) => {
                 if self.groups.contains_key(&group.id) {
                     return Outcome::Exists;

@@ -5,9 +5,12 @@ use super::{
         ANSWERS, at_once, promise, promise_eq,
         samples::{sample_entry, sample_key},
     },
-    Store, add, add_many, all, apply_add, apply_remove, by_id, newest, only, remove, trail,
+    Store, add, add_many, all, apply_add, apply_remove, by_id, events, newest, only, remove, trail,
 };
-use crate::{file::FileEntry, store::Outcome};
+use crate::{
+    file::{File, FileEntry},
+    store::{Change, Outcome},
+};
 
 pub async fn add_refuses_an_id_that_is_there(store: Store) {
     let kept = add(&store, &sample_entry(1)).await;
@@ -99,6 +102,47 @@ pub async fn remove_takes_the_file_out_of_every_read(store: Store) {
         all(&store).await,
         [files[2].clone(), files[0].clone()],
         "RemoveFile: the file is no longer listed, and the others are"
+    );
+}
+
+pub async fn set_crc32_is_seen_by_every_read_and_is_no_event(store: Store) {
+    let entry = FileEntry {
+        crc32: None,
+        ..sample_entry(1)
+    };
+    let file = add(&store, &entry).await;
+    let set = |id| Change::SetCrc32 { id, crc32: 7 };
+    let kept = File {
+        entry: FileEntry {
+            crc32: Some(7),
+            ..entry.clone()
+        },
+        ..file
+    };
+    promise_eq!(
+        store.apply(set(entry.id)).await.expect(ANSWERS),
+        Outcome::Crc32Set(kept.clone()),
+        "SetCrc32: the file with it"
+    );
+    promise_eq!(
+        all(&store).await,
+        std::slice::from_ref(&kept),
+        "SetCrc32: list has it"
+    );
+    promise_eq!(
+        by_id(&store, entry.id).await,
+        Some(kept),
+        "SetCrc32: by_id has it"
+    );
+    promise_eq!(
+        events(trail(&store).await),
+        Change::add(entry).events(),
+        "SetCrc32: is no event"
+    );
+    promise_eq!(
+        store.apply(set(sample_entry(2).id)).await.expect(ANSWERS),
+        Outcome::Missing,
+        "SetCrc32: `Missing` when there is no such file"
     );
 }
 

@@ -65,6 +65,7 @@ macro_rules! __file_store_suite {
                     pages_of_a_scope_are_its_list,
                     newest_in_a_scope_passes_over_what_is_not_for_it,
                     set_audience_takes_effect_in_every_read,
+                    set_crc32_is_seen_by_every_read_and_is_no_event,
                     an_audience_has_groups_that_there_are,
                     groups_are_found_by_id_and_listed_by_name,
                     two_groups_never_have_one_name,

@@ -104,6 +104,8 @@ impl FileOp {
             3 => any_group_change().prop_map(Self::Apply),
             2 => (any_id(), any_audience(), any_author(), any_time())
                 .prop_map(|(id, audience, by, at)| Self::Apply(Change::SetAudience { id, audience, by, at })),
+            1 => (any_id(), 0..3_u32)
+                .prop_map(|(id, crc32)| Self::Apply(Change::SetCrc32 { id, crc32 })),
             1 => any_id().prop_map(Self::ById),
             2 => (any_name(), any_scope()).prop_map(|(name, scope)| Self::Newest(name, scope)),
             1 => any_group().prop_map(Self::Group),
@@ -162,6 +164,7 @@ impl Side {
                 Outcome::AudienceSet(file) => {
                     Seen::Outcome(Outcome::AudienceSet(self.ranked(file)))
                 }
+                Outcome::Crc32Set(file) => Seen::Outcome(Outcome::Crc32Set(self.ranked(file))),
                 outcome => Seen::Outcome(outcome),
             },
             FileOp::ById(id) => {
@@ -318,6 +321,7 @@ fn any_entry() -> impl Strategy<Value = FileEntry> {
             uploaded_at,
             uploaded_by,
             audience,
+            crc32: None,
             ..sample_entry(1)
         },
     )
