@@ -147,6 +147,9 @@ pub enum ErrorKind {
     /// The user is in as many groups as anybody can be.
     #[error("the user is in too many groups")]
     TooManyGroups,
+    /// Another request came with the same idempotency key before.
+    #[error("the idempotency key was used for another request")]
+    OtherRequest,
     /// No operations user would remain.
     #[error("the last operations user stays one")]
     LastOperationsUser,

@@ -65,7 +65,7 @@
 //!   [`memory`] implements them for tests, other crates for good; `testing` checks them.
 //! - [`token`], [`password`] and [`intake`] have a trait and a default each; so have [`time`] and
 //!   [`random`], for tests to take hold of.
-//! - [`user`], [`mod@file`], [`link`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
+//! - [`user`], [`mod@file`], [`link`], [`once`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
 //!   who may do what, [`quota`] how much of it.
 //! - [`archive`] lays several files out as one zip archive, whose bytes are known before they are read.
 //! - [`Error`] says what went wrong: its [`ErrorKind`] to the caller, its sources to the operator.
@@ -92,6 +92,7 @@ pub mod id;
 pub mod intake;
 pub mod link;
 pub mod memory;
+pub mod once;
 pub mod password;
 pub mod policy;
 pub mod quota;

@@ -170,6 +170,11 @@ impl LinkSecret {
         Self(bytes)
     }
 
+    /// The one of these bytes, which nobody can guess.
+    pub(crate) fn from_bytes(bytes: [u8; 20]) -> Self {
+        Self(bytes)
+    }
+
     /// The secret itself, for a URL.
     pub fn expose(&self) -> String {
         struct Hex<'b>(&'b [u8]);

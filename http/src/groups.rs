@@ -109,8 +109,9 @@ impl Inner {
     ) -> Result<Response<Body>, Failure> {
         let actor = self.manager(&head.headers).await?;
         if head.method == Method::POST {
+            let key = json::idempotency_key(&head.headers)?;
             let name = name(&head.headers, body).await?;
-            let group = self.consign.add_group(&actor, name).await?;
+            let group = self.consign.add_group(&actor, name, key.as_ref()).await?;
             return Ok(one(StatusCode::CREATED, Some("Group created"), &group));
         }
         let (after, limit) = page(query, name_of_cursor)?;

@@ -1,7 +1,8 @@
 //! JSON in and out.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use consign_core::once::{IdempotencyKey, InvalidKey};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -9,6 +10,8 @@ use crate::{
     problem::{Failure, Problem},
     request::RequestBody,
 };
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Bytes that a JSON body has at most.
 const MAX_LEN: usize = 64 * 1024;
@@ -40,6 +43,30 @@ pub(crate) async fn read<T: DeserializeOwned>(
         let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid JSON");
         problem.with_detail(place).into()
     })
+}
+
+/// The key of a request that is done once (draft-ietf-httpapi-idempotency-key-header-07, section 2), in
+/// quotes, as a structured field has it, or without.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failure> {
+    let mut lines = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(line) = lines.next() else {
+        return Ok(None);
+    };
+    let text = line.to_str().unwrap_or_default().trim();
+    let quoted = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    let key = quoted.unwrap_or(text).parse();
+    match key.map_err(|error: InvalidKey| error.to_string()) {
+        Ok(key) if lines.next().is_none() => Ok(Some(key)),
+        told => {
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid Idempotency-Key");
+            let detail = told
+                .err()
+                .unwrap_or_else(|| "there is more than one".to_owned());
+            Err(problem.with_detail(detail).into())
+        }
+    }
 }
 
 /// What is absent, null or empty is missing.

@@ -79,7 +79,9 @@ impl Inner {
     ) -> Result<Response<Body>, Failure> {
         let actor = self.permitted(&head.headers, Action::ManageLinks).await?;
         if head.method == Method::POST {
+            let key = json::idempotency_key(&head.headers)?;
             let request = Properties::read(&head.headers, body).await?.request()?;
+            let request = LinkRequest { key, ..request };
             let new = self.consign.make_link(&actor, request).await?;
             let mut link = self.link_object(&actor, &new.link).await?;
             link.url = Some(self.public_url.join(OPEN, &new.secret.expose()));
@@ -173,6 +175,7 @@ impl Properties {
             password: self.password()?.or(None),
             recipient: self.recipient()?.or(None),
             note: self.note()?.or(None),
+            key: None,
         };
         self.nothing_else(request)
     }

@@ -100,6 +100,7 @@ impl Inner {
         secret: &str,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
+        let key = json::idempotency_key(&head.headers)?;
         let shown = Shown::read(&head.headers, body).await?;
         let actor = match head.headers.contains_key(header::AUTHORIZATION) {
             true => Some(self.actor(&head.headers).await?),
@@ -108,6 +109,7 @@ impl Inner {
         let proof = LinkProof {
             password: given(shown.password).map(Password::new),
             actor: actor.as_ref(),
+            key,
         };
         let NewLease {
             lease,

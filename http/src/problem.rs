@@ -192,6 +192,10 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
         ErrorKind::RecipientNeeded => {
             Problem::unauthorized("The link is for its recipient, who has to sign in")
         }
+        ErrorKind::OtherRequest => Problem::new(
+            S::UNPROCESSABLE_ENTITY,
+            "The Idempotency-Key was used for another request",
+        ),
         ErrorKind::LastOperationsUser => {
             Problem::new(S::CONFLICT, "The last operation user must stay one")
         }

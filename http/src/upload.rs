@@ -43,7 +43,10 @@ impl Inner {
         // What is shown is looked up first, so that what was done is not told as a failure.
         let mut names = Names::default();
         let shown = self.audience_object(&actor, &audience, &mut names).await?;
-        let permit = permit.sharing_with(audience);
+        let mut permit = permit.sharing_with(audience);
+        if let Some(key) = json::idempotency_key(&head.headers)? {
+            permit = permit.once(key);
+        }
         let limit = self.consign.settings().max_upload;
         // A body that ends well has no more than this beside its file.
         let expected = length(&head.headers)

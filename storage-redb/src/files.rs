@@ -12,6 +12,7 @@ use consign_core::{
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink, SecretHash},
+    once::{OnceKey, Remembered},
     quota::{Quota, Usage},
     store::{Change, FileStore, MAX_GROUPS, Outcome, Page, StoreError},
 };
@@ -24,7 +25,7 @@ use crate::{
     recent::Reader,
     record,
     schema::{
-        self, BLOBS, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, Id, LAST_FILE,
+        self, BLOBS, DONE, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, Id, LAST_FILE,
         LEASES, LINKS, MEMBERS, MEMBERSHIPS, Tables, USAGE, VIEWS,
     },
     view::View,
@@ -138,6 +139,10 @@ impl FileStore for RedbStore {
                 .map(|bytes| schema::lease(id, bytes.value()))
                 .transpose()
         })
+    }
+
+    async fn remembered(&self, key: OnceKey) -> Result<Option<Remembered>, StoreError> {
+        self.point(|snapshot| schema::remembered(&snapshot.open_table(DONE)?, key))
     }
 
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
@@ -347,7 +352,16 @@ fn events(
 
 impl Tables<'_> {
     fn apply(&mut self, change: &Change) -> Result<Verdict<Outcome>, Fault> {
-        let verdict = match change {
+        let verdict = self.make(change)?;
+        if let Verdict::Changed(_) = verdict {
+            self.record(&change.events())?;
+        }
+        Ok(verdict)
+    }
+
+    /// Makes a change, of which no event is recorded yet.
+    pub(crate) fn make(&mut self, change: &Change) -> Result<Verdict<Outcome>, Fault> {
+        Ok(match change {
             Change::AddFile { entry, quota } => self.add_file(entry, quota)?,
             Change::RemoveFile { id, .. } => self.remove_file(*id)?,
             Change::SetCrc32 { id, crc32 } => self.set_crc32(*id, *crc32)?,
@@ -364,15 +378,13 @@ impl Tables<'_> {
                 lease, revision, ..
             } => self.open_lease(lease, *revision)?,
             Change::ForgetLeases { ended_before } => self.forget_leases(*ended_before)?,
+            Change::Once { once, change } => self.once(once, change)?,
+            Change::ForgetOnce { before } => self.forget_once(*before)?,
             unknown => {
                 let text = format!("this store cannot make the change {unknown:?}");
                 return Err(StoreError::Unavailable(text.into()).into());
             }
-        };
-        if let Verdict::Changed(_) = verdict {
-            self.record(&change.events())?;
-        }
-        Ok(verdict)
+        })
     }
 
     fn add_file(&mut self, entry: &FileEntry, quota: &Quota) -> Result<Verdict<Outcome>, Fault> {

@@ -77,6 +77,7 @@ mod disk;
 mod fault;
 mod files;
 mod links;
+mod once;
 mod open;
 mod recent;
 mod record;

@@ -156,7 +156,7 @@ impl Tables<'_> {
         }
         Ok(match ended.len() {
             0 => Verdict::Unchanged(Outcome::Missing),
-            count => Verdict::Changed(Outcome::LeasesForgotten(count)),
+            count => Verdict::Changed(Outcome::Forgotten(count)),
         })
     }
 }

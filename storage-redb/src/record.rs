@@ -12,6 +12,7 @@ use consign_core::{
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink, Note, SecretHash},
+    once::{Made, Remembered},
     password::PasswordHash,
     store::StoreError,
     time::Timestamp,
@@ -137,6 +138,21 @@ struct LeaseRecord<'a> {
     opened_at: u64,
     expires_at: u64,
     recipient: Option<&'a str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DoneRecord {
+    request: [u8; 32],
+    made: MadeRecord,
+    until: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+enum MadeRecord {
+    File([u8; 16]),
+    Group([u8; 16]),
+    Link([u8; 16]),
+    Lease([u8; 16]),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -315,6 +331,35 @@ pub(crate) fn to_lease(id: LeaseId, bytes: &[u8]) -> Result<Lease, Undecodable> 
         opened_at: Timestamp::from_millis(record.opened_at),
         expires_at: Timestamp::from_millis(record.expires_at),
         recipient: parse_some(record.recipient, "recipient", Email::try_from)?,
+    })
+}
+
+pub(crate) fn remembered(done: &Remembered) -> Result<Vec<u8>, StoreError> {
+    let made = match done.made {
+        Made::File(id) => MadeRecord::File(*id.as_bytes()),
+        Made::Group(id) => MadeRecord::Group(*id.as_bytes()),
+        Made::Link(id) => MadeRecord::Link(*id.as_bytes()),
+        Made::Lease(id) => MadeRecord::Lease(*id.as_bytes()),
+    };
+    pack(&DoneRecord {
+        request: done.request,
+        made,
+        until: done.until.as_millis(),
+    })
+}
+
+pub(crate) fn to_remembered(bytes: &[u8]) -> Result<Remembered, Undecodable> {
+    let record: DoneRecord = unpack(bytes)?;
+    let made = match record.made {
+        MadeRecord::File(id) => Made::File(FileId::from_bytes(id)),
+        MadeRecord::Group(id) => Made::Group(GroupId::from_bytes(id)),
+        MadeRecord::Link(id) => Made::Link(LinkId::from_bytes(id)),
+        MadeRecord::Lease(id) => Made::Lease(LeaseId::from_bytes(id)),
+    };
+    Ok(Remembered {
+        request: record.request,
+        made,
+        until: Timestamp::from_millis(record.until),
     })
 }
 
@@ -554,6 +599,10 @@ pub(crate) fn check(bytes: &[u8]) {
         let written = lease(&read).expect("a lease can be written");
         assert_eq!(to_lease(id, &written), Ok(read));
     }
+    if let Ok(read) = to_remembered(bytes) {
+        let written = remembered(&read).expect("what was done can be written");
+        assert_eq!(to_remembered(&written), Ok(read));
+    }
     if let Ok(read) = to_event(bytes) {
         let written = event(&read).expect("an event can be written");
         assert_eq!(to_event(&written), Ok(read));
@@ -690,6 +739,19 @@ mod tests {
             }
             let written = sample(n);
             prop_assert_eq!(to_group(written.id, &group(&written).unwrap()), Ok(written));
+        }
+
+        #[test]
+        fn what_was_done_is_kept(kind in 0..4, id: [u8; 16], request: [u8; 32], until: u64) {
+            let made = match kind {
+                0 => Made::File(FileId::from_bytes(id)),
+                1 => Made::Group(GroupId::from_bytes(id)),
+                2 => Made::Link(LinkId::from_bytes(id)),
+                _ => Made::Lease(LeaseId::from_bytes(id)),
+            };
+            let until = Timestamp::from_millis(until);
+            let written = Remembered { request, made, until };
+            prop_assert_eq!(to_remembered(&remembered(&written).unwrap()), Ok(written));
         }
 
         #[test]

@@ -2,10 +2,11 @@ use std::collections::HashMap;
 
 use consign_core::{
     event::Event,
-    file::{File, FileEntry, Seq},
+    file::{File, FileEntry, Seq, Sha256},
     group::Group,
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink},
+    once::{OnceKey, Remembered},
     quota::Usage,
     store::StoreError,
     user::User,
@@ -67,6 +68,8 @@ pub(crate) const LINK_MAKERS: TableDefinition<'_, (Id, Id), ()> =
     TableDefinition::new("link_makers");
 /// Leases by id.
 pub(crate) const LEASES: TableDefinition<'_, Id, Record> = TableDefinition::new("leases");
+/// What was done by each idempotency key.
+pub(crate) const DONE: TableDefinition<'_, &[u8; 32], Record> = TableDefinition::new("done");
 /// The trail by position.
 pub(crate) const EVENTS: TableDefinition<'_, Seq, Record> = TableDefinition::new("events");
 
@@ -178,6 +181,7 @@ pub(crate) struct Tables<'txn> {
     pub(crate) link_secrets: Table<'txn, &'static [u8; 32], Id>,
     pub(crate) link_makers: Table<'txn, (Id, Id), ()>,
     pub(crate) leases: Table<'txn, Id, Record>,
+    pub(crate) done: Table<'txn, &'static [u8; 32], Record>,
     pub(crate) events: Table<'txn, Seq, Record>,
     /// What was there before this transaction and is another now, or gone.
     pub(crate) touched: Touched,
@@ -204,6 +208,7 @@ impl<'txn> Tables<'txn> {
             link_secrets: transaction.open_table(LINK_SECRETS)?,
             link_makers: transaction.open_table(LINK_MAKERS)?,
             leases: transaction.open_table(LEASES)?,
+            done: transaction.open_table(DONE)?,
             events: transaction.open_table(EVENTS)?,
             touched: Touched::default(),
         })
@@ -372,6 +377,19 @@ pub(crate) fn indexed_link(
 
 pub(crate) fn lease(id: LeaseId, bytes: &[u8]) -> Result<Lease, Fault> {
     record::to_lease(id, bytes).map_err(|error| unreadable("lease", id, &error))
+}
+
+pub(crate) fn remembered(
+    done_by: &impl ReadableTable<&'static [u8; 32], Record>,
+    key: OnceKey,
+) -> Result<Option<Remembered>, Fault> {
+    let bytes = done_by.get(&key.0)?;
+    bytes.map(|bytes| done(key, bytes.value())).transpose()
+}
+
+pub(crate) fn done(key: OnceKey, bytes: &[u8]) -> Result<Remembered, Fault> {
+    let shown = Sha256(key.0);
+    record::to_remembered(bytes).map_err(|error| unreadable("request", shown, &error))
 }
 
 pub(crate) fn event(seq: Seq, bytes: &[u8]) -> Result<Event, Fault> {

@@ -17,6 +17,7 @@ use crate::{
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink, SecretHash},
+    once::{OnceKey, Remembered},
     quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, Page, StoreError, Update, UserStore},
     user::{Email, User, UserChange, Username},
@@ -150,6 +151,10 @@ impl FileStore for MemoryStore {
 
     async fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError> {
         Ok(self.state().lease(id).cloned())
+    }
+
+    async fn remembered(&self, key: OnceKey) -> Result<Option<Remembered>, StoreError> {
+        Ok(self.state().remembered(key).cloned())
     }
 
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {

@@ -12,6 +12,7 @@ use crate::{
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink, SecretHash},
+    once::{OnceKey, Remembered},
     quota::Usage,
     store::{
         Change, FORGET_AT_ONCE, Insert, InsertGuard, MAX_GROUPS, Outcome, Page, StoreError, Update,
@@ -28,6 +29,7 @@ pub(super) struct State {
     members: BTreeSet<(GroupId, UserId)>,
     links: BTreeMap<LinkId, ManagedLink>,
     leases: BTreeMap<LeaseId, Lease>,
+    done: BTreeMap<OnceKey, Remembered>,
     events: Vec<Event>,
 }
 
@@ -200,6 +202,10 @@ impl State {
         self.leases.get(&id)
     }
 
+    pub(super) fn remembered(&self, key: OnceKey) -> Option<&Remembered> {
+        self.done.get(&key)
+    }
+
     fn set_link(&mut self, link: ManagedLink) -> Outcome {
         self.links.insert(link.id, link.clone());
         Outcome::LinkSet(link)
@@ -352,6 +358,33 @@ impl State {
                 self.leases.insert(lease.id, lease);
                 Ok(self.set_link(leased))
             }
+            Change::Once { once, change } => {
+                let known = self.done.get(&once.key);
+                if let Some(done) = known.filter(|done| once.at < done.until) {
+                    return Err(done.answer(&once));
+                }
+                let made = self.make((*change).clone())?;
+                if let Some(what) = made.made(&change) {
+                    let done = Remembered {
+                        request: once.request,
+                        made: what,
+                        until: once.until,
+                    };
+                    self.done.insert(once.key, done);
+                }
+                Ok(made)
+            }
+            Change::ForgetOnce { before } => {
+                let done = self.done.iter().filter(|(_, done)| done.until < before);
+                let over: Vec<_> = done.map(|(key, _)| *key).take(FORGET_AT_ONCE).collect();
+                for key in &over {
+                    self.done.remove(key);
+                }
+                match over.len() {
+                    0 => Err(Outcome::Missing),
+                    count => Ok(Outcome::Forgotten(count)),
+                }
+            }
             Change::ForgetLeases { ended_before } => {
                 let leases = self.leases.values();
                 let ended = leases.filter(|lease| lease.expires_at < ended_before);
@@ -361,7 +394,7 @@ impl State {
                 }
                 match ended.len() {
                     0 => Err(Outcome::Missing),
-                    count => Ok(Outcome::LeasesForgotten(count)),
+                    count => Ok(Outcome::Forgotten(count)),
                 }
             }
         }

@@ -112,7 +112,7 @@ impl Administration {
     }
 
     /// Removes stages that nobody has appended to, and blobs that no file references, for longer
-    /// than `grace`, and leases that ended longer ago. One that cannot be removed is counted, and does not stop the rest. `progress` is
+    /// than `grace`, and forgets leases, and what was done once, that ended longer ago. One that cannot be removed is counted, and does not stop the rest. `progress` is
     /// called now and then.
     ///
     /// What this service's own uploads hold is left alone, whatever the grace. Uploads through
@@ -170,13 +170,14 @@ impl Administration {
             }
         }
         let ended_before = before;
-        while let Outcome::LeasesForgotten(count) = parts
-            .files
-            .apply(Change::ForgetLeases { ended_before })
-            .await?
-        {
-            report.leases_forgotten += count as u64;
-            progress(&report);
+        for change in [
+            Change::ForgetLeases { ended_before },
+            Change::ForgetOnce { before },
+        ] {
+            while let Outcome::Forgotten(count) = parts.files.apply(change.clone()).await? {
+                report.forgotten += count as u64;
+                progress(&report);
+            }
         }
         Ok(report)
     }
@@ -227,8 +228,8 @@ pub struct SweepReport {
     pub blobs_removed: u64,
     /// Bytes of the blobs removed.
     pub bytes_removed: u64,
-    /// Leases forgotten.
-    pub leases_forgotten: u64,
+    /// Leases, and requests that were done once, forgotten.
+    pub forgotten: u64,
     /// Stages and blobs that were to be removed and could not be.
     pub failures: u64,
 }

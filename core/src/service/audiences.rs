@@ -7,8 +7,9 @@ use crate::{
     file::{File, FileEntry},
     group::{Group, GroupName},
     id::{FileId, GroupId, UserId},
+    once::{IdempotencyKey, Made},
     policy::{self, Action},
-    service::{Actor, Consign},
+    service::{Actor, Consign, once::Repeatable},
     store::{Change, Outcome, Page},
     user::{Role, User, Username},
 };
@@ -72,19 +73,32 @@ impl Consign {
         user.ok_or_else(|| ErrorKind::UserNotFound.into())
     }
 
-    /// Makes a group that nobody is in.
+    /// Makes a group that nobody is in; with a key once, however often it is asked for within a day.
     ///
     /// # Errors
-    /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNameTaken`](ErrorKind::GroupNameTaken).
-    pub async fn add_group(&self, actor: &Actor, name: GroupName) -> Result<Group, Error> {
+    /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNameTaken`](ErrorKind::GroupNameTaken),
+    /// [`OtherRequest`](ErrorKind::OtherRequest); [`GroupNotFound`](ErrorKind::GroupNotFound) when it
+    /// was made before and is gone.
+    pub async fn add_group(
+        &self,
+        actor: &Actor,
+        name: GroupName,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Group, Error> {
         actor.demand(Action::ManageGroups)?;
+        let (maker, asked) = (actor.user().id, name.clone());
+        let asked = [asked.as_str().as_bytes()];
+        let repeatable = Repeatable::new(key, maker.as_bytes(), "group", &asked);
         let group = Group {
             id: GroupId::random(&*self.parts().entropy),
             name,
             created_by: actor.user().id,
             created_at: self.parts().clock.now(),
         };
-        self.set_group(Change::AddGroup(group)).await
+        match self.apply_once(repeatable, Change::AddGroup(group)).await? {
+            Outcome::Repeated(Made::Group(id)) => self.group(actor, id).await,
+            outcome => group_of(outcome),
+        }
     }
 
     /// The group of this id.
@@ -297,15 +311,19 @@ impl Consign {
     }
 
     async fn set_group(&self, change: Change) -> Result<Group, Error> {
-        match self.parts().files.apply(change).await? {
-            Outcome::GroupSet(group) | Outcome::GroupRemoved(group) => Ok(group),
-            Outcome::Missing => Err(ErrorKind::GroupNotFound.into()),
-            Outcome::NameTaken => Err(ErrorKind::GroupNameTaken.into()),
-            outcome => Err(outcome.unexpected()),
-        }
+        group_of(self.parts().files.apply(change).await?)
     }
 
     fn by(&self, actor: &Actor) -> (Author, crate::time::Timestamp) {
         (Author::User(actor.user().id), self.parts().clock.now())
+    }
+}
+
+fn group_of(outcome: Outcome) -> Result<Group, Error> {
+    match outcome {
+        Outcome::GroupSet(group) | Outcome::GroupRemoved(group) => Ok(group),
+        Outcome::Missing => Err(ErrorKind::GroupNotFound.into()),
+        Outcome::NameTaken => Err(ErrorKind::GroupNameTaken.into()),
+        outcome => Err(outcome.unexpected()),
     }
 }

@@ -4,15 +4,16 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::{
-    audience::Audience,
+    audience::{Audience, Principal},
     error::{Error, ErrorKind},
     event::Author,
     file::{File, FileEntry, FileName, MediaType, Seq},
     id::{BlobKey, FileId},
     intake::{self, IntakeError},
+    once::{IdempotencyKey, Made},
     policy::{self, Action},
     service::room::UploadRoom,
-    service::{Actor, Consign},
+    service::{Actor, Consign, once::Repeatable},
     store::{BodyError, Change, Outcome, Page, Received, StagedContent, StoreError, receive},
     user::User,
 };
@@ -23,9 +24,17 @@ pub struct UploadPermit {
     uploader: User,
     expected: u64,
     audience: Audience,
+    key: Option<IdempotencyKey>,
 }
 
 impl UploadPermit {
+    /// The file is added once, however often it is sent within a day: each time it is the same version.
+    #[must_use]
+    pub fn once(self, key: IdempotencyKey) -> Self {
+        let key = Some(key);
+        Self { key, ..self }
+    }
+
     /// The file is for these, and not for whom it is
     /// [unless said otherwise](crate::Settings::audience).
     #[must_use]
@@ -55,6 +64,7 @@ impl Consign {
             uploader: actor.user().clone(),
             expected: 0,
             audience: self.settings().audience.clone(),
+            key: None,
         })
     }
 
@@ -73,7 +83,8 @@ impl Consign {
     /// [`UnsupportedType`](ErrorKind::UnsupportedType), [`TooLarge`](ErrorKind::TooLarge),
     /// [`Incomplete`](ErrorKind::Incomplete), [`Full`](ErrorKind::Full),
     /// [`UserNotFound`](ErrorKind::UserNotFound) and [`GroupNotFound`](ErrorKind::GroupNotFound) for those it is to be for,
-    /// [`OverQuota`](ErrorKind::OverQuota);
+    /// [`OverQuota`](ErrorKind::OverQuota), [`OtherRequest`](ErrorKind::OtherRequest);
+    /// [`FileNotFound`](ErrorKind::FileNotFound) when it was added before and is gone;
     /// [`InvalidToken`](ErrorKind::InvalidToken) or [`Forbidden`](ErrorKind::Forbidden) when
     /// the uploader was logged out, disabled or demoted while the file came in.
     pub async fn upload<S>(
@@ -125,12 +136,13 @@ impl Consign {
             uploaded_at: parts.clock.now(),
             uploaded_by: permit.uploader.id,
             uploader: permit.uploader.username.as_str().into(),
-            audience: permit.audience,
+            audience: permit.audience.clone(),
         };
         // From here on it is finished whether or not anybody still waits for the answer: half-way,
         // nobody could say whether the file is there.
         let consign = self.clone();
-        tokio::spawn(async move { consign.finish(received, entry, room).await })
+        let repeatable = repeatable(&entry, permit.key.as_ref());
+        tokio::spawn(async move { consign.finish(received, entry, repeatable, room).await })
             .await
             .map_err(|failure| Error::new(ErrorKind::Internal, failure))?
     }
@@ -219,6 +231,7 @@ impl Consign {
         &self,
         received: Received,
         entry: FileEntry,
+        repeatable: Repeatable,
         mut room: UploadRoom,
     ) -> Result<File, Error> {
         let parts = self.parts();
@@ -227,21 +240,46 @@ impl Consign {
         received.publish(blob).await?;
         let quota = self.settings().quota;
         room.is_recorded();
-        let refused = match parts.files.apply(Change::AddFile { entry, quota }).await {
+        let change = Change::AddFile { entry, quota };
+        let (refused, before) = match self.apply_once(repeatable, change).await {
             Ok(Outcome::Added(file)) => return Ok(file),
-            Ok(Outcome::OverQuota) => ErrorKind::OverQuota.into(),
-            Ok(Outcome::NoSuchGroup(_)) => ErrorKind::GroupNotFound.into(),
-            Ok(outcome) => {
-                let taken = format!("the catalogue did not add a file: {outcome:?}");
-                Error::new(ErrorKind::Internal, taken)
-            }
-            Err(error @ (StoreError::Full(_) | StoreError::Busy)) => error.into(),
+            Ok(Outcome::Repeated(Made::File(id))) => (ErrorKind::FileNotFound.into(), Some(id)),
+            Ok(Outcome::OverQuota) => (ErrorKind::OverQuota.into(), None),
+            Ok(Outcome::NoSuchGroup(_)) => (ErrorKind::GroupNotFound.into(), None),
+            Ok(outcome) => (outcome.unexpected(), None),
             // Whether the catalogue took the file is not known: the sweeper will see.
-            Err(error) => return Err(error.into()),
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    ErrorKind::Full | ErrorKind::Busy | ErrorKind::OtherRequest
+                ) =>
+            {
+                return Err(error);
+            }
+            Err(error) => (error, None),
         };
         if let Err(error) = parts.blobs.delete(blob).await {
             tracing::warn!(%blob, %error, "refused bytes remain; the sweeper will remove them");
         }
-        Err(refused)
+        match before {
+            Some(id) => Ok(parts.files.by_id(id).await?.ok_or(refused)?),
+            None => Err(refused),
+        }
     }
+}
+
+/// What is asked for is this content under this name for these.
+fn repeatable(entry: &FileEntry, key: Option<&IdempotencyKey>) -> Repeatable {
+    let principals = entry.audience.principals().iter();
+    let audience = principals.flat_map(|principal| {
+        let (kind, id) = match principal {
+            Principal::Everybody => (0, [0; 16]),
+            Principal::User(id) => (1, *id.as_bytes()),
+            Principal::Group(id) => (2, *id.as_bytes()),
+        };
+        [kind].into_iter().chain(id)
+    });
+    let audience: Vec<u8> = audience.collect();
+    let request: [&[u8]; 3] = [entry.name.as_str().as_bytes(), &entry.sha256.0, &audience];
+    Repeatable::new(key, entry.uploaded_by.as_bytes(), "upload", &request)
 }

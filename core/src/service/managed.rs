@@ -8,9 +8,10 @@ use crate::{
     file::File,
     id::{LeaseId, LinkId},
     link::{Edit, Lease, LinkEdit, LinkSecret, ManagedLink, Note},
+    once::{IdempotencyKey, Made},
     password::{Password, Verdict},
     policy::{self, Action},
-    service::{Actor, Consign},
+    service::{Actor, Consign, once::Repeatable},
     store::{Change, Outcome, Page},
     time::Timestamp,
     token::{Claims, Purpose, TokenId},
@@ -36,6 +37,9 @@ pub struct LinkRequest {
     pub recipient: Option<Email>,
     /// What its maker writes down for themselves.
     pub note: Option<Note>,
+    /// Makes it once, however often it is asked for within a day: each time the same link, with the same
+    /// secret.
+    pub key: Option<IdempotencyKey>,
 }
 
 /// What is to become of a managed link.
@@ -82,6 +86,8 @@ pub struct LinkProof<'a> {
     pub password: Option<Password>,
     /// Who they have signed in as.
     pub actor: Option<&'a Actor>,
+    /// Opens it once, however often that is asked for within a day: each time the same lease.
+    pub key: Option<IdempotencyKey>,
 }
 
 /// A lease that was just opened.
@@ -109,10 +115,17 @@ impl Consign {
     /// # Errors
     /// [`Forbidden`](ErrorKind::Forbidden); [`InvalidLink`](ErrorKind::InvalidLink) for what it cannot
     /// be, and [`FileNotFound`](ErrorKind::FileNotFound), whose details name the property;
-    /// [`PasswordTooShort`](ErrorKind::PasswordTooShort) and the like.
+    /// [`PasswordTooShort`](ErrorKind::PasswordTooShort) and the like;
+    /// [`OtherRequest`](ErrorKind::OtherRequest).
     pub async fn make_link(&self, actor: &Actor, request: LinkRequest) -> Result<NewLink, Error> {
         actor.demand(Action::ManageLinks)?;
         let parts = self.parts();
+        let key = request.key.clone();
+        let repeatable = request.repeatable(actor);
+        // Asked first: a link that is there can be had again though it could not be made now.
+        if let Some(made) = self.made_before(repeatable).await? {
+            return self.made_link(made, key.as_ref()).await;
+        }
         let week = Duration::from_secs(7 * 24 * 60 * 60);
         let longest = self.settings().managed_link_lifetime;
         let lifetime = self.checked_lifetime(request.expires_in.unwrap_or(week.min(longest)))?;
@@ -121,9 +134,14 @@ impl Consign {
             Some(password) => Some(self.hash(password).await?),
             None => None,
         };
-        let (secret, now) = (LinkSecret::random(&*parts.entropy), self.now());
+        let now = self.now();
+        let id = LinkId::at(now, &*parts.entropy);
+        let secret = match &key {
+            Some(key) => secret_of(key, id),
+            None => LinkSecret::random(&*parts.entropy),
+        };
         let link = ManagedLink {
-            id: LinkId::at(now, &*parts.entropy),
+            id,
             secret: secret.hash(),
             files: files.iter().map(|file| file.entry.id).collect(),
             made_by: actor.user().id,
@@ -137,11 +155,23 @@ impl Consign {
             revoked_at: None,
             revision: 0,
         };
-        match parts.files.apply(Change::AddLink(link)).await? {
+        match self.apply_once(repeatable, Change::AddLink(link)).await? {
             Outcome::LinkSet(link) => Ok(NewLink { link, secret }),
+            Outcome::Repeated(made) => self.made_link(made, key.as_ref()).await,
             Outcome::NoSuchFile(id) => Err(no_file(&id.to_string())),
             outcome => Err(outcome.unexpected()),
         }
+    }
+
+    /// A link that was made before, as it is now.
+    async fn made_link(&self, made: Made, key: Option<&IdempotencyKey>) -> Result<NewLink, Error> {
+        let (Made::Link(id), Some(key)) = (made, key) else {
+            return Err(Outcome::Repeated(made).unexpected());
+        };
+        let link = self.parts().files.link(id).await?;
+        let link = link.ok_or(ErrorKind::LinkNotFound)?;
+        let secret = secret_of(key, id);
+        Ok(NewLink { link, secret })
     }
 
     /// At most `limit` of the actor's own links, newest first, before the link `before`.
@@ -245,6 +275,9 @@ impl Consign {
     /// [`LinkNotAvailable`](ErrorKind::LinkNotAvailable), whatever the reason.
     pub async fn describe_link(&self, secret: &str) -> Result<Described, Error> {
         let (link, files) = self.available(secret).await?;
+        if !link.is_open(self.now()) {
+            return Err(ErrorKind::LinkNotAvailable.into());
+        }
         let (needs_password, needs_recipient) = (link.password.is_some(), link.recipient.is_some());
         let tells = !needs_password && !needs_recipient;
         Ok(Described {
@@ -265,12 +298,16 @@ impl Consign {
     /// [`LinkPasswordNeeded`](ErrorKind::LinkPasswordNeeded),
     /// [`WrongLinkPassword`](ErrorKind::WrongLinkPassword),
     /// [`TooManyAttempts`](ErrorKind::TooManyAttempts) for its password, and then
-    /// [`RecipientNeeded`](ErrorKind::RecipientNeeded).
+    /// [`RecipientNeeded`](ErrorKind::RecipientNeeded); [`OtherRequest`](ErrorKind::OtherRequest).
     pub async fn open_link(&self, secret: &str, proof: LinkProof<'_>) -> Result<NewLease, Error> {
-        let parts = self.parts();
         let mut judged = None;
         for _ in 0..TRIES {
             let (link, files) = self.available(secret).await?;
+            let repeatable = Repeatable::new(proof.key.as_ref(), link.id.as_bytes(), "lease", &[]);
+            let before = self.made_before(repeatable).await?;
+            if before.is_none() && !link.is_open(self.now()) {
+                break;
+            }
             // An edit of anything else asks for no second look at the password.
             if judged.as_ref() != Some(&link.password) {
                 self.check_link_password(&link, proof.password.clone())
@@ -278,36 +315,57 @@ impl Consign {
                 judged = Some(link.password.clone());
             }
             let recipient = prove_recipient(&link, &proof)?;
-            let opened_at = self.now();
-            let by = proof.actor.map(|actor| Author::User(actor.user().id));
-            let longest = opened_at + self.settings().lease_lifetime;
-            let lease = Lease {
-                id: LeaseId::at(opened_at, &*parts.entropy),
-                link: link.id,
-                opened_at,
-                expires_at: end(longest.min(link.expires_at), Duration::ZERO),
-                recipient,
-            };
-            let change = Change::OpenLease {
-                lease: lease.clone(),
-                revision: link.revision,
-                by: by.unwrap_or(Author::Anonymous),
-            };
-            match parts.files.apply(change).await? {
-                Outcome::LinkSet(_) => {
-                    let token = self.lease_token(&link, &lease)?;
-                    return Ok(NewLease {
-                        lease,
-                        token,
-                        files,
-                    });
+            let lease = self.new_lease(&link, recipient);
+            let outcome = match before {
+                Some(made) => Outcome::Repeated(made),
+                None => {
+                    let by = proof.actor.map(|actor| Author::User(actor.user().id));
+                    let change = Change::OpenLease {
+                        lease: lease.clone(),
+                        revision: link.revision,
+                        by: by.unwrap_or(Author::Anonymous),
+                    };
+                    self.apply_once(repeatable, change).await?
                 }
-                Outcome::Stale => {}
+            };
+            let lease = match outcome {
+                Outcome::LinkSet(_) => lease,
+                Outcome::Repeated(made) => self.made_lease(made, &link).await?,
+                Outcome::Stale => continue,
                 Outcome::Missing | Outcome::NotOpen => break,
                 outcome => return Err(outcome.unexpected()),
-            }
+            };
+            return Ok(NewLease {
+                token: self.lease_token(&link, &lease)?,
+                lease,
+                files,
+            });
         }
         Err(ErrorKind::LinkNotAvailable.into())
+    }
+
+    fn new_lease(&self, link: &ManagedLink, recipient: Option<Email>) -> Lease {
+        let opened_at = self.now();
+        let longest = opened_at + self.settings().lease_lifetime;
+        Lease {
+            id: LeaseId::at(opened_at, &*self.parts().entropy),
+            link: link.id,
+            opened_at,
+            expires_at: end(longest.min(link.expires_at), Duration::ZERO),
+            recipient,
+        }
+    }
+
+    /// A lease that was opened before, if it still is its holder's.
+    async fn made_lease(&self, made: Made, link: &ManagedLink) -> Result<Lease, Error> {
+        let Made::Lease(id) = made else {
+            return Err(Outcome::Repeated(made).unexpected());
+        };
+        let lease = self.parts().files.lease(id).await?;
+        let good =
+            |lease: &Lease| lease.recipient == link.recipient && self.now() < lease.expires_at;
+        let lease = lease.filter(good);
+        lease.ok_or_else(|| ErrorKind::LinkNotAvailable.into())
     }
 
     /// The files of a lease, if it, its link, their makers and the files are good: the same questions as
@@ -328,13 +386,13 @@ impl Consign {
         Ok((lease, files))
     }
 
-    /// The link of a secret, and what it hands over now.
+    /// The link of a secret, and what it hands over now. It may be spent.
     async fn available(&self, secret: &str) -> Result<(ManagedLink, Vec<File>), Error> {
         let gone = || Error::from(ErrorKind::LinkNotAvailable);
         let secret = secret.parse::<LinkSecret>().map_err(|_| gone())?;
         let link = self.parts().files.link_of(secret.hash()).await?;
         let link = link
-            .filter(|link| link.is_open(self.now()))
+            .filter(|link| link.is_good(self.now()))
             .ok_or_else(gone)?;
         let files = self.handed_over(&link).await?.ok_or_else(gone)?;
         Ok((link, files))
@@ -425,6 +483,38 @@ impl Consign {
         };
         Ok(self.parts().signer.sign(Purpose::Lease, &claims)?)
     }
+}
+
+impl LinkRequest {
+    fn repeatable(&self, actor: &Actor) -> Repeatable {
+        let expires_in = self.expires_in.map(|time| time.as_millis().to_le_bytes());
+        let max_downloads = self.max_downloads.map(|max| max.get().to_le_bytes());
+        // What is absent is told from what is empty by its length.
+        let mut request: Vec<&[u8]> = Vec::new();
+        let optional = [
+            expires_in.as_ref().map(<[u8; 16]>::as_slice),
+            max_downloads.as_ref().map(<[u8; 4]>::as_slice),
+            self.password.as_ref().map(|text| text.expose().as_bytes()),
+            self.recipient.as_ref().map(|text| text.as_str().as_bytes()),
+            self.note.as_ref().map(|text| text.as_str().as_bytes()),
+        ];
+        for part in optional {
+            request.extend([
+                part.map_or(&[0_u8][..0], |_| &[1]),
+                part.unwrap_or_default(),
+            ]);
+        }
+        request.extend(self.files.iter().map(String::as_bytes));
+        let maker = actor.user().id;
+        Repeatable::new(self.key.as_ref(), maker.as_bytes(), "link", &request)
+    }
+}
+
+/// The secret of a link that may be asked for again: the key is as good as it.
+fn secret_of(key: &IdempotencyKey, id: LinkId) -> LinkSecret {
+    let mut secret = [0; 20];
+    secret.copy_from_slice(&key.secret(id.as_bytes())[..20]);
+    LinkSecret::from_bytes(secret)
 }
 
 /// The recipient, where the link is for one and it is shown that it is they.

@@ -8,6 +8,7 @@ mod audiences;
 mod files;
 mod links;
 mod managed;
+mod once;
 mod room;
 #[cfg(test)]
 #[cfg(all(feature = "jwt", feature = "scrypt"))]

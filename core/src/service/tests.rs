@@ -10,6 +10,7 @@ mod interleaved;
 mod links;
 mod logins;
 mod managed;
+mod once;
 mod quotas;
 mod sessions;
 mod sweep;

@@ -11,6 +11,7 @@ use crate::{
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, LinkEdit, ManagedLink, SecretHash},
+    once::{Made, Once, OnceKey, Remembered},
     quota::{Quota, Usage},
     time::Timestamp,
 };
@@ -78,6 +79,9 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
 
     /// The lease of this id.
     async fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError>;
+
+    /// What was done by this key, if that is still remembered.
+    async fn remembered(&self, key: OnceKey) -> Result<Option<Remembered>, StoreError>;
 
     /// Whether a file of the catalogue has its bytes under `key`.
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError>;
@@ -217,6 +221,19 @@ pub enum Change {
         /// Who opens it.
         by: Author,
     },
+    /// Make a change that makes something, unless it was made before by the same key, and remember that.
+    Once {
+        /// By which key, and for how long.
+        once: Once,
+        /// The change.
+        change: Box<Change>,
+    },
+    /// Forget what was done once and is to be remembered until before a time, some thousand at most. There
+    /// is any.
+    ForgetOnce {
+        /// The time.
+        before: Timestamp,
+    },
     /// Forget leases that ended before a time, some thousand at most. There are any.
     ForgetLeases {
         /// The time.
@@ -293,8 +310,11 @@ impl Change {
                 };
                 (&lease.opened_at, *by, kind)
             }
+            Self::Once { change, .. } => return change.events(),
             // When leases are opened it is told for how long.
-            Self::ForgetLeases { .. } | Self::SetCrc32 { .. } => return Vec::new(),
+            Self::ForgetLeases { .. } | Self::ForgetOnce { .. } | Self::SetCrc32 { .. } => {
+                return Vec::new();
+            }
         };
         vec![Event { at: *at, by, kind }]
     }
@@ -359,8 +379,25 @@ pub enum Outcome {
     NotOpen,
     /// The link was edited since.
     Stale,
-    /// So many leases are forgotten.
-    LeasesForgotten(usize),
+    /// So many leases, or requests, are forgotten.
+    Forgotten(usize),
+    /// It was made before by the same key; this is what was made.
+    Repeated(Made),
+    /// Something else was asked for by the same key.
+    OtherRequest,
+}
+
+impl Outcome {
+    /// What a change that is to be made once has made.
+    pub fn made(&self, change: &Change) -> Option<Made> {
+        match (self, change) {
+            (Self::Added(file), _) => Some(Made::File(file.entry.id)),
+            (Self::GroupSet(group), _) => Some(Made::Group(group.id)),
+            (Self::LinkSet(_), Change::OpenLease { lease, .. }) => Some(Made::Lease(lease.id)),
+            (Self::LinkSet(link), _) => Some(Made::Link(link.id)),
+            _ => None,
+        }
+    }
 }
 
 impl Outcome {
@@ -371,5 +408,5 @@ impl Outcome {
     }
 }
 
-/// Leases that [`Change::ForgetLeases`] forgets at most.
+/// What [`Change::ForgetLeases`] and [`Change::ForgetOnce`] forget at most.
 pub const FORGET_AT_ONCE: usize = 1000;

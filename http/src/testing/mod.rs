@@ -55,6 +55,8 @@ pub mod groups;
 #[doc(hidden)]
 pub mod managed;
 #[doc(hidden)]
+pub mod once;
+#[doc(hidden)]
 pub mod protocol;
 #[doc(hidden)]
 pub mod upload;
@@ -360,6 +362,14 @@ macro_rules! __front_end_suite {
             );
             $crate::__front_end_group!(
                 $start,
+                once,
+                [
+                    what_comes_twice_is_done_once,
+                    keys_that_are_none_are_refused,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
                 protocol,
                 [
                     the_root_says_what_this_is,
@@ -389,6 +399,7 @@ mod tests {
             include_str!("files.rs"),
             include_str!("groups.rs"),
             include_str!("managed.rs"),
+            include_str!("once.rs"),
             include_str!("protocol.rs"),
             include_str!("upload.rs"),
         ] {

@@ -12,6 +12,7 @@ use consign_core::{
     group::Group,
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink},
+    once::{OnceKey, Remembered},
     quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, StoreError, Update, UserStore},
     user::{Role, User, UserChange},
@@ -23,7 +24,7 @@ use crate::{
     fault::Fault,
     record,
     schema::{
-        BLOBS, EMAILS, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, LAST_COMMIT,
+        BLOBS, DONE, EMAILS, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, LAST_COMMIT,
         LAST_EVENT, LAST_FILE, LEASES, LINK_MAKERS, LINK_SECRETS, LINKS, MEMBERS, MEMBERSHIPS,
         META, OPERATIONS_USERS, SCHEMA, USAGE, USERNAMES, USERS, VERSION, VIEWS,
     },
@@ -70,6 +71,7 @@ pub(super) struct Model {
     members: BTreeSet<(GroupId, UserId)>,
     pub(super) links: BTreeMap<LinkId, ManagedLink>,
     leases: BTreeMap<LeaseId, Lease>,
+    done: BTreeMap<OnceKey, Remembered>,
     trail: Vec<Event>,
     last_file: Seq,
 }
@@ -266,13 +268,37 @@ impl Model {
                     None => Outcome::NotOpen,
                 },
             },
+            Change::Once { once, change } => {
+                let done = self.done.get(&once.key);
+                if let Some(done) = done.filter(|done| once.at < done.until) {
+                    return done.answer(once);
+                }
+                let outcome = self.apply(change);
+                if let Some(made) = outcome.made(change) {
+                    let done = Remembered {
+                        request: once.request,
+                        made,
+                        until: once.until,
+                    };
+                    self.done.insert(once.key, done);
+                }
+                outcome
+            }
+            Change::ForgetOnce { before } => {
+                let all = self.done.len();
+                self.done.retain(|_, done| done.until >= *before);
+                match all - self.done.len() {
+                    0 => Outcome::Missing,
+                    forgotten => Outcome::Forgotten(forgotten),
+                }
+            }
             Change::ForgetLeases { ended_before } => {
                 let before = self.leases.len();
                 self.leases
                     .retain(|_, lease| lease.expires_at >= *ended_before);
                 match before - self.leases.len() {
                     0 => Outcome::Missing,
-                    forgotten => Outcome::LeasesForgotten(forgotten),
+                    forgotten => Outcome::Forgotten(forgotten),
                 }
             }
             unknown => panic!("{unknown:?} is no change of these tests"),
@@ -399,6 +425,15 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
                 .leases
                 .values()
                 .map(|lease| (*lease.id.as_bytes(), record::lease(lease).unwrap())),
+            |key, value| (*key, value.to_vec()),
+        )?,
+        same(
+            snapshot,
+            DONE,
+            model
+                .done
+                .iter()
+                .map(|(key, done)| (key.0, record::remembered(done).unwrap())),
             |key, value| (*key, value.to_vec()),
         )?,
         same(snapshot, META, meta, |key, value| match key {

@@ -9,6 +9,7 @@ use consign_core::{
     group::{Group, GroupName},
     id::{FileId, GroupId, UserId},
     link::{Edit, LinkEdit, ManagedLink},
+    once::{Once, OnceKey},
     quota::Quota,
     store::{Change, InsertGuard, StoreError},
     testing::{
@@ -177,7 +178,11 @@ impl Worker {
             return self.change_of_groups(model);
         }
         if self.numbers.chance(15) {
-            return self.change_of_links(model);
+            let change = self.change_of_links(model);
+            return match self.numbers.chance(30) {
+                true => self.once(change),
+                false => change,
+            };
         }
         let (files, aim) = (model.files.len() as u64, self.aim);
         let add = self.numbers.below(files + aim + 1) <= aim;
@@ -281,6 +286,22 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// The change made once, by a key that may have been used; now and then forgetting those.
+    fn once(&mut self, change: Change) -> Change {
+        let at = Timestamp::from_secs(self.number().into());
+        if self.numbers.chance(10) {
+            return Change::ForgetOnce { before: at };
+        }
+        let once = Once {
+            key: OnceKey([self.numbers.below(8) as u8; 32]),
+            request: [self.numbers.below(2) as u8; 32],
+            at,
+            until: at + Duration::from_secs(50),
+        };
+        let change = Box::new(change);
+        Change::Once { once, change }
     }
 
     fn audience(&mut self, group: GroupId, user: UserId) -> Audience {

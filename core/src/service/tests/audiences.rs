@@ -57,7 +57,10 @@ async fn cast() -> Cast {
     let ann = world.newcomer("ann", Role::Client).await;
     let bob = world.newcomer("bob", Role::Client).await;
     let consign = &world.consign;
-    let group = consign.add_group(&op, group_name("Müller")).await.unwrap();
+    let group = consign
+        .add_group(&op, group_name("Müller"), None)
+        .await
+        .unwrap();
     let member = consign.add_member(&op, group.id, &bob.user().username);
     assert_eq!(member.await.unwrap(), *bob.user());
     let permit = consign.permit_upload(&op).unwrap().sharing_with(only([]));
@@ -273,7 +276,10 @@ async fn groups_are_managed_by_operations() {
         let groups = page.items.into_iter();
         groups.map(|group| group.name.to_string()).collect()
     };
-    let other = consign.add_group(&op, group_name("Abt")).await.unwrap();
+    let other = consign
+        .add_group(&op, group_name("Abt"), None)
+        .await
+        .unwrap();
     assert_eq!(other.created_by, op.user().id);
     assert_eq!(
         names(consign.groups(&op, None, 9).await.unwrap()),
@@ -281,7 +287,7 @@ async fn groups_are_managed_by_operations() {
     );
     let after = consign.groups(&op, Some(&other.name), 9).await.unwrap();
     assert_eq!(names(after), ["Müller"]);
-    let taken = consign.add_group(&op, group_name("Müller")).await;
+    let taken = consign.add_group(&op, group_name("Müller"), None).await;
     assert_eq!(refusal(taken), GroupNameTaken);
     let taken = consign.rename_group(&op, other.id, group_name("Müller"));
     assert_eq!(refusal(taken.await), GroupNameTaken);
@@ -334,7 +340,10 @@ async fn groups_are_managed_by_operations() {
         assert_eq!(refusal(refused), GroupNotFound);
     }
     for refused in [
-        consign.add_group(&ann, group_name("x")).await.map(drop),
+        consign
+            .add_group(&ann, group_name("x"), None)
+            .await
+            .map(drop),
         consign.group(&ann, id).await.map(drop),
         consign.groups(&ann, None, 9).await.map(drop),
         consign

@@ -81,14 +81,14 @@ impl World {
 fn locked(text: &str) -> LinkProof<'static> {
     LinkProof {
         password: Some(password(text)),
-        actor: None,
+        ..LinkProof::default()
     }
 }
 
 fn from(actor: &Actor) -> LinkProof<'_> {
     LinkProof {
-        password: None,
         actor: Some(actor),
+        ..LinkProof::default()
     }
 }
 
@@ -565,7 +565,7 @@ async fn leases_are_forgotten_some_time_after_their_end() {
     for (after, forgotten) in [(DAY + grace, 0), (Duration::from_millis(1), 3), (DAY, 0)] {
         world.clock.advance(after);
         let report = administration.sweep(grace, |_| ()).await.unwrap();
-        assert_eq!(report.leases_forgotten, forgotten);
+        assert_eq!(report.forgotten, forgotten);
     }
     let found = world.consign.managed_link(&op, link.link.id).await.unwrap();
     assert_eq!(found.downloads, 3, "what was counted stays so");

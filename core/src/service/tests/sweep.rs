@@ -195,7 +195,7 @@ async fn a_sweep_goes_through_every_page_and_tells_of_it() {
         .await
         .unwrap();
     let all = SweepReport {
-        leases_forgotten: 0,
+        forgotten: 0,
         stages_seen: 2003,
         stages_removed: 2003,
         blobs_seen: 1000,

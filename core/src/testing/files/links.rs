@@ -351,7 +351,7 @@ pub async fn leases_are_forgotten_once_they_have_ended(store: Store) {
     );
     promise_eq!(
         apply(&store, forget(21)).await,
-        Outcome::LeasesForgotten(2),
+        Outcome::Forgotten(2),
         "ForgetLeases: all that ended before"
     );
     for (n, end) in ends {

@@ -4,13 +4,14 @@ mod audience;
 mod change;
 mod groups;
 mod links;
+mod once;
 mod quota;
 mod read;
 mod trail;
 
 use std::sync::Arc;
 
-pub use self::{audience::*, change::*, groups::*, links::*, quota::*, read::*, trail::*};
+pub use self::{audience::*, change::*, groups::*, links::*, once::*, quota::*, read::*, trail::*};
 use super::{ANSWERS, promise, promise_eq, promise_matches, samples::sample_entry, walk};
 use crate::{
     audience::Scope,
@@ -85,6 +86,11 @@ macro_rules! __file_store_suite {
                     leases_are_forgotten_once_they_have_ended,
                     changes_of_links_leave_a_trail,
                     concurrent_leases_never_exceed_the_budget,
+                    what_is_asked_for_twice_is_made_once,
+                    all_that_makes_something_can_be_made_once,
+                    what_was_refused_is_not_remembered,
+                    what_was_done_once_is_forgotten_in_time,
+                    of_many_at_once_by_one_key_one_is_made,
                     concurrent_additions_are_all_there,
                     concurrent_additions_of_one_blob_store_one,
                     concurrent_removals_remove_once,

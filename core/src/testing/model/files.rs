@@ -18,6 +18,7 @@ use crate::{
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Edit, Lease, LinkEdit, ManagedLink, SecretHash},
     memory::MemoryStore,
+    once::{Once, OnceKey, Remembered},
     quota::{Quota, Usage},
     store::{Change, FileStore, Outcome},
     time::Timestamp,
@@ -70,6 +71,7 @@ pub(super) enum FileOp {
         limit: usize,
     },
     Lease(LeaseId),
+    Remembered(OnceKey),
     Events {
         after: Option<usize>,
         limit: usize,
@@ -120,6 +122,9 @@ impl FileOp {
             1 => (any_owner(), prop::option::of(any_link()), 1..4_usize)
                 .prop_map(|(made_by, before, limit)| Self::Links { made_by, before: before.map(|link| link.id), limit }),
             1 => any_lease().prop_map(|lease| Self::Lease(lease.id)),
+            4 => any_once().prop_map(Self::Apply),
+            1 => any_time().prop_map(|before| Self::Apply(Change::ForgetOnce { before })),
+            1 => (0..3_u8).prop_map(|n| Self::Remembered(OnceKey([n; 32]))),
             1 => any_blob().prop_map(Self::References),
             1 => any_owner().prop_map(Self::Usage),
             2 => (any_scope(), prop::option::of(0..20_usize), 1..4_usize)
@@ -218,6 +223,9 @@ impl Side {
                 })
                 .await,
             ),
+            FileOp::Remembered(key) => {
+                Seen::Remembered(self.store.remembered(key).await.expect(ANSWERS))
+            }
             FileOp::Lease(id) => Seen::Lease(self.store.lease(id).await.expect(ANSWERS)),
             FileOp::List {
                 scope,
@@ -280,6 +288,7 @@ pub(super) enum Seen {
     GroupsOf(Vec<GroupId>),
     Links(Vec<ManagedLink>),
     Lease(Option<Lease>),
+    Remembered(Option<Remembered>),
     Referenced(bool),
     Usage(Usage),
     Events(Vec<Event>),
@@ -411,6 +420,25 @@ fn any_link_change() -> impl Strategy<Value = Change> {
             },
         },
     )
+}
+
+fn any_once() -> impl Strategy<Value = Change> {
+    let any_change = prop_oneof![
+        any_entry().prop_map(Change::add),
+        any_group_change(),
+        any_link_change(),
+    ];
+    let once = (0..3_u8, 0..2_u8, any_time());
+    (once, any_change).prop_map(|((key, request, at), change)| {
+        let once = Once {
+            key: OnceKey([key; 32]),
+            request: [request; 32],
+            at,
+            until: at + Duration::from_secs(2),
+        };
+        let change = Box::new(change);
+        Change::Once { once, change }
+    })
 }
 
 fn any_link() -> impl Strategy<Value = ManagedLink> {

@@ -13,6 +13,7 @@ use crate::{
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, StageId, UserId},
     link::{Lease, ManagedLink, SecretHash},
+    once::{OnceKey, Remembered},
     quota::Usage,
     store::{
         BlobInfo, BlobStore, ByteStream, Change, FileStore, Insert, InsertGuard, Outcome, Page,
@@ -244,6 +245,12 @@ impl FileStore for RiggedFiles {
 
     async fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError> {
         self.rig.around("lease", self.inner.lease(id)).await
+    }
+
+    async fn remembered(&self, key: OnceKey) -> Result<Option<Remembered>, StoreError> {
+        self.rig
+            .around("remembered", self.inner.remembered(key))
+            .await
     }
 
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
