@@ -240,14 +240,13 @@ fn there<T>(found: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-fn invalid(detail: &'static str) -> Failure {
+fn invalid(detail: impl Into<String>) -> Failure {
     let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid audience");
     problem.with_detail(detail).into()
 }
 
 fn too_large(error: AudienceTooLarge) -> Failure {
-    let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid audience");
-    problem.with_detail(error.to_string()).into()
+    invalid(error.to_string())
 }
 
 /// The error, with what was not found.
