@@ -113,6 +113,22 @@ impl Model {
         }
     }
 
+    /// Whether no table is empty.
+    pub(super) fn has_a_row_of_each_kind(&self) -> bool {
+        let empty = [
+            self.users.is_empty(),
+            self.files.is_empty(),
+            self.groups.is_empty(),
+            self.members.is_empty(),
+            self.links.is_empty(),
+            self.leases.is_empty(),
+            self.done.is_empty(),
+            self.trail.is_empty(),
+        ];
+        let limited = |entry: &FileEntry| entry.audience != Audience::everybody();
+        !empty.contains(&true) && self.files.values().any(limited)
+    }
+
     fn insert(&mut self, user: &User, guard: InsertGuard) -> Insert {
         if guard == InsertGuard::NoOperationsUser && self.operations_users() > 0 {
             return Insert::GuardFailed;
