@@ -82,6 +82,10 @@ id! {
     /// Names bytes that are being received; it survives a restart.
     StageId
 }
+id! {
+    /// Names a mail. It is no secret: whoever carries the mail sees it.
+    MailId
+}
 
 macro_rules! ordered {
     ($name:ident) => {

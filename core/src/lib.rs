@@ -67,6 +67,7 @@
 //!   [`random`], for tests to take hold of.
 //! - [`user`], [`mod@file`], [`link`], [`once`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
 //!   who may do what, [`quota`] how much of it.
+//! - [`mail`] is what people are sent, and the trait of who carries it, [`Courier`](mail::Courier).
 //! - [`archive`] lays several files out as one zip archive, whose bytes are known before they are read.
 //! - [`Error`] says what went wrong: its [`ErrorKind`] to the caller, its sources to the operator.
 //!
@@ -91,6 +92,7 @@ pub mod group;
 pub mod id;
 pub mod intake;
 pub mod link;
+pub mod mail;
 pub mod memory;
 pub mod once;
 pub mod password;

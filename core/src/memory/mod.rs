@@ -1,6 +1,8 @@
-//! Stores in memory: the reference that other stores are held against, and good for tests.
+//! Stores in memory: the reference that other stores are held against, and good for tests; and a
+//! courier that keeps its mail.
 
 mod blobs;
+mod courier;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +11,7 @@ use async_trait::async_trait;
 
 use self::state::State;
 pub use blobs::MemoryBlobs;
+pub use courier::{Fault, MemoryCourier};
 
 use crate::{
     audience::Scope,
