@@ -1,6 +1,6 @@
 //! `/files`, `/files/{file}` and `GET /generate_download_url/{file}`.
 
-use std::{fmt::Display, sync::Arc};
+use std::fmt::Display;
 
 use consign_core::{
     Actor, ErrorKind, File, file::Sha256, id::FileId, policy::Action, time::Timestamp,
@@ -8,7 +8,7 @@ use consign_core::{
 use http::{Method, Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
 use crate::{
     api::Inner,
@@ -17,7 +17,7 @@ use crate::{
     json,
     paging::page,
     problem::Failure,
-    rendered,
+    rendered::Listing,
     request::RequestBody,
     route::id_of,
 };
@@ -25,12 +25,6 @@ use crate::{
 #[derive(Deserialize)]
 struct Shared {
     audience: Option<Value>,
-}
-
-#[derive(Serialize)]
-struct Listing<'f> {
-    files: Vec<&'f RawValue>,
-    next: Option<String>,
 }
 
 /// A file as the API shows it.
@@ -101,16 +95,15 @@ impl Inner {
         let actor = self.actor(&head.headers).await?;
         let (before, limit) = page(query, |cursor| cursor.parse().ok())?;
         let page = self.consign.list(&actor, before, limit).await?;
-        let files = page.items.iter().map(|file| self.rendered.object(file));
-        let mut files: Vec<_> = files.collect();
+        let mut listing = Listing::new(page.items.len());
         if sees_audiences(&actor) {
-            Box::pin(self.put_audiences(&actor, &page.items, &mut files)).await?;
+            Box::pin(self.list_all(&actor, &page.items, &mut listing)).await?;
+        } else {
+            for file in &page.items {
+                listing.push(&self.rendered.object(file), None);
+            }
         }
-        let listing = Listing {
-            files: files.iter().map(AsRef::as_ref).collect(),
-            next: page.next.map(|seq| seq.to_string()),
-        };
-        Ok(json::response(StatusCode::OK, &listing))
+        Ok(json::written(StatusCode::OK, listing.end(page.next)))
     }
 
     /// `GET`, `PATCH` and `DELETE /files/{file}`.
@@ -171,18 +164,18 @@ impl Inner {
         Ok(json::response(StatusCode::OK, &answer))
     }
 
-    /// Puts into each of a page's files, in the same order, whom it is for.
-    async fn put_audiences(
+    /// Lists files with whom each is for.
+    async fn list_all(
         &self,
         actor: &Actor,
         files: &[File],
-        objects: &mut [Arc<RawValue>],
+        listing: &mut Listing,
     ) -> Result<(), Failure> {
         let mut names = Names::default();
-        for (file, object) in files.iter().zip(objects) {
+        for file in files {
             let audience = &file.entry.audience;
             let audience = self.audience_object(actor, audience, &mut names).await?;
-            *object = rendered::with_audience(object, &audience);
+            listing.push(&self.rendered.object(file), Some(&audience));
         }
         Ok(())
     }

@@ -78,6 +78,11 @@ pub(crate) fn given(text: Option<String>) -> Option<String> {
 pub(crate) fn response(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     let bytes =
         serde_json::to_vec(value).expect("our own answers have string keys and no failing parts");
+    written(status, bytes)
+}
+
+/// As [`response`], of what is JSON already.
+pub(crate) fn written(status: StatusCode, bytes: Vec<u8>) -> Response<Body> {
     let length = bytes.len();
     let mut response = Response::new(Body::full(Bytes::from(bytes)));
     *response.status_mut() = status;

@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use consign_core::{File, id::FileId};
+use consign_core::{File, file::Seq, id::FileId};
 use http::HeaderMap;
 use quick_cache::sync::Cache;
 use serde_json::value::RawValue;
@@ -16,6 +16,9 @@ use crate::{audience::AudienceObject, download, files::FileObject};
 /// smaller.
 const HEADERS: usize = 1024;
 const OBJECTS: usize = 4096;
+
+/// Bytes that a file takes in a list, about.
+const OBJECT_LEN: usize = 400;
 
 pub(crate) struct Rendered {
     headers: Cache<FileId, HeaderMap>,
@@ -45,12 +48,44 @@ impl Rendered {
     }
 }
 
-/// A file as it stands in a list for those who may know whom it is for.
-pub(crate) fn with_audience(object: &RawValue, audience: &AudienceObject) -> Arc<RawValue> {
-    let audience = serde_json::to_string(audience).expect("names can all be written");
-    let object = object.get().strip_suffix('}').expect("it is an object");
-    let object = RawValue::from_string(format!("{object},\"audience\":{audience}}}"));
-    object.expect("it is an object still").into()
+/// A page of the list of files, put together from what is kept as text.
+pub(crate) struct Listing(Vec<u8>);
+
+impl Listing {
+    /// Of so many files.
+    pub(crate) fn new(files: usize) -> Self {
+        let mut text = Vec::with_capacity(files * OBJECT_LEN + 64);
+        text.extend_from_slice(b"{\"files\":[");
+        Self(text)
+    }
+
+    /// Adds a file, with whom it is for where that is shown.
+    pub(crate) fn push(&mut self, object: &RawValue, audience: Option<&AudienceObject>) {
+        let Self(text) = self;
+        if !text.ends_with(b"[") {
+            text.push(b',');
+        }
+        let object = object.get();
+        let Some(audience) = audience else {
+            text.extend_from_slice(object.as_bytes());
+            return;
+        };
+        let open = object.strip_suffix('}').expect("it is an object");
+        text.extend_from_slice(open.as_bytes());
+        text.extend_from_slice(b",\"audience\":");
+        serde_json::to_writer(&mut *text, audience).expect("names can all be written");
+        text.push(b'}');
+    }
+
+    /// The whole, with where the next page begins.
+    pub(crate) fn end(self, next: Option<Seq>) -> Vec<u8> {
+        let Self(mut text) = self;
+        text.extend_from_slice(b"],\"next\":");
+        let next = next.map(|seq| seq.to_string());
+        serde_json::to_writer(&mut text, &next).expect("numbers can all be written");
+        text.push(b'}');
+        text
+    }
 }
 
 impl Default for Rendered {
