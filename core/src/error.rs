@@ -141,9 +141,15 @@ pub enum ErrorKind {
     /// It is not the managed link's password.
     #[error("wrong password for the link")]
     WrongLinkPassword,
-    /// The managed link is for one recipient, who has to prove that it is they.
+    /// The managed link is for one recipient, who has to prove that it is they by signing in.
     #[error("the link asks for its recipient")]
     RecipientNeeded,
+    /// The managed link is for one recipient, who was sent a code.
+    #[error("a code was sent to the recipient")]
+    CodeSent,
+    /// It is not the code that was sent last, or it was used, or is at its end.
+    #[error("wrong code for the link")]
+    WrongCode,
     /// The user is in as many groups as anybody can be.
     #[error("the user is in too many groups")]
     TooManyGroups,

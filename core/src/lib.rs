@@ -85,6 +85,7 @@
 
 pub mod archive;
 pub mod audience;
+pub mod code;
 pub mod error;
 pub mod event;
 pub mod file;
@@ -95,6 +96,7 @@ pub mod link;
 pub mod mail;
 pub mod memory;
 pub mod once;
+pub mod outbox;
 pub mod password;
 pub mod policy;
 pub mod quota;
@@ -112,7 +114,7 @@ pub use error::{Error, ErrorKind};
 pub use file::File;
 pub use service::{
     Actor, Administration, AuthorizedArchive, AuthorizedFile, ClientRegistration, Consign,
-    Described, Link, LinkChanges, LinkProof, LinkRequest, NewLease, NewLink, OpenedBy,
+    Described, Link, LinkChanges, LinkProof, LinkRequest, MailReport, NewLease, NewLink, OpenedBy,
     OperationsRegistration, Parts, Registration, Session, Settings, SweepReport, UnknownPolicy,
     UploadPermit,
 };

@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use consign_core::{Described, File, LinkProof, NewLease, password::Password};
+use consign_core::{
+    Described, ErrorKind, File, LinkProof, NewLease, code::Code, password::Password,
+};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,7 @@ struct Opened<'f> {
 #[derive(Default, Deserialize)]
 struct Shown {
     password: Option<String>,
+    code: Option<String>,
 }
 
 impl Inner {
@@ -62,7 +65,7 @@ impl Inner {
         match answered {
             Err(failure) if wants_page(&head.headers) => {
                 let problem = failure.into_problem(&self.consign.accepted_types());
-                Ok(refused(&problem))
+                Ok(self.refused(&problem, secret).await)
             }
             answered => answered,
         }
@@ -102,12 +105,16 @@ impl Inner {
     ) -> Result<Response<Body>, Failure> {
         let key = json::idempotency_key(&head.headers)?;
         let shown = Shown::read(&head.headers, body).await?;
+        let code = given(shown.code).map(|code| code.parse::<Code>());
+        // Told whatever the link is: what is no code opens none.
+        let code = code.transpose().map_err(|_| ErrorKind::WrongCode)?;
         let actor = match head.headers.contains_key(header::AUTHORIZATION) {
             true => Some(self.actor(&head.headers).await?),
             false => None,
         };
         let proof = LinkProof {
             password: given(shown.password).map(Password::new),
+            code,
             actor: actor.as_ref(),
             key,
         };
@@ -126,6 +133,24 @@ impl Inner {
             files: files.iter().map(FileObject::of).collect(),
         };
         Ok(varied(json::response(StatusCode::CREATED, &opened)))
+    }
+
+    /// What is wrong, on a page that asks again where that may help.
+    async fn refused(&self, problem: &Problem, secret: &str) -> Response<Body> {
+        let asks = problem.status() == StatusCode::UNAUTHORIZED;
+        let link = match asks {
+            true => self.consign.describe_link(secret).await.ok(),
+            false => None,
+        };
+        let form = link.map(|link| Form {
+            password: link.needs_password,
+            code: link.needs_recipient,
+            button: "Download",
+        });
+        let msg = problem.msg();
+        let mut response = page(problem.status(), &Refusal { msg, form });
+        response.headers_mut().extend(problem.headers());
+        response
     }
 }
 
@@ -149,12 +174,15 @@ impl Shown {
         let form = std::str::from_utf8(&form).map_err(|_| Failure::bad_request("Invalid form"))?;
         let mut shown = Self::default();
         for (name, value) in form.split('&').filter_map(|pair| pair.split_once('=')) {
-            if name == "password" {
-                let value = value.replace('+', " ");
-                let value = percent_decode_str(&value).decode_utf8();
-                let value = value.map_err(|_| Failure::bad_request("Invalid form"))?;
-                shown.password = Some(value.into_owned());
-            }
+            let field = match name {
+                "password" => &mut shown.password,
+                "code" => &mut shown.code,
+                _ => continue,
+            };
+            let value = value.replace('+', " ");
+            let value = percent_decode_str(&value).decode_utf8();
+            let value = value.map_err(|_| Failure::bad_request("Invalid form"))?;
+            *field = Some(value.into_owned());
         }
         Ok(shown)
     }
@@ -184,19 +212,6 @@ fn see_other(url: &str) -> Response<Body> {
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
     );
-    response
-}
-
-fn refused(problem: &Problem) -> Response<Body> {
-    let asks = problem.status() == StatusCode::UNAUTHORIZED;
-    let mut response = page(
-        problem.status(),
-        &Refusal {
-            msg: problem.msg(),
-            asks,
-        },
-    );
-    response.headers_mut().extend(problem.headers());
     response
 }
 
@@ -256,42 +271,60 @@ impl fmt::Display for Landing<'_> {
             }
             None => f.write_str("<h1>Files for you</h1>\n")?,
         }
-        if self.link.needs_recipient {
-            f.write_str("<p>They are for their recipient, who has to sign in.</p>\n")?;
-        }
         writeln!(f, "<p>You can download them until {}.</p>", self.expires_at)?;
-        Form(self.link.needs_password).fmt(f)
+        if self.link.needs_recipient {
+            f.write_str("<p>They are for one recipient, who is sent a code by mail.</p>\n")?;
+        }
+        let form = Form {
+            password: self.link.needs_password,
+            code: false,
+            button: match self.link.needs_recipient {
+                true => "Send the code",
+                false => "Download",
+            },
+        };
+        form.fmt(f)
     }
 }
 
 struct Refusal<'m> {
     msg: &'m str,
-    asks: bool,
+    form: Option<Form>,
 }
 
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "<h1>{}</h1>", Escaped(self.msg))?;
-        match self.asks {
-            true => Form(true).fmt(f),
-            false => Ok(()),
+        match &self.form {
+            Some(form) => form.fmt(f),
+            None => Ok(()),
         }
     }
 }
 
 /// It is sent to the address that it is at.
-struct Form(bool);
+struct Form {
+    password: bool,
+    code: bool,
+    button: &'static str,
+}
 
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<form method=\"post\">\n")?;
-        if self.0 {
+        if self.password {
             f.write_str(
                 "<p><label>Password <input type=\"password\" name=\"password\" \
                  autocomplete=\"off\" required></label></p>\n",
             )?;
         }
-        f.write_str("<p><button>Download</button></p>\n</form>\n")
+        if self.code {
+            f.write_str(
+                "<p><label>Code <input name=\"code\" inputmode=\"numeric\" \
+                 autocomplete=\"one-time-code\" required></label></p>\n",
+            )?;
+        }
+        writeln!(f, "<p><button>{}</button></p>\n</form>", self.button)
     }
 }
 

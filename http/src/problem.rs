@@ -196,6 +196,8 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
             S::UNPROCESSABLE_ENTITY,
             "The Idempotency-Key was used for another request",
         ),
+        ErrorKind::CodeSent => Problem::unauthorized("A code was sent to the recipient"),
+        ErrorKind::WrongCode => Problem::unauthorized("Wrong code"),
         ErrorKind::LastOperationsUser => {
             Problem::new(S::CONFLICT, "The last operation user must stay one")
         }

@@ -13,6 +13,7 @@ use consign_core::{
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink, SecretHash},
     once::{OnceKey, Remembered},
+    outbox::Queued,
     quota::{Quota, Usage},
     store::{Change, FileStore, MAX_GROUPS, Outcome, Page, StoreError},
 };
@@ -21,7 +22,7 @@ use redb::{ReadTransaction, ReadableTable, StorageError};
 use crate::{
     RedbStore,
     fault::Fault,
-    links,
+    links, outbox,
     recent::Reader,
     record,
     schema::{
@@ -139,6 +140,11 @@ impl FileStore for RedbStore {
                 .map(|bytes| schema::lease(id, bytes.value()))
                 .transpose()
         })
+    }
+
+    async fn mails(&self, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        self.scan(move |snapshot| outbox::list(snapshot, limit))
+            .await
     }
 
     async fn remembered(&self, key: OnceKey) -> Result<Option<Remembered>, StoreError> {
@@ -375,8 +381,20 @@ impl Tables<'_> {
             Change::EditLink { id, edit, .. } => self.edit_link(*id, edit)?,
             Change::RevokeLink { id, at, .. } => self.revoke_link(*id, *at)?,
             Change::OpenLease {
-                lease, revision, ..
-            } => self.open_lease(lease, *revision)?,
+                lease,
+                revision,
+                code,
+                ..
+            } => self.open_lease(lease, *revision, *code)?,
+            Change::SendCode {
+                link,
+                revision,
+                code,
+                mail,
+                at,
+            } => self.send_code(*link, *revision, *code, mail, *at)?,
+            Change::TryMail { id, attempts, at } => self.try_mail(*id, *attempts, *at)?,
+            Change::DropMail { id } => self.drop_mail(*id)?,
             Change::ForgetLeases { ended_before } => self.forget_leases(*ended_before)?,
             Change::Once { once, change } => self.once(once, change)?,
             Change::ForgetOnce { before } => self.forget_once(*before)?,

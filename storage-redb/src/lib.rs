@@ -79,6 +79,7 @@ mod files;
 mod links;
 mod once;
 mod open;
+mod outbox;
 mod recent;
 mod record;
 mod schema;

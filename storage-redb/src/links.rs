@@ -3,6 +3,7 @@
 use std::ops::Bound::{Excluded, Included};
 
 use consign_core::{
+    code::CodeHash,
     id::{FileId, LeaseId, LinkId, UserId},
     link::{Lease, LinkEdit, ManagedLink, SecretHash},
     store::{FORGET_AT_ONCE, Outcome, Page},
@@ -116,6 +117,7 @@ impl Tables<'_> {
         &mut self,
         lease: &Lease,
         revision: u32,
+        code: Option<CodeHash>,
     ) -> Result<Verdict<Outcome>, Fault> {
         let Some(link) = schema::link(&self.links, lease.link)? else {
             return Ok(Verdict::Unchanged(Outcome::Missing));
@@ -129,6 +131,11 @@ impl Tables<'_> {
         let id = lease.id.as_bytes();
         if self.leases.get(id)?.is_some() {
             return Ok(Verdict::Unchanged(Outcome::Exists));
+        }
+        if let Some(code) = code
+            && let Some(wrong) = self.try_code(lease.link, code, lease.opened_at)?
+        {
+            return Ok(wrong);
         }
         self.leases.insert(id, record::lease(lease)?.as_slice())?;
         self.set_link(leased)

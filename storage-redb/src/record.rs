@@ -7,12 +7,15 @@ use std::num::NonZeroU32;
 
 use consign_core::{
     audience::{Audience, Principal},
+    code::{CodeHash, Codes, GoodCode},
     event::{Author, Event, EventKind},
     file::{File, FileEntry, FileName, MediaType, Seq, Sha256},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink, Note, SecretHash},
+    mail::{Mail, MailId, Subject, Text},
     once::{Made, Remembered},
+    outbox::Queued,
     password::PasswordHash,
     store::StoreError,
     time::Timestamp,
@@ -138,6 +141,22 @@ struct LeaseRecord<'a> {
     opened_at: u64,
     expires_at: u64,
     recipient: Option<&'a str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CodesRecord {
+    good: Option<([u8; 32], u64, u8)>,
+    sent: Vec<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MailRecord<'a> {
+    to: &'a str,
+    subject: &'a str,
+    text: &'a str,
+    due: u64,
+    attempts: u32,
+    until: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -331,6 +350,54 @@ pub(crate) fn to_lease(id: LeaseId, bytes: &[u8]) -> Result<Lease, Undecodable> 
         opened_at: Timestamp::from_millis(record.opened_at),
         expires_at: Timestamp::from_millis(record.expires_at),
         recipient: parse_some(record.recipient, "recipient", Email::try_from)?,
+    })
+}
+
+pub(crate) fn codes(codes: &Codes) -> Result<Vec<u8>, StoreError> {
+    let good = codes.good.as_ref();
+    pack(&CodesRecord {
+        good: good.map(|good| (good.hash.0, good.until.as_millis(), good.wrong)),
+        sent: codes.sent.iter().map(|sent| sent.as_millis()).collect(),
+    })
+}
+
+pub(crate) fn to_codes(bytes: &[u8]) -> Result<Codes, Undecodable> {
+    let record: CodesRecord = unpack(bytes)?;
+    let good = record.good.map(|(hash, until, wrong)| GoodCode {
+        hash: CodeHash(hash),
+        until: Timestamp::from_millis(until),
+        wrong,
+    });
+    let sent = record.sent.into_iter().map(Timestamp::from_millis);
+    let sent = sent.collect();
+    Ok(Codes { good, sent })
+}
+
+pub(crate) fn mail(queued: &Queued) -> Result<Vec<u8>, StoreError> {
+    let mail = &queued.mail;
+    pack(&MailRecord {
+        to: mail.to.as_str(),
+        subject: mail.subject.as_str(),
+        text: mail.text.expose(),
+        due: queued.due.as_millis(),
+        attempts: queued.attempts,
+        until: queued.until.as_millis(),
+    })
+}
+
+pub(crate) fn to_mail(id: MailId, bytes: &[u8]) -> Result<Queued, Undecodable> {
+    let record: MailRecord<'_> = unpack(bytes)?;
+    let mail = Mail {
+        id,
+        to: parse(record.to, "recipient", Email::try_from)?,
+        subject: parse(record.subject, "subject", Subject::try_from)?,
+        text: Text::new(record.text.to_owned()),
+    };
+    Ok(Queued {
+        mail,
+        due: Timestamp::from_millis(record.due),
+        attempts: record.attempts,
+        until: Timestamp::from_millis(record.until),
     })
 }
 
@@ -599,6 +666,15 @@ pub(crate) fn check(bytes: &[u8]) {
         let written = lease(&read).expect("a lease can be written");
         assert_eq!(to_lease(id, &written), Ok(read));
     }
+    if let Ok(read) = to_codes(bytes) {
+        let written = codes(&read).expect("codes can be written");
+        assert_eq!(to_codes(&written), Ok(read));
+    }
+    let id = MailId::from_bytes([7; 16]);
+    if let Ok(read) = to_mail(id, bytes) {
+        let written = mail(&read).expect("a mail can be written");
+        assert_eq!(to_mail(id, &written), Ok(read));
+    }
     if let Ok(read) = to_remembered(bytes) {
         let written = remembered(&read).expect("what was done can be written");
         assert_eq!(to_remembered(&written), Ok(read));
@@ -612,7 +688,8 @@ pub(crate) fn check(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use consign_core::testing::{
-        sample_entry, sample_event, sample_group, sample_lease, sample_link, sample_user,
+        sample_entry, sample_event, sample_group, sample_lease, sample_link, sample_mail,
+        sample_user,
     };
     use proptest::prelude::*;
 
@@ -739,6 +816,20 @@ mod tests {
             }
             let written = sample(n);
             prop_assert_eq!(to_group(written.id, &group(&written).unwrap()), Ok(written));
+        }
+
+        #[test]
+        fn codes_and_mails_are_kept(hash: [u8; 32], good: bool, sent: Vec<u64>, n: u32, attempts: u32) {
+            let good = good.then_some(GoodCode {
+                hash: CodeHash(hash),
+                until: Timestamp::from_millis(n.into()),
+                wrong: 3,
+            });
+            let sent = sent.into_iter().map(Timestamp::from_millis).collect();
+            let written = Codes { good, sent };
+            prop_assert_eq!(to_codes(&codes(&written).unwrap()), Ok(written));
+            let written = Queued { attempts, ..sample_mail(n) };
+            prop_assert_eq!(to_mail(written.mail.id, &mail(&written).unwrap()), Ok(written));
         }
 
         #[test]

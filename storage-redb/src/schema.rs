@@ -1,12 +1,15 @@
 use std::collections::HashMap;
 
 use consign_core::{
+    code::Codes,
     event::Event,
     file::{File, FileEntry, Seq, Sha256},
     group::Group,
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink},
+    mail::MailId,
     once::{OnceKey, Remembered},
+    outbox::Queued,
     quota::Usage,
     store::StoreError,
     user::User,
@@ -70,6 +73,12 @@ pub(crate) const LINK_MAKERS: TableDefinition<'_, (Id, Id), ()> =
 pub(crate) const LEASES: TableDefinition<'_, Id, Record> = TableDefinition::new("leases");
 /// What was done by each idempotency key.
 pub(crate) const DONE: TableDefinition<'_, &[u8; 32], Record> = TableDefinition::new("done");
+/// The codes that were sent for each link.
+pub(crate) const CODES: TableDefinition<'_, Id, Record> = TableDefinition::new("codes");
+/// Mails that wait, by id.
+pub(crate) const MAILS: TableDefinition<'_, Id, Record> = TableDefinition::new("mails");
+/// When each mail is due: milliseconds since the epoch.
+pub(crate) const MAILS_DUE: TableDefinition<'_, (u64, Id), ()> = TableDefinition::new("mails_due");
 /// The trail by position.
 pub(crate) const EVENTS: TableDefinition<'_, Seq, Record> = TableDefinition::new("events");
 
@@ -182,6 +191,9 @@ pub(crate) struct Tables<'txn> {
     pub(crate) link_makers: Table<'txn, (Id, Id), ()>,
     pub(crate) leases: Table<'txn, Id, Record>,
     pub(crate) done: Table<'txn, &'static [u8; 32], Record>,
+    pub(crate) codes: Table<'txn, Id, Record>,
+    pub(crate) mails: Table<'txn, Id, Record>,
+    pub(crate) mails_due: Table<'txn, (u64, Id), ()>,
     pub(crate) events: Table<'txn, Seq, Record>,
     /// What was there before this transaction and is another now, or gone.
     pub(crate) touched: Touched,
@@ -209,6 +221,9 @@ impl<'txn> Tables<'txn> {
             link_makers: transaction.open_table(LINK_MAKERS)?,
             leases: transaction.open_table(LEASES)?,
             done: transaction.open_table(DONE)?,
+            codes: transaction.open_table(CODES)?,
+            mails: transaction.open_table(MAILS)?,
+            mails_due: transaction.open_table(MAILS_DUE)?,
             events: transaction.open_table(EVENTS)?,
             touched: Touched::default(),
         })
@@ -390,6 +405,35 @@ pub(crate) fn remembered(
 pub(crate) fn done(key: OnceKey, bytes: &[u8]) -> Result<Remembered, Fault> {
     let shown = Sha256(key.0);
     record::to_remembered(bytes).map_err(|error| unreadable("request", shown, &error))
+}
+
+/// The codes that were sent for a link: none at first.
+pub(crate) fn codes(codes: &impl ReadableTable<Id, Record>, link: LinkId) -> Result<Codes, Fault> {
+    let Some(bytes) = codes.get(link.as_bytes())? else {
+        return Ok(Codes::default());
+    };
+    let codes = record::to_codes(bytes.value());
+    codes.map_err(|error| unreadable("codes of link", link, &error))
+}
+
+pub(crate) fn mail(
+    mails: &impl ReadableTable<Id, Record>,
+    id: MailId,
+) -> Result<Option<Queued>, Fault> {
+    let Some(bytes) = mails.get(id.as_bytes())? else {
+        return Ok(None);
+    };
+    let mail = record::to_mail(id, bytes.value());
+    mail.map(Some)
+        .map_err(|error| unreadable("mail", id, &error))
+}
+
+/// The mail that an index names.
+pub(crate) fn indexed_mail(
+    mails: &impl ReadableTable<Id, Record>,
+    id: MailId,
+) -> Result<Queued, Fault> {
+    mail(mails, id)?.ok_or_else(|| dangling("mail", id))
 }
 
 pub(crate) fn event(seq: Seq, bytes: &[u8]) -> Result<Event, Fault> {

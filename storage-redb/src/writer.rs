@@ -32,6 +32,8 @@ pub(crate) enum Message {
 /// Whether work changed anything, and what is answered.
 pub(crate) enum Verdict<T> {
     Changed(T),
+    /// Something is counted that is no event.
+    Counted(T),
     Unchanged(T),
 }
 
@@ -73,7 +75,7 @@ where
 {
     fn run(&mut self, tables: &mut Tables<'_>) -> Result<bool, Fault> {
         let (done, changed) = match (self.work)(tables)? {
-            Verdict::Changed(done) => (done, true),
+            Verdict::Changed(done) | Verdict::Counted(done) => (done, true),
             Verdict::Unchanged(done) => (done, false),
         };
         self.done = Some(done);

@@ -21,6 +21,7 @@ use crate::{
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink, SecretHash},
     once::{OnceKey, Remembered},
+    outbox::Queued,
     quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, Page, StoreError, Update, UserStore},
     user::{Email, User, UserChange, Username},
@@ -154,6 +155,10 @@ impl FileStore for MemoryStore {
 
     async fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError> {
         Ok(self.state().lease(id).cloned())
+    }
+
+    async fn mails(&self, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        Ok(self.state().mails(limit))
     }
 
     async fn remembered(&self, key: OnceKey) -> Result<Option<Remembered>, StoreError> {

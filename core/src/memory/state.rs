@@ -7,12 +7,15 @@ use std::{
 
 use crate::{
     audience::{Audience, Scope},
+    code::Codes,
     event::{Event, Recorded},
     file::{File, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink, SecretHash},
+    mail::MailId,
     once::{OnceKey, Remembered},
+    outbox::Queued,
     quota::Usage,
     store::{
         Change, FORGET_AT_ONCE, Insert, InsertGuard, MAX_GROUPS, Outcome, Page, StoreError, Update,
@@ -30,6 +33,8 @@ pub(super) struct State {
     links: BTreeMap<LinkId, ManagedLink>,
     leases: BTreeMap<LeaseId, Lease>,
     done: BTreeMap<OnceKey, Remembered>,
+    codes: BTreeMap<LinkId, Codes>,
+    mails: BTreeMap<MailId, Queued>,
     events: Vec<Event>,
 }
 
@@ -202,6 +207,13 @@ impl State {
         self.leases.get(&id)
     }
 
+    pub(super) fn mails(&self, limit: usize) -> Vec<Queued> {
+        let mut mails: Vec<_> = self.mails.values().cloned().collect();
+        mails.sort_by_key(|queued| (queued.due, queued.mail.id));
+        mails.truncate(limit);
+        mails
+    }
+
     pub(super) fn remembered(&self, key: OnceKey) -> Option<&Remembered> {
         self.done.get(&key)
     }
@@ -344,8 +356,45 @@ impl State {
                 let revoked = link.revoked(at).ok_or(Outcome::Exists)?;
                 Ok(self.set_link(revoked))
             }
+            Change::SendCode {
+                link,
+                revision,
+                code,
+                mail,
+                at,
+            } => {
+                let found = self.link(link).ok_or(Outcome::Missing)?;
+                if found.revision != revision {
+                    return Err(Outcome::Stale);
+                }
+                if !found.is_open(at) {
+                    return Err(Outcome::NotOpen);
+                }
+                if self.mails.contains_key(&mail.mail.id) {
+                    return Err(Outcome::Exists);
+                }
+                let codes = self.codes.entry(link).or_default();
+                *codes = codes.with(code, at).map_err(Outcome::NoCode)?;
+                self.mails.insert(mail.mail.id, mail);
+                Ok(Outcome::CodeSent)
+            }
+            Change::TryMail { id, attempts, at } => {
+                let queued = self.mails.get_mut(&id).ok_or(Outcome::Missing)?;
+                if queued.attempts != attempts {
+                    return Err(Outcome::Stale);
+                }
+                *queued = queued.tried(at);
+                Ok(Outcome::MailSet(queued.clone()))
+            }
+            Change::DropMail { id } => {
+                let queued = self.mails.remove(&id).ok_or(Outcome::Missing)?;
+                Ok(Outcome::MailSet(queued))
+            }
             Change::OpenLease {
-                lease, revision, ..
+                lease,
+                revision,
+                code,
+                ..
             } => {
                 let link = self.link(lease.link).ok_or(Outcome::Missing)?;
                 if link.revision != revision {
@@ -354,6 +403,14 @@ impl State {
                 let leased = link.leased(lease.opened_at).ok_or(Outcome::NotOpen)?;
                 if self.leases.contains_key(&lease.id) {
                     return Err(Outcome::Exists);
+                }
+                if let Some(code) = code {
+                    let codes = self.codes.entry(lease.link).or_default();
+                    let (right, after) = codes.tried(code, lease.opened_at);
+                    *codes = after;
+                    if !right {
+                        return Err(Outcome::WrongCode);
+                    }
                 }
                 self.leases.insert(lease.id, lease);
                 Ok(self.set_link(leased))

@@ -22,7 +22,7 @@ const SWEEP_PAGE: usize = 1000;
 /// caller from outside reaches.
 #[derive(Clone, Debug)]
 pub struct Administration {
-    consign: Consign,
+    pub(super) consign: Consign,
 }
 
 impl Administration {

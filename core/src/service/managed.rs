@@ -3,6 +3,7 @@
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use crate::{
+    code::Code,
     error::{Error, ErrorKind},
     event::Author,
     file::File,
@@ -84,6 +85,8 @@ pub struct Described {
 pub struct LinkProof<'a> {
     /// The link's password.
     pub password: Option<Password>,
+    /// The code that the link's recipient was sent.
+    pub code: Option<Code>,
     /// Who they have signed in as.
     pub actor: Option<&'a Actor>,
     /// Opens it once, however often that is asked for within a day: each time the same lease.
@@ -297,8 +300,11 @@ impl Consign {
     /// files, or whoever asks has signed in as somebody for whom it is not;
     /// [`LinkPasswordNeeded`](ErrorKind::LinkPasswordNeeded),
     /// [`WrongLinkPassword`](ErrorKind::WrongLinkPassword),
-    /// [`TooManyAttempts`](ErrorKind::TooManyAttempts) for its password, and then
-    /// [`RecipientNeeded`](ErrorKind::RecipientNeeded); [`OtherRequest`](ErrorKind::OtherRequest).
+    /// [`TooManyAttempts`](ErrorKind::TooManyAttempts) for its password; for its recipient
+    /// [`CodeSent`](ErrorKind::CodeSent), after which the code is asked for, or
+    /// [`RecipientNeeded`](ErrorKind::RecipientNeeded) where there is no mail,
+    /// [`WrongCode`](ErrorKind::WrongCode), and
+    /// [`TooManyAttempts`](ErrorKind::TooManyAttempts) when too many codes were sent.
     pub async fn open_link(&self, secret: &str, proof: LinkProof<'_>) -> Result<NewLease, Error> {
         let mut judged = None;
         for _ in 0..TRIES {
@@ -314,8 +320,14 @@ impl Consign {
                     .await?;
                 judged = Some(link.password.clone());
             }
-            let recipient = prove_recipient(&link, &proof)?;
-            let lease = self.new_lease(&link, recipient);
+            if sends_code(&link, &proof)? {
+                if let Some(recipient) = &link.recipient {
+                    self.send_code(&link, recipient).await?;
+                }
+                continue;
+            }
+            let code = code_of(&link, &proof);
+            let lease = self.new_lease(&link);
             let outcome = match before {
                 Some(made) => Outcome::Repeated(made),
                 None => {
@@ -323,6 +335,7 @@ impl Consign {
                     let change = Change::OpenLease {
                         lease: lease.clone(),
                         revision: link.revision,
+                        code: code.map(|code| code.hash(link.id)),
                         by: by.unwrap_or(Author::Anonymous),
                     };
                     self.apply_once(repeatable, change).await?
@@ -332,6 +345,7 @@ impl Consign {
                 Outcome::LinkSet(_) => lease,
                 Outcome::Repeated(made) => self.made_lease(made, &link).await?,
                 Outcome::Stale => continue,
+                Outcome::WrongCode => return Err(ErrorKind::WrongCode.into()),
                 Outcome::Missing | Outcome::NotOpen => break,
                 outcome => return Err(outcome.unexpected()),
             };
@@ -344,7 +358,7 @@ impl Consign {
         Err(ErrorKind::LinkNotAvailable.into())
     }
 
-    fn new_lease(&self, link: &ManagedLink, recipient: Option<Email>) -> Lease {
+    fn new_lease(&self, link: &ManagedLink) -> Lease {
         let opened_at = self.now();
         let longest = opened_at + self.settings().lease_lifetime;
         Lease {
@@ -352,7 +366,7 @@ impl Consign {
             link: link.id,
             opened_at,
             expires_at: end(longest.min(link.expires_at), Duration::ZERO),
-            recipient,
+            recipient: link.recipient.clone(),
         }
     }
 
@@ -517,16 +531,27 @@ fn secret_of(key: &IdempotencyKey, id: LinkId) -> LinkSecret {
     LinkSecret::from_bytes(secret)
 }
 
-/// The recipient, where the link is for one and it is shown that it is they.
-fn prove_recipient(link: &ManagedLink, proof: &LinkProof<'_>) -> Result<Option<Email>, Error> {
+/// Whether the recipient is to be sent a code.
+///
+/// # Errors
+/// Where somebody has signed in as somebody else, and has no code.
+fn sends_code(link: &ManagedLink, proof: &LinkProof<'_>) -> Result<bool, Error> {
     let Some(recipient) = &link.recipient else {
-        return Ok(None);
+        return Ok(false);
     };
-    let actor = proof.actor.ok_or(ErrorKind::RecipientNeeded)?;
-    match is_at(actor, recipient) {
-        true => Ok(Some(recipient.clone())),
-        false => Err(ErrorKind::LinkNotAvailable.into()),
+    match proof.actor {
+        Some(actor) if is_at(actor, recipient) => Ok(false),
+        _ if proof.code.is_some() => Ok(false),
+        Some(_) => Err(ErrorKind::LinkNotAvailable.into()),
+        None => Ok(true),
     }
+}
+
+/// The code that is to be tried: none where the link asks for none, or its recipient has signed in.
+fn code_of<'p>(link: &ManagedLink, proof: &'p LinkProof<'_>) -> Option<&'p Code> {
+    let recipient = link.recipient.as_ref()?;
+    let signed_in = proof.actor.is_some_and(|actor| is_at(actor, recipient));
+    proof.code.as_ref().filter(|_| !signed_in)
 }
 
 fn is_at(actor: &Actor, address: &Email) -> bool {

@@ -7,6 +7,7 @@ mod attempts;
 mod audiences;
 mod files;
 mod links;
+mod mail;
 mod managed;
 mod once;
 mod room;
@@ -25,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 pub use self::{
     accounts::{Actor, Registration, Session},
@@ -33,12 +34,14 @@ pub use self::{
     archive::AuthorizedArchive,
     files::UploadPermit,
     links::{AuthorizedFile, Link, OpenedBy},
+    mail::MailReport,
     managed::{Described, LinkChanges, LinkProof, LinkRequest, NewLease, NewLink},
 };
 use crate::{
     audience::Audience,
     error::Error,
     intake::Intake,
+    mail::Courier,
     password::PasswordHasher,
     quota::Quota,
     random::Entropy,
@@ -70,6 +73,7 @@ struct Inner {
     attempts: attempts::Attempts,
     /// The latest time that the clock has shown: milliseconds.
     latest: AtomicU64,
+    mail_queued: Notify,
 }
 
 impl Consign {
@@ -94,6 +98,7 @@ impl Consign {
             promises: room::Promises::default(),
             attempts: attempts::Attempts::default(),
             latest: AtomicU64::default(),
+            mail_queued: Notify::default(),
         }))
     }
 
@@ -144,6 +149,8 @@ pub struct Parts {
     pub hasher: Arc<dyn PasswordHasher>,
     /// Decides what may be stored.
     pub intake: Arc<dyn Intake>,
+    /// Carries mail; without it the recipients of links prove who they are by signing in alone.
+    pub courier: Option<Arc<dyn Courier>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives random bytes.
@@ -152,8 +159,8 @@ pub struct Parts {
 
 #[cfg(all(feature = "scrypt", feature = "intake"))]
 impl Parts {
-    /// Stores and a signer of the caller's (`users` and `files` may be clones of one store); the rest as usual: [scrypt], [Office documents], the
-    /// machine's clock and randomness. Others can be put in their place:
+    /// Stores and a signer of the caller's (`users` and `files` may be clones of one store); the rest as usual: [scrypt], [Office documents], no
+    /// mail, the machine's clock and randomness. Others can be put in their place:
     /// `Parts { intake, ..Parts::new(users, files, blobs, signer) }`.
     ///
     /// [scrypt]: crate::password::ScryptHasher
@@ -171,6 +178,7 @@ impl Parts {
             signer: Arc::new(signer),
             hasher: Arc::new(crate::password::ScryptHasher::default()),
             intake: Arc::new(crate::intake::OfficeIntake::default()),
+            courier: None,
             clock: Arc::new(crate::time::SystemClock),
             entropy: Arc::new(crate::random::OsEntropy),
         }

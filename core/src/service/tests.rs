@@ -3,6 +3,7 @@
 mod accounts;
 mod archives;
 mod audiences;
+mod codes;
 mod faults;
 mod files;
 mod intake;
@@ -34,7 +35,7 @@ use crate::{
     audience::Scope,
     event::{Author, EventKind},
     file::{FileName, Seq},
-    memory::{MemoryBlobs, MemoryStore},
+    memory::{MemoryBlobs, MemoryCourier, MemoryStore},
     password::{Password, ScryptHasher, ScryptParams},
     random::Entropy,
     store::{BlobStore, BodyError, FileStore},
@@ -57,6 +58,7 @@ struct World {
     memory: MemoryBlobs,
     blobs: Arc<dyn BlobStore>,
     clock: Arc<ManualClock>,
+    courier: MemoryCourier,
 }
 
 impl World {
@@ -65,6 +67,7 @@ impl World {
     }
 
     fn with(settings: Settings) -> Self {
+        let courier = MemoryCourier::new();
         let (rig, clock) = (Arc::<Rig>::default(), Arc::new(ManualClock::new(START)));
         let entropy: Arc<dyn Entropy> = Arc::<Counter>::default();
         let store = MemoryStore::new();
@@ -77,12 +80,14 @@ impl World {
             signer: Arc::new(signer),
             hasher: Arc::new(ScryptHasher::with_bounds(ScryptParams::WEAK, 2, 64)),
             intake: Arc::new(StubIntake),
+            courier: Some(Arc::new(courier.clone())),
             clock: Arc::clone(&clock) as _,
             entropy,
         });
         let blobs = Arc::clone(&parts.blobs);
         Self {
             consign: Consign::new(parts, settings),
+            courier,
             rig,
             store,
             memory,

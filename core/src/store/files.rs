@@ -5,13 +5,16 @@ use async_trait::async_trait;
 use super::{Page, StoreError};
 use crate::{
     audience::{Audience, Scope},
+    code::{CodeHash, NoCode},
     error::{Error, ErrorKind},
     event::{Author, Event, EventKind, Recorded},
     file::{File, FileEntry, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, LinkEdit, ManagedLink, SecretHash},
+    mail::MailId,
     once::{Made, Once, OnceKey, Remembered},
+    outbox::Queued,
     quota::{Quota, Usage},
     time::Timestamp,
 };
@@ -79,6 +82,9 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
 
     /// The lease of this id.
     async fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError>;
+
+    /// At most `limit` mails that wait (at least 1), in the order in which they are due.
+    async fn mails(&self, limit: usize) -> Result<Vec<Queued>, StoreError>;
 
     /// What was done by this key, if that is still remembered.
     async fn remembered(&self, key: OnceKey) -> Result<Option<Remembered>, StoreError>;
@@ -212,14 +218,48 @@ pub enum Change {
         at: Timestamp,
     },
     /// Open a lease, which counts as a download of its link. The link exists, was not edited since its
-    /// revision was this, and [is open](ManagedLink::is_open) when the lease is; no other has its id.
+    /// revision was this, and [is open](ManagedLink::is_open) when the lease is; no other has its id;
+    /// and the code, if there is one, [is the good one](crate::code::Codes::tried), which is used up by it. A wrong
+    /// code opens nothing, and is counted.
     OpenLease {
         /// The lease.
         lease: Lease,
         /// The link's revision, by which was judged who may open it.
         revision: u32,
+        /// By which the recipient proves that it is they.
+        code: Option<CodeHash>,
         /// Who opens it.
         by: Author,
+    },
+    /// Send the recipient of a link a code, which is the only good one from then on. The link exists, was
+    /// not edited since its revision was this, and [is open](ManagedLink::is_open); there
+    /// [can be one more code](crate::code::Codes::with); no other mail has the mail's id. It is no event: that it is
+    /// used is one.
+    SendCode {
+        /// The link.
+        link: LinkId,
+        /// Its revision, which knows the recipient.
+        revision: u32,
+        /// What is kept of the code.
+        code: CodeHash,
+        /// The code on its way.
+        mail: Queued,
+        /// When.
+        at: Timestamp,
+    },
+    /// Have a mail wait [while it is tried](Queued::tried). It waits, and was tried as often as this before.
+    TryMail {
+        /// The mail.
+        id: MailId,
+        /// How often.
+        attempts: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// Have a mail wait no more. It does.
+    DropMail {
+        /// The mail.
+        id: MailId,
     },
     /// Make a change that makes something, unless it was made before by the same key, and remember that.
     Once {
@@ -312,9 +352,12 @@ impl Change {
             }
             Self::Once { change, .. } => return change.events(),
             // When leases are opened it is told for how long.
-            Self::ForgetLeases { .. } | Self::ForgetOnce { .. } | Self::SetCrc32 { .. } => {
-                return Vec::new();
-            }
+            Self::ForgetLeases { .. }
+            | Self::ForgetOnce { .. }
+            | Self::SetCrc32 { .. }
+            | Self::SendCode { .. }
+            | Self::TryMail { .. }
+            | Self::DropMail { .. } => return Vec::new(),
         };
         vec![Event { at: *at, by, kind }]
     }
@@ -353,7 +396,7 @@ pub enum Outcome {
     /// With it the files of its uploader would be beyond the quota. [`Outcome::Exists`] and
     /// [`Outcome::NoSuchGroup`] come first.
     OverQuota,
-    /// There is no such file, group, member, link or lease.
+    /// There is no such file, group, member, link, lease or mail.
     Missing,
     /// The file is for these now.
     AudienceSet(File),
@@ -377,8 +420,16 @@ pub enum Outcome {
     NoSuchFile(FileId),
     /// The link is revoked, at its end, or spent. [`Outcome::Missing`] and [`Outcome::Stale`] come first.
     NotOpen,
-    /// The link was edited since.
+    /// The link was edited since, or the mail tried.
     Stale,
+    /// It is not the code that is good. After [`Outcome::NotOpen`].
+    WrongCode,
+    /// There is to be no code now. After [`Outcome::NotOpen`].
+    NoCode(NoCode),
+    /// The code is on its way.
+    CodeSent,
+    /// The mail waits so now, or waited so.
+    MailSet(Queued),
     /// So many leases, or requests, are forgotten.
     Forgotten(usize),
     /// It was made before by the same key; this is what was made.

@@ -61,7 +61,7 @@ use self::assert::{ANSWERS, promise, promise_eq, promise_matches};
 pub use self::model::catalogue;
 pub use self::samples::{
     AnyContent, SeededEntropy, sample_bytes, sample_entry, sample_event, sample_group, sample_hash,
-    sample_key, sample_lease, sample_link, sample_user,
+    sample_key, sample_lease, sample_link, sample_mail, sample_user,
 };
 /// Checks a [`BlobStore`](crate::store::BlobStore): see [`testing`](self).
 #[doc(inline)]

@@ -16,6 +16,8 @@ use crate::{
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     intake::{Content, Intake, IntakeError, Refusal},
     link::{Lease, ManagedLink, SecretHash},
+    mail::{Mail, MailId, Text},
+    outbox::Queued,
     password::PasswordHash,
     random::Entropy,
     time::Timestamp,
@@ -127,6 +129,18 @@ pub fn sample_lease(n: u32, link: u32) -> Lease {
         expires_at: Timestamp::from_millis(u64::from(n) + 10),
         recipient: Some(email("recipient@example.org")),
     }
+}
+
+/// A mail that waits. Mails are due in the order of their numbers.
+pub fn sample_mail(n: u32) -> Queued {
+    let mail = Mail {
+        id: MailId::from_bytes(id_bytes(n)),
+        to: email(&format!("recipient{n}@example.org")),
+        subject: "A sample".parse().expect("it is a subject"),
+        text: Text::new(format!("number {n}")),
+    };
+    let due = Timestamp::from_millis(n.into());
+    Queued::new(mail, due, Timestamp::from_millis(u64::MAX))
 }
 
 /// A blob's key; keys are in the order of their numbers.

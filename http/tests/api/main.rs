@@ -5,6 +5,7 @@
 mod audiences;
 mod bounds;
 mod chunks;
+mod codes;
 mod corpus;
 mod failures;
 mod faulty;

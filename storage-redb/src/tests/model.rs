@@ -7,12 +7,15 @@ use std::{
 
 use consign_core::{
     audience::{Audience, Principal, Scope},
+    code::Codes,
     event::{Event, Recorded},
     file::{File, FileEntry, Seq},
     group::Group,
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink},
+    mail::MailId,
     once::{OnceKey, Remembered},
+    outbox::Queued,
     quota::Usage,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, StoreError, Update, UserStore},
     user::{Role, User, UserChange},
@@ -24,9 +27,10 @@ use crate::{
     fault::Fault,
     record,
     schema::{
-        BLOBS, DONE, EMAILS, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, LAST_COMMIT,
-        LAST_EVENT, LAST_FILE, LEASES, LINK_MAKERS, LINK_SECRETS, LINKS, MEMBERS, MEMBERSHIPS,
-        META, OPERATIONS_USERS, SCHEMA, USAGE, USERNAMES, USERS, VERSION, VIEWS,
+        BLOBS, CODES, DONE, EMAILS, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS,
+        LAST_COMMIT, LAST_EVENT, LAST_FILE, LEASES, LINK_MAKERS, LINK_SECRETS, LINKS, MAILS,
+        MAILS_DUE, MEMBERS, MEMBERSHIPS, META, OPERATIONS_USERS, SCHEMA, USAGE, USERNAMES, USERS,
+        VERSION, VIEWS,
     },
 };
 
@@ -72,6 +76,8 @@ pub(super) struct Model {
     pub(super) links: BTreeMap<LinkId, ManagedLink>,
     leases: BTreeMap<LeaseId, Lease>,
     done: BTreeMap<OnceKey, Remembered>,
+    codes: BTreeMap<LinkId, Codes>,
+    pub(super) mails: BTreeMap<MailId, Queued>,
     trail: Vec<Event>,
     last_file: Seq,
 }
@@ -123,6 +129,8 @@ impl Model {
             self.links.is_empty(),
             self.leases.is_empty(),
             self.done.is_empty(),
+            self.codes.is_empty(),
+            self.mails.is_empty(),
             self.trail.is_empty(),
         ];
         let limited = |entry: &FileEntry| entry.audience != Audience::everybody();
@@ -271,13 +279,57 @@ impl Model {
                 },
                 None => Outcome::Missing,
             },
+            Change::SendCode {
+                link,
+                revision,
+                code,
+                mail,
+                at,
+            } => match self.links.get(link) {
+                None => Outcome::Missing,
+                Some(found) if found.revision != *revision => Outcome::Stale,
+                Some(found) if !found.is_open(*at) => Outcome::NotOpen,
+                Some(_) => match self.codes_of(*link).with(*code, *at) {
+                    Ok(codes) => {
+                        self.codes.insert(*link, codes);
+                        self.mails.insert(mail.mail.id, mail.clone());
+                        Outcome::CodeSent
+                    }
+                    Err(none) => Outcome::NoCode(none),
+                },
+            },
+            Change::TryMail { id, attempts, at } => match self.mails.get_mut(id) {
+                None => Outcome::Missing,
+                Some(queued) if queued.attempts != *attempts => Outcome::Stale,
+                Some(queued) => {
+                    *queued = queued.tried(*at);
+                    Outcome::MailSet(queued.clone())
+                }
+            },
+            Change::DropMail { id } => match self.mails.remove(id) {
+                None => Outcome::Missing,
+                Some(queued) => Outcome::MailSet(queued),
+            },
             Change::OpenLease {
-                lease, revision, ..
+                lease,
+                revision,
+                code,
+                ..
             } => match self.links.get(&lease.link) {
                 None => Outcome::Missing,
                 Some(link) if link.revision != *revision => Outcome::Stale,
                 Some(link) => match link.leased(lease.opened_at) {
                     Some(leased) => {
+                        if let Some(code) = code {
+                            let before = self.codes_of(lease.link);
+                            let (right, after) = before.tried(*code, lease.opened_at);
+                            if after != before {
+                                self.codes.insert(lease.link, after);
+                            }
+                            if !right {
+                                return Outcome::WrongCode;
+                            }
+                        }
                         self.leases.insert(lease.id, lease.clone());
                         self.set_link(leased)
                     }
@@ -328,6 +380,10 @@ impl Model {
     fn set_link(&mut self, link: ManagedLink) -> Outcome {
         self.links.insert(link.id, link.clone());
         Outcome::LinkSet(link)
+    }
+
+    fn codes_of(&self, link: LinkId) -> Codes {
+        self.codes.get(&link).cloned().unwrap_or_default()
     }
 
     fn missing_group(&self, audience: &Audience) -> Option<GroupId> {
@@ -451,6 +507,33 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
                 .iter()
                 .map(|(key, done)| (key.0, record::remembered(done).unwrap())),
             |key, value| (*key, value.to_vec()),
+        )?,
+        same(
+            snapshot,
+            CODES,
+            model
+                .codes
+                .iter()
+                .map(|(link, codes)| (*link.as_bytes(), record::codes(codes).unwrap())),
+            |key, value| (*key, value.to_vec()),
+        )?,
+        same(
+            snapshot,
+            MAILS,
+            model
+                .mails
+                .iter()
+                .map(|(id, mail)| (*id.as_bytes(), record::mail(mail).unwrap())),
+            |key, value| (*key, value.to_vec()),
+        )?,
+        same(
+            snapshot,
+            MAILS_DUE,
+            model
+                .mails
+                .iter()
+                .map(|(id, mail)| (mail.due.as_millis(), *id.as_bytes())),
+            |(due, id), ()| (due, *id),
         )?,
         same(snapshot, META, meta, |key, value| match key {
             // What shares a commit is not the model's affair.

@@ -48,7 +48,7 @@ fn a_disk_that_lies_is_found_out() {
 #[test]
 fn a_row_too_few_or_too_many_is_found_out() {
     type Damage = fn(&mut Tables<'_>) -> Result<bool, redb::StorageError>;
-    let damages: [Damage; 21] = [
+    let damages: [Damage; 24] = [
         |tables| Ok(tables.meta.remove(LAST_FILE)?.is_some()),
         |tables| Ok(tables.meta.insert(LAST_EVENT, 1)?.is_some()),
         |tables| Ok(tables.users.pop_first()?.is_some()),
@@ -69,6 +69,9 @@ fn a_row_too_few_or_too_many_is_found_out() {
         |tables| Ok(tables.link_makers.pop_first()?.is_some()),
         |tables| Ok(tables.leases.pop_first()?.is_some()),
         |tables| Ok(tables.done.pop_first()?.is_some()),
+        |tables| Ok(tables.codes.pop_first()?.is_some()),
+        |tables| Ok(tables.mails.pop_first()?.is_some()),
+        |tables| Ok(tables.mails_due.pop_first()?.is_some()),
         |tables| Ok(tables.file_names.insert(("another", 1), ())?.is_none()),
     ];
     runtime().block_on(async {

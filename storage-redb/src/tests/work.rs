@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, sync::mpsc, time::Duration};
 
 use consign_core::{
     audience::{Audience, Principal},
+    code::CodeHash,
     event::{Author, Event, EventKind},
     file::{FileEntry, FileName},
     group::{Group, GroupName},
@@ -14,7 +15,7 @@ use consign_core::{
     store::{Change, InsertGuard, StoreError},
     testing::{
         sample_entry, sample_event, sample_group, sample_hash, sample_lease, sample_link,
-        sample_user,
+        sample_mail, sample_user,
     },
     time::Timestamp,
     user::{Role, Status, User, UserChange},
@@ -254,7 +255,7 @@ impl Worker {
         let known = model.links.values().nth(known).cloned();
         let link = known.unwrap_or_else(|| sample_link(u32::MAX));
         let id = link.id;
-        match self.numbers.below(10) {
+        match self.numbers.below(14) {
             kind if kind < 3 || model.links.is_empty() => {
                 let file = self.numbers.below(model.files.len() as u64 + 1) as usize;
                 let file = model.files.values().nth(file).map(|entry| entry.id);
@@ -274,6 +275,23 @@ impl Worker {
             }
             4 => Change::RevokeLink { id, by, at },
             5 => Change::ForgetLeases { ended_before: at },
+            6..9 => Change::SendCode {
+                link: id,
+                revision: link.revision,
+                code: CodeHash([self.numbers.below(2) as u8; 32]),
+                mail: sample_mail(self.number()),
+                at,
+            },
+            9 => {
+                let known = self.numbers.below(model.mails.len() as u64 + 1) as usize;
+                let known = model.mails.values().nth(known).cloned();
+                let queued = known.unwrap_or_else(|| sample_mail(u32::MAX));
+                let (id, attempts) = (queued.mail.id, queued.attempts);
+                match self.numbers.chance(50) {
+                    true => Change::TryMail { id, attempts, at },
+                    false => Change::DropMail { id },
+                }
+            }
             _ => {
                 let mut lease = sample_lease(self.number(), 0);
                 lease.link = id;
@@ -282,6 +300,10 @@ impl Worker {
                 Change::OpenLease {
                     lease,
                     revision: link.revision,
+                    code: match self.numbers.chance(40) {
+                        true => Some(CodeHash([self.numbers.below(2) as u8; 32])),
+                        false => None,
+                    },
                     by,
                 }
             }

@@ -343,7 +343,7 @@ async fn a_link_for_a_recipient_is_for_nobody_else() {
     let link = world.managed(&op, request).await;
     let described = world.describe(&link).await.unwrap();
     assert!(described.needs_recipient && described.files.is_none());
-    assert_eq!(refusal(world.lease(&link).await), RecipientNeeded);
+    assert_eq!(refusal(world.lease(&link).await), CodeSent);
     let other = world.lease_with(&link, from(&bob)).await;
     assert_eq!(refusal(other), LinkNotAvailable);
     let lease = world.lease_with(&link, from(&ann)).await.unwrap();

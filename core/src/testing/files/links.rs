@@ -46,6 +46,7 @@ fn opening(lease: Lease, revision: u32) -> Change {
     Change::OpenLease {
         lease,
         revision,
+        code: None,
         by: Author::Anonymous,
     }
 }

@@ -4,6 +4,7 @@ mod audience;
 mod change;
 mod groups;
 mod links;
+mod mail;
 mod once;
 mod quota;
 mod read;
@@ -11,7 +12,9 @@ mod trail;
 
 use std::sync::Arc;
 
-pub use self::{audience::*, change::*, groups::*, links::*, once::*, quota::*, read::*, trail::*};
+pub use self::{
+    audience::*, change::*, groups::*, links::*, mail::*, once::*, quota::*, read::*, trail::*,
+};
 use super::{ANSWERS, promise, promise_eq, promise_matches, samples::sample_entry, walk};
 use crate::{
     audience::Scope,
@@ -86,6 +89,10 @@ macro_rules! __file_store_suite {
                     leases_are_forgotten_once_they_have_ended,
                     changes_of_links_leave_a_trail,
                     concurrent_leases_never_exceed_the_budget,
+                    a_code_is_kept_with_the_mail_that_brings_it,
+                    a_code_ends_after_its_time_or_too_many_wrong_ones,
+                    a_code_is_sent_for_the_link_that_was_judged,
+                    mails_wait_in_the_order_in_which_they_are_due,
                     what_is_asked_for_twice_is_made_once,
                     all_that_makes_something_can_be_made_once,
                     what_was_refused_is_not_remembered,

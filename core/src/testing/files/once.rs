@@ -109,6 +109,7 @@ pub async fn all_that_makes_something_can_be_made_once(store: Store) {
     let opening = Change::OpenLease {
         lease: lease.clone(),
         revision: link.revision,
+        code: None,
         by: Author::Anonymous,
     };
     for (key, change, made) in [

@@ -5,13 +5,17 @@ use proptest::{prelude::*, sample::select};
 use super::{
     super::{
         ANSWERS, promise, run,
-        samples::{file_name, sample_entry, sample_group, sample_key, sample_lease, sample_link},
+        samples::{
+            file_name, sample_entry, sample_group, sample_key, sample_lease, sample_link,
+            sample_mail,
+        },
         walk,
     },
     agree, check_sequences,
 };
 use crate::{
     audience::{Audience, Principal, Scope},
+    code::CodeHash,
     event::{Author, Event, Recorded},
     file::{File, FileEntry, FileName, Seq},
     group::{Group, GroupName},
@@ -19,6 +23,7 @@ use crate::{
     link::{Edit, Lease, LinkEdit, ManagedLink, SecretHash},
     memory::MemoryStore,
     once::{Once, OnceKey, Remembered},
+    outbox::Queued,
     quota::{Quota, Usage},
     store::{Change, FileStore, Outcome},
     time::Timestamp,
@@ -72,6 +77,7 @@ pub(super) enum FileOp {
     },
     Lease(LeaseId),
     Remembered(OnceKey),
+    Mails(usize),
     Events {
         after: Option<usize>,
         limit: usize,
@@ -124,6 +130,8 @@ impl FileOp {
             1 => any_lease().prop_map(|lease| Self::Lease(lease.id)),
             4 => any_once().prop_map(Self::Apply),
             1 => any_time().prop_map(|before| Self::Apply(Change::ForgetOnce { before })),
+            2 => any_mail_change().prop_map(Self::Apply),
+            1 => (1..4_usize).prop_map(Self::Mails),
             1 => (0..3_u8).prop_map(|n| Self::Remembered(OnceKey([n; 32]))),
             1 => any_blob().prop_map(Self::References),
             1 => any_owner().prop_map(Self::Usage),
@@ -223,6 +231,7 @@ impl Side {
                 })
                 .await,
             ),
+            FileOp::Mails(limit) => Seen::Mails(self.store.mails(limit).await.expect(ANSWERS)),
             FileOp::Remembered(key) => {
                 Seen::Remembered(self.store.remembered(key).await.expect(ANSWERS))
             }
@@ -289,6 +298,7 @@ pub(super) enum Seen {
     Links(Vec<ManagedLink>),
     Lease(Option<Lease>),
     Remembered(Option<Remembered>),
+    Mails(Vec<Queued>),
     Referenced(bool),
     Usage(Usage),
     Events(Vec<Event>),
@@ -411,6 +421,7 @@ fn any_link_change() -> impl Strategy<Value = Change> {
             5 => Change::ForgetLeases { ended_before: at },
             _ => Change::OpenLease {
                 revision: revision / 2,
+                code: (budget == Some(1)).then_some(CodeHash([revision as u8; 32])),
                 by,
                 lease: Lease {
                     opened_at: at,
@@ -420,6 +431,29 @@ fn any_link_change() -> impl Strategy<Value = Change> {
             },
         },
     )
+}
+
+fn any_mail_change() -> impl Strategy<Value = Change> {
+    let what = (any_link(), 0..5_u32, any_time());
+    (what, 0..6_u8, 0..2_u32).prop_map(|((link, n, at), kind, number)| {
+        let mail = sample_mail(n);
+        let id = mail.mail.id;
+        match kind {
+            0..4 => Change::SendCode {
+                link: link.id,
+                revision: number,
+                code: CodeHash([n as u8 / 2; 32]),
+                mail,
+                at,
+            },
+            4 => Change::TryMail {
+                id,
+                attempts: number,
+                at,
+            },
+            _ => Change::DropMail { id },
+        }
+    })
 }
 
 fn any_once() -> impl Strategy<Value = Change> {

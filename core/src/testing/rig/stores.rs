@@ -14,6 +14,7 @@ use crate::{
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, StageId, UserId},
     link::{Lease, ManagedLink, SecretHash},
     once::{OnceKey, Remembered},
+    outbox::Queued,
     quota::Usage,
     store::{
         BlobInfo, BlobStore, ByteStream, Change, FileStore, Insert, InsertGuard, Outcome, Page,
@@ -245,6 +246,10 @@ impl FileStore for RiggedFiles {
 
     async fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError> {
         self.rig.around("lease", self.inner.lease(id)).await
+    }
+
+    async fn mails(&self, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        self.rig.around("mails", self.inner.mails(limit)).await
     }
 
     async fn remembered(&self, key: OnceKey) -> Result<Option<Remembered>, StoreError> {
