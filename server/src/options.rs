@@ -1,5 +1,6 @@
 //! The server's settings: from flags, the environment and a file, in this order.
 
+mod mail;
 mod values;
 
 use std::{
@@ -13,8 +14,14 @@ use consign_core::{Consign, Settings, quota::Quota};
 use consign_http::PublicUrl;
 use serde::Deserialize;
 
-use self::values::{Clients, Count, Networks, Operations, Passwords, Size, Switch, Url, Whom};
-pub(crate) use self::values::{ForwardedHeader, Log, Span};
+pub(crate) use self::{
+    mail::MailConfig,
+    values::{ForwardedHeader, Log, Span},
+};
+use self::{
+    mail::Route,
+    values::{Clients, Count, Networks, Operations, Passwords, Sender, Size, Switch, Url, Whom},
+};
 use crate::{BoxError, proxies::Proxies};
 
 /// The file of settings that is read when no other is named, if it is there.
@@ -152,6 +159,21 @@ pub(crate) struct Options {
     #[arg(long, env = "CONSIGN_SHUTDOWN_TIMEOUT", value_name = "TIME")]
     shutdown_timeout: Option<Span>,
 
+    /// Where mail goes: smtp://, smtp+starttls:// or smtps:// and user:password@host:port, of which the
+    /// host is needed; or folder:DIR, to write it into files. A password is told to the environment
+    /// or the file, for a flag is seen by others [default: none]
+    #[arg(long, env = "CONSIGN_MAIL", hide_env_values = true, value_name = "URL")]
+    mail: Option<Route>,
+
+    /// Whom mail is from: an address, or a name and one: Consign <files@example.org>
+    #[arg(long, env = "CONSIGN_MAIL_FROM", value_name = "ADDRESS")]
+    mail_from: Option<Sender>,
+
+    /// A file of certificates, in PEM, that alone are trusted to vouch for the mail server [default: those
+    /// of the operating system]
+    #[arg(long, env = "CONSIGN_MAIL_CA", value_name = "FILE")]
+    mail_ca: Option<PathBuf>,
+
     /// What is told on standard error [default: info]
     #[arg(long, env = "CONSIGN_LOG", value_name = "LEVEL")]
     log: Option<Log>,
@@ -180,6 +202,7 @@ pub(crate) struct Config {
     /// Whether requests are limited in number.
     pub(crate) rate_limits: bool,
     pub(crate) proxies: Proxies,
+    pub(crate) mail: Option<MailConfig>,
     pub(crate) log: Log,
 }
 
@@ -311,6 +334,11 @@ impl Options {
                     .or(file.forwarded_header)
                     .unwrap_or(ForwardedHeader::XForwardedFor),
             ),
+            mail: MailConfig::new(
+                self.mail.or(file.mail),
+                self.mail_from.or(file.mail_from),
+                self.mail_ca.or(file.mail_ca),
+            )?,
             log: self.log.or(file.log).unwrap_or(Log::Info),
         })
     }
@@ -335,8 +363,6 @@ fn bad(path: &Path, text: &str, error: &toml::de::Error) -> String {
     let before = text.get(..at).unwrap_or_default();
     let number = before.matches('\n').count() + 1;
     let line = text.lines().nth(number - 1).unwrap_or_default();
-    format!(
-        "{path}, line {number}: {message}: {}",
-        line.trim().escape_debug()
-    )
+    let line = mail::without_login(line.trim());
+    format!("{path}, line {number}: {message}: {}", line.escape_debug())
 }

@@ -20,7 +20,7 @@ use crate::{
     connection::{self, Accepted},
     data::{Installation, Paths},
     log,
-    options::Config,
+    options::{Config, MailConfig},
     peers::Peers,
 };
 
@@ -49,6 +49,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let _oversized = unix::signal(SignalKind::from_raw(SIGXFSZ))?;
     let files = raise_file_limit();
 
+    // Nobody has mail to send yet: it is for mistakes to be told at once.
+    let _courier = config.mail.as_ref().map(MailConfig::courier).transpose()?;
     let installation = Installation::open(&config.data, config.settings.clone()).await?;
     let listener = TcpListener::bind(&config.listen)
         .await

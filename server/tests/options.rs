@@ -224,6 +224,14 @@ fn a_bad_file_is_refused_with_the_setting_that_is_bad() {
         ("idle-timeout = \"0s\"", "idle-timeout"),
         ("shutdown-timeout = \"-1s\"", "shutdown-timeout"),
         ("public-url = \"example.org\"", "public-url"),
+        ("mail = 5", "mail"),
+        ("mail = \"mail.example.org\"", "mail: "),
+        ("mail = \"smtp://localhost\"", "mail-from: "),
+        ("mail-from = \"files\"", "mail-from"),
+        (
+            "mail = \"folder:m\"\nmail-from = \"a@example.org\"\nmail-ca = \"ca.pem\"",
+            "mail-ca: ",
+        ),
         ("log = \"loud\"", "log"),
         ("min-password = 9\nmin-password = 10", "min-password"),
         ("listen = \"unfinished", "consign.toml"),
@@ -289,6 +297,10 @@ fn a_bad_flag_and_a_bad_variable_are_refused_alike() {
         ("public-url", "http://user@example.org"),
         ("public-url", "http://example.org/?x"),
         ("public-url", ""),
+        ("mail-from", "files"),
+        ("mail-from", ""),
+        ("mail-from", "Consign files@example.org"),
+        ("mail-from", "bücher@example.org"),
         ("log", "loud"),
     ] {
         let flag = format!("--{name}");
@@ -304,6 +316,102 @@ fn a_bad_flag_and_a_bad_variable_are_refused_alike() {
         run(command, "").fails(2, &flag);
     }
     assert!(!home.data().exists());
+}
+
+#[test]
+fn where_mail_goes_is_judged_and_never_repeated() {
+    let home = Home::new();
+    let from = "--mail-from=Consign <files@example.org>";
+    for route in [
+        "",
+        "secret",
+        "folder:",
+        "http://a:secret@localhost",
+        "smtp://a:secret@mail.example.org",
+        "smtps://a:secret@",
+        "smtps://a:12#secret@localhost",
+        "smtps://a:secret@localhost:99999",
+        "smtps://a:secret@localhost\nsecret",
+    ] {
+        let flag = format!("--mail={route}");
+        let by_flag = home.run(&["serve", &flag, from]);
+        let mut command = home.consign();
+        command.args(["serve", from]).env("CONSIGN_MAIL", route);
+        let by_variable = run(command, "");
+        home.settings(&format!("mail = '''{route}'''"));
+        let by_file = refused(&home, &[from]);
+        // In a file that is bad for another reason.
+        home.settings(&format!("mail = '{route}\nlog = 5"));
+        let by_bad_file = home.run(&["user", "list"]);
+        home.settings(&format!("mial = '''{route}'''"));
+        let by_other_name = home.run(&["user", "list"]);
+        home.settings("");
+        for ran in [by_flag, by_variable, by_file] {
+            ran.fails(1, "consign: mail: ");
+            assert!(!ran.err.contains("secret"), "{ran:?}");
+        }
+        for ran in [by_bad_file, by_other_name] {
+            ran.fails(1, "consign.toml, line ");
+            // What is no login and not under its name is not known for one.
+            let told = !route.contains('@') && ran.err.contains("mial");
+            assert!(told || !ran.err.contains("secret"), "{ran:?}");
+        }
+    }
+    let mut command = home.consign();
+    let url = "smtps://annabel:secret@mail.example.org";
+    command.args(["serve", "--help"]).env("CONSIGN_MAIL", url);
+    let help = run(command, "");
+    help.succeeds();
+    assert!(help.out.contains("CONSIGN_MAIL") && !help.out.contains("secret"));
+    assert!(!home.data().exists());
+}
+
+#[tokio::test]
+async fn mail_is_set_up_before_anything_is_served() {
+    let home = Home::new();
+    let from = "--mail-from=files@example.org";
+    fs::write(home.path().join("none.pem"), "none").unwrap();
+    fs::write(home.path().join("file"), "").unwrap();
+    for (route, more, why) in [
+        (
+            "smtps://localhost",
+            "--mail-ca=not-there.pem",
+            "mail-ca: not-there.pem: ",
+        ),
+        (
+            "smtps://localhost",
+            "--mail-ca=none.pem",
+            "mail-ca: none.pem: the certificates",
+        ),
+        (
+            "smtp://localhost",
+            "--mail-ca=none.pem",
+            "mail-ca: none.pem: certificates to trust",
+        ),
+        ("folder:file", "--log=error", "mail: file: is not a folder"),
+        ("folder:no/such", "--log=error", "mail: no/such: "),
+        ("smtp://localhost", "--mail-from=", "--mail-from"),
+    ] {
+        let route = format!("--mail={route}");
+        let flags: &[&str] = match more {
+            "--mail-from=" => &[&route, more],
+            _ => &[&route, more, from],
+        };
+        let ran = refused(&home, flags);
+        ran.fails(if more == "--mail-from=" { 2 } else { 1 }, why);
+        assert!(!home.data().exists(), "{ran:?}");
+    }
+    home.settings("mail = \"folder:mail\"\nmail-from = \"Consign <files@example.org>\"");
+    let server = Server::on(&home, |_| {});
+    server.serves().await;
+    assert!(home.path().join("mail").is_dir());
+    server.stop();
+    // It is not asked whether the server is there.
+    let server = Server::on(&home, |command| {
+        command.env("CONSIGN_MAIL", "smtp://annabel:secret@localhost:1");
+    });
+    server.serves().await;
+    server.stop();
 }
 
 #[tokio::test]

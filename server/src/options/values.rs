@@ -5,6 +5,7 @@ use std::{net::IpAddr, str::FromStr, time::Duration};
 use clap::ValueEnum;
 use consign_core::{ClientRegistration, OperationsRegistration, audience::Audience};
 use consign_http::PublicUrl;
+use consign_mail_smtp::Mailbox;
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -95,6 +96,30 @@ impl FromStr for Url {
 }
 
 impl TryFrom<String> for Url {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Whom mail is from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Sender(pub(super) Mailbox);
+
+impl FromStr for Sender {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mailbox = text.parse();
+        mailbox
+            .map(Self)
+            .map_err(|error| format!("{text:?} is {error}"))
+    }
+}
+
+impl TryFrom<String> for Sender {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {

@@ -1,0 +1,131 @@
+//! Where mail goes.
+
+use std::{convert::Infallible, fmt, fs, path::PathBuf, str::FromStr, sync::Arc};
+
+use consign_core::mail::Courier;
+use consign_mail_smtp::{FolderCourier, Mailbox, Options, Relay, SmtpCourier};
+use serde::Deserialize;
+
+use super::values::Sender;
+use crate::BoxError;
+
+/// Where mail goes, as it was written. A password may be in it, so whoever reads it must not repeat it,
+/// as those who read flags and files do of what they refuse: it is judged later.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Route(String);
+
+impl FromStr for Route {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Route(…)")
+    }
+}
+
+/// How mail is sent.
+#[derive(Clone, Debug)]
+pub(crate) struct MailConfig {
+    carrier: Carrier,
+    from: Mailbox,
+}
+
+#[derive(Clone, Debug)]
+enum Carrier {
+    Smtp {
+        relay: Relay,
+        roots: Option<PathBuf>,
+    },
+    Folder(PathBuf),
+}
+
+impl MailConfig {
+    pub(super) fn new(
+        route: Option<Route>,
+        from: Option<Sender>,
+        roots: Option<PathBuf>,
+    ) -> Result<Option<Self>, BoxError> {
+        let Some(Route(route)) = route else {
+            return Ok(None);
+        };
+        let carrier = match route.strip_prefix("folder:") {
+            Some("") => return Err("mail: folder: and no folder".into()),
+            Some(_) if roots.is_some() => {
+                return Err("mail-ca: a folder needs nobody to vouch for it".into());
+            }
+            Some(folder) => Carrier::Folder(folder.into()),
+            None => {
+                let relay = route.parse();
+                let relay = relay.map_err(|error| format!("mail: {error}, or folder:DIR"))?;
+                Carrier::Smtp { relay, roots }
+            }
+        };
+        let from = from.ok_or("mail-from: it must be set where mail is")?.0;
+        Ok(Some(Self { carrier, from }))
+    }
+
+    /// Who carries the mail. Makes the folder, or reads the certificates to trust.
+    pub(crate) fn courier(&self) -> Result<Arc<dyn Courier>, BoxError> {
+        let from = self.from.clone();
+        match &self.carrier {
+            Carrier::Folder(folder) => {
+                let courier = FolderCourier::open(folder, from);
+                let courier = courier.map_err(|e| format!("mail: {}: {e}", folder.display()))?;
+                Ok(Arc::new(courier))
+            }
+            Carrier::Smtp { relay, roots } => {
+                let mut options = Options::default();
+                let mut told = "mail".to_owned();
+                if let Some(file) = roots {
+                    told = format!("mail-ca: {}", file.display());
+                    options.roots = Some(fs::read(file).map_err(|e| format!("{told}: {e}"))?);
+                }
+                let courier = SmtpCourier::new(relay.clone(), from, options);
+                Ok(Arc::new(courier.map_err(|e| format!("{told}: {e}"))?))
+            }
+        }
+    }
+}
+
+/// A line of the settings' file, for a message: what may be a login is left out, under whatever name
+/// it was written.
+pub(super) fn without_login(line: &str) -> &str {
+    let lower = line.to_ascii_lowercase();
+    if !["mail", "smtp", "@"]
+        .iter()
+        .any(|sign| lower.contains(sign))
+    {
+        return line;
+    }
+    match line.split_once('=') {
+        Some((key, _)) if !key.contains(['"', '\'', ':']) => key.trim_end(),
+        _ => "…",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_left_out_of_a_line() {
+        for (line, told) in [
+            ("log = \"loud\"", "log = \"loud\""),
+            ("mail = 5", "mail"),
+            ("mail = \"smtps://a:secret@host", "mail"),
+            ("post = \"http://a:secret@host\"", "post"),
+            ("mial = \"smtps://a:secret@host\"", "mial"),
+            ("\"mail\" = \"smtps://a:secret@host\"", "…"),
+            ("smtps://a:sec=ret@host", "…"),
+            ("smtps://a:secret@host\"\"\"", "…"),
+        ] {
+            assert_eq!(without_login(line), told);
+        }
+    }
+}
