@@ -51,7 +51,7 @@ impl FromStr for Mailbox {
             return Err(InvalidMailbox);
         }
         let parsed: message::Mailbox = text.parse().map_err(|_| InvalidMailbox)?;
-        let email = ascii_domain(&parsed.email.to_string()).ok_or(InvalidMailbox)?;
+        let email = ascii_domain(parsed.email.as_ref()).ok_or(InvalidMailbox)?;
         let mailbox = message::Mailbox::new(parsed.name, email);
         // Not every server has SMTPUTF8, and what is not read back from a header makes no mail.
         let is_usable =

@@ -341,7 +341,8 @@ fn where_mail_goes_is_judged_and_never_repeated() {
         home.settings(&format!("mail = '''{route}'''"));
         let by_file = refused(&home, &[from]);
         // In a file that is bad for another reason.
-        home.settings(&format!("mail = '{route}\nlog = 5"));
+        let line = route.replace('\n', "");
+        home.settings(&format!("mail = '{line}\nlog = 5"));
         let by_bad_file = home.run(&["user", "list"]);
         home.settings(&format!("mial = '''{route}'''"));
         let by_other_name = home.run(&["user", "list"]);
