@@ -11,6 +11,7 @@ use std::{
 
 use consign_core::{
     Consign, Parts, Settings,
+    mail::Courier,
     token::{JwtSigner, KeySource},
 };
 use consign_storage_fs::{FsBlobs, FsKeys};
@@ -39,8 +40,13 @@ pub(crate) enum Unopened {
 }
 
 impl Installation {
-    /// Opens the installation in `folder`, and makes what is missing of it.
-    pub(crate) async fn open(folder: &Path, settings: Settings) -> Result<Self, Unopened> {
+    /// Opens the installation in `folder`, and makes what is missing of it. Without a courier it has no
+    /// mail.
+    pub(crate) async fn open(
+        folder: &Path,
+        settings: Settings,
+        courier: Option<Arc<dyn Courier>>,
+    ) -> Result<Self, Unopened> {
         let paths = Paths::of(folder);
         let opened = task::spawn_blocking(move || -> Result<_, Unopened> {
             create_folder(&paths.folder)
@@ -56,7 +62,10 @@ impl Installation {
         let (store, blobs, keys) = opened.await.map_err(failed)??;
         let ring = keys.load().await.map_err(failed)?;
         let signer = JwtSigner::new(&ring, ISSUER);
-        let parts = Parts::new(store.clone(), store, blobs, signer.clone());
+        let parts = Parts {
+            courier,
+            ..Parts::new(store.clone(), store, blobs, signer.clone())
+        };
         Ok(Self {
             consign: Consign::new(parts, settings),
             keys,

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use consign_core::time::{Clock, SystemClock};
 use consign_http::{Api, PublicUrl, Rates};
 use rustix::process::{self, Resource, Rlimit};
 use tokio::{
@@ -28,6 +29,10 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 const SWEEP_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long the outbox is left alone at most, and after it could not be read.
+const MAIL_IDLE: Duration = Duration::from_secs(60);
+const MAIL_RETRY: Duration = Duration::from_secs(5);
+
 /// How long to wait before accepting again when the machine has no file descriptor to spare.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -49,9 +54,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let _oversized = unix::signal(SignalKind::from_raw(SIGXFSZ))?;
     let files = raise_file_limit();
 
-    // Nobody has mail to send yet: it is for mistakes to be told at once.
-    let _courier = config.mail.as_ref().map(MailConfig::courier).transpose()?;
-    let installation = Installation::open(&config.data, config.settings.clone()).await?;
+    let courier = config.mail.as_ref().map(MailConfig::courier).transpose()?;
+    let installation = Installation::open(&config.data, config.settings.clone(), courier).await?;
     let listener = TcpListener::bind(&config.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
@@ -65,6 +69,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let handler = warp::service(consign_http_warp::server(api));
 
     let (stop, stopped) = watch::channel(false);
+    let carrier = tokio::spawn(carry_mail(installation.clone()));
     let sweeper = tokio::spawn(sweep_now_and_then(installation));
     let administered = tokio::spawn(administration.serve());
     announce(address)?;
@@ -115,6 +120,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     tracing::info!("stopping");
     drop((listener, stopped));
     sweeper.abort();
+    carrier.abort();
     stop.send_replace(true);
     // Each connection holds a receiver; the channel is closed when the last has ended.
     if time::timeout(config.limits.shutdown, stop.closed())
@@ -187,6 +193,27 @@ async fn sweep_now_and_then(installation: Installation) {
                 "swept"
             ),
             Err(error) => tracing::warn!(%error, "sweeping failed"),
+        }
+    }
+}
+
+/// Carries mail whenever some is due.
+async fn carry_mail(installation: Installation) {
+    let administration = installation.consign.administration();
+    loop {
+        let wait = match administration.deliver_mail().await {
+            Ok(report) => report.next.map_or(MAIL_IDLE, |next| {
+                let now = SystemClock.now();
+                next.saturating_since(now).min(MAIL_IDLE)
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "mail could not be carried");
+                MAIL_RETRY
+            }
+        };
+        tokio::select! {
+            () = time::sleep(wait) => {}
+            () = administration.mail_queued() => {}
         }
     }
 }

@@ -150,8 +150,7 @@ impl Administration {
                 Ok(Delivery::Failed)
             }
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(mail = %id, attempts, error, "a mail was given up");
+                tracing::warn!(mail = %id, attempts, %error, "a mail was given up");
                 files.apply(Change::DropMail { id }).await?;
                 Ok(Delivery::Dropped)
             }

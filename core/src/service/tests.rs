@@ -335,5 +335,11 @@ fn futures_are_send(consign: &Consign, actor: &Actor, registration: Registration
     send(administration.files(None, 1));
     send(administration.remove_file(id));
     send(administration.events(None, 1));
+    send(administration.deliver_mail());
+    send(administration.mail_queued());
+    send(consign.make_link(actor, crate::LinkRequest::default()));
+    send(consign.open_link("", crate::LinkProof::default()));
+    send(consign.describe_link(""));
+    send(consign.open_all(""));
     send(administration.sweep(DAY, |_| ()));
 }

@@ -95,7 +95,7 @@ pub(crate) async fn run(folder: Folder, request: Request) -> Result<(), BoxError
         }
         only_owner(&paths)?;
         log::in_place(Log::Warn);
-        match Installation::open(&config.data, config.settings).await {
+        match Installation::open(&config.data, config.settings, None).await {
             Ok(installation) => execute::execute(&installation, request, lines).await,
             // It has come up since, or is going down.
             Err(Unopened::InUse) => match socket::connect(&paths).await? {
