@@ -151,7 +151,7 @@ async fn a_server_that_is_away_for_a_while_is_temporary() {
     let outcome = courier.deliver(&mail("A file", "")).await;
     let told = support::words(outcome.as_ref().unwrap_err());
     assert!(
-        told.ends_with("no connection: connecting: Connection refused (os error 111)"),
+        told.contains("no connection: connecting: Connection refused"),
         "{told}"
     );
     let (permanent, error) = failure(outcome);
