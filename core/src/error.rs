@@ -150,6 +150,12 @@ pub enum ErrorKind {
     /// It is not the code that was sent last, or it was used, or is at its end.
     #[error("wrong code for the link")]
     WrongCode,
+    /// There is no such download that was completed, or not for whoever asks.
+    #[error("no such download")]
+    DownloadNotFound,
+    /// Nothing is signed here.
+    #[error("there is no key to sign evidence with")]
+    NoEvidence,
     /// The user is in as many groups as anybody can be.
     #[error("the user is in too many groups")]
     TooManyGroups,

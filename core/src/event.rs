@@ -8,6 +8,7 @@ use crate::{
     group::GroupName,
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
     time::Timestamp,
+    trail::{EntryHash, Head, WriterId},
     user::{Email, Role, Status},
 };
 
@@ -23,7 +24,7 @@ pub struct Event {
 }
 
 /// Who made something happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Author {
     /// Someone who had not signed in.
     Anonymous,
@@ -148,6 +149,84 @@ pub enum EventKind {
         /// The recipient, who has proved that they are.
         recipient: Option<Email>,
     },
+    /// A user signed in.
+    SignedIn {
+        /// The user.
+        user: UserId,
+        /// How often, since that was told last.
+        times: u64,
+    },
+    /// Somebody failed to sign in.
+    SignInFailed {
+        /// The user whose name was given. What was given that is nobody's is kept nowhere: it may have
+        /// been a password.
+        user: Option<UserId>,
+        /// How often, since that was told last.
+        times: u64,
+    },
+    /// Bytes of a file were handed out.
+    Download(Download),
+    /// More happened than could be told apart while the store did not take it.
+    Crowded {
+        /// Users who signed in.
+        signed_in: u64,
+        /// Attempts at that which failed.
+        failed: u64,
+        /// Bytes of files that were handed out.
+        downloads: Transfers,
+    },
+}
+
+/// What one credential had of a file, since that was told last: a download link of the event's author, or
+/// a lease. It stands by itself, though file and lease be gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Download {
+    /// The file.
+    pub file: FileId,
+    /// Its name.
+    pub name: FileName,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The lease, unless it was a download link.
+    pub by_lease: Option<ByLease>,
+    /// How much.
+    pub transfers: Transfers,
+}
+
+/// By which lease something was downloaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByLease {
+    /// Its link.
+    pub link: LinkId,
+    /// The lease.
+    pub lease: LeaseId,
+    /// The recipient, who has proved that they are.
+    pub recipient: Option<Email>,
+}
+
+/// How much was handed out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfers {
+    /// Readings that were begun.
+    pub started: u64,
+    /// How often all of a file was handed out.
+    pub completed: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Transfers {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            started: self.started.saturating_add(other.started),
+            completed: self.completed.saturating_add(other.completed),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
 }
 
 /// An event with its place in the trail.
@@ -155,6 +234,23 @@ pub enum EventKind {
 pub struct Recorded {
     /// Later events have larger ones.
     pub seq: Seq,
+    /// Whose chain it is in.
+    pub writer: WriterId,
+    /// Its place in that chain: from 1 on, without gaps.
+    pub number: u64,
+    /// Its hash: see [`link`](crate::trail::link).
+    pub hash: EntryHash,
     /// The event.
     pub event: Event,
+}
+
+impl Recorded {
+    /// The end of its chain, as long as it is the last of it.
+    pub fn head(&self) -> Head {
+        Head {
+            writer: self.writer,
+            number: self.number,
+            hash: self.hash,
+        }
+    }
 }

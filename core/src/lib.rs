@@ -68,6 +68,7 @@
 //! - [`user`], [`mod@file`], [`link`], [`once`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
 //!   who may do what, [`quota`] how much of it.
 //! - [`mail`] is what people are sent, and the trait of who carries it, [`Courier`](mail::Courier).
+//! - [`trail`] chains what happened, so that no change of it stays unseen; [`evidence`] signs it.
 //! - [`archive`] lays several files out as one zip archive, whose bytes are known before they are read.
 //! - [`Error`] says what went wrong: its [`ErrorKind`] to the caller, its sources to the operator.
 //!
@@ -80,6 +81,7 @@
 //! | `jwt` | yes | [`JwtSigner`](token::JwtSigner) |
 //! | `scrypt` | yes | [`ScryptHasher`](password::ScryptHasher) |
 //! | `intake` | yes | [`OfficeIntake`](intake::OfficeIntake) |
+//! | `evidence` | yes | [`Ed25519Signer`](evidence::Ed25519Signer) and [`Verifier`](trail::Verifier): signed checkpoints and receipts |
 //! | `testing` | no | `testing`: conformance suites for stores, and stores that fail on demand |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -88,6 +90,7 @@ pub mod audience;
 pub mod code;
 pub mod error;
 pub mod event;
+pub mod evidence;
 pub mod file;
 pub mod group;
 pub mod id;
@@ -101,10 +104,13 @@ pub mod password;
 pub mod policy;
 pub mod quota;
 pub mod random;
+#[cfg(feature = "evidence")]
+pub mod receipt;
 mod service;
 pub mod store;
 pub mod time;
 pub mod token;
+pub mod trail;
 pub mod user;
 
 #[cfg(any(test, feature = "testing"))]
@@ -114,8 +120,8 @@ pub use error::{Error, ErrorKind};
 pub use file::File;
 pub use service::{
     Actor, Administration, AuthorizedArchive, AuthorizedFile, ClientRegistration, Consign,
-    Described, Link, LinkChanges, LinkProof, LinkRequest, MailReport, NewLease, NewLink, OpenedBy,
-    OperationsRegistration, Parts, Registration, Session, Settings, SweepReport, UnknownPolicy,
-    UploadPermit,
+    Described, Downloads, Link, LinkChanges, LinkProof, LinkRequest, MailReport, NewLease, NewLink,
+    OpenedBy, OperationsRegistration, Parts, Registration, Session, Settings, SweepReport,
+    TrailItem, TrailReader, UnknownPolicy, UploadPermit,
 };
 pub use user::User;

@@ -29,11 +29,13 @@ pub enum Action {
     /// Make managed links, see one's own, and change and revoke them: asked of their maker also whenever
     /// one is used.
     ManageLinks,
+    /// See what happened, and who downloaded what.
+    ReadAudit,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::RegisterOperations,
         Self::Upload,
         Self::List,
@@ -43,6 +45,7 @@ impl Action {
         Self::Share,
         Self::ManageGroups,
         Self::ManageLinks,
+        Self::ReadAudit,
     ];
 }
 
@@ -59,6 +62,7 @@ pub fn allows(user: &User, action: Action) -> bool {
                 | Action::Share
                 | Action::ManageGroups
                 | Action::ManageLinks
+                | Action::ReadAudit
         ),
         Role::Client => matches!(
             action,
@@ -119,6 +123,7 @@ mod tests {
             Share,
             ManageGroups,
             ManageLinks,
+            ReadAudit,
         ];
         assert_eq!(allowed(Role::Operations, Status::Active), operations);
         assert_eq!(
@@ -141,7 +146,8 @@ mod tests {
             | Action::Delete
             | Action::Share
             | Action::ManageGroups
-            | Action::ManageLinks => 9,
+            | Action::ManageLinks
+            | Action::ReadAudit => 10,
         };
         let distinct: std::collections::HashSet<_> = Action::ALL.into_iter().collect();
         assert_eq!(distinct.len(), count(Action::Upload));

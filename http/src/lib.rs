@@ -42,6 +42,7 @@
 mod accounts;
 mod api;
 mod audience;
+mod audit;
 mod body;
 mod conditional;
 mod disposition;

@@ -198,6 +198,8 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
         ),
         ErrorKind::CodeSent => Problem::unauthorized("A code was sent to the recipient"),
         ErrorKind::WrongCode => Problem::unauthorized("Wrong code"),
+        ErrorKind::DownloadNotFound => Problem::new(S::NOT_FOUND, "Download not found"),
+        ErrorKind::NoEvidence => Problem::new(S::NOT_FOUND, "Nothing is signed here"),
         ErrorKind::LastOperationsUser => {
             Problem::new(S::CONFLICT, "The last operation user must stay one")
         }

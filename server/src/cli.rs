@@ -1,5 +1,7 @@
 //! The command line.
 
+mod audit;
+
 use std::io::{self, BufRead};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -34,6 +36,10 @@ pub(crate) enum Command {
     File(File),
     /// Change the keys that sign tokens and links
     Keys(Keys),
+    /// Verify and export the trail of what happened
+    Audit(audit::Audit),
+    /// Verify receipts of downloads
+    Receipt(audit::Receipt),
     /// Remove what interrupted uploads and removals have left behind
     Sweep(Sweep),
 }

@@ -11,10 +11,11 @@ use std::{
 
 use consign_core::{
     Consign, Parts, Settings,
+    evidence::Ed25519Signer,
     mail::Courier,
     token::{JwtSigner, KeySource},
 };
-use consign_storage_fs::{FsBlobs, FsKeys};
+use consign_storage_fs::{FsBlobs, FsEvidenceKeys, FsKeys};
 use consign_storage_redb::{OpenError, RedbStore};
 use tokio::{sync::Mutex, task};
 
@@ -62,8 +63,11 @@ impl Installation {
         let (store, blobs, keys) = opened.await.map_err(failed)??;
         let ring = keys.load().await.map_err(failed)?;
         let signer = JwtSigner::new(&ring, ISSUER);
+        let evidence = FsEvidenceKeys::new(Paths::of(folder).evidence);
+        let evidence = Ed25519Signer::new(&evidence.load().await.map_err(failed)?);
         let parts = Parts {
             courier,
+            evidence: Some(Arc::new(evidence)),
             ..Parts::new(store.clone(), store, blobs, signer.clone())
         };
         Ok(Self {
@@ -82,6 +86,7 @@ pub(crate) struct Paths {
     database: PathBuf,
     files: PathBuf,
     keys: PathBuf,
+    evidence: PathBuf,
 }
 
 impl Paths {
@@ -92,6 +97,7 @@ impl Paths {
             database: folder.join("consign.redb"),
             files: folder.join("files"),
             keys: folder.join("keys.json"),
+            evidence: folder.join("evidence-key.json"),
         }
     }
 }

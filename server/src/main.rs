@@ -7,6 +7,7 @@ mod admin;
 mod cli;
 mod connection;
 mod data;
+mod evidence;
 mod log;
 mod options;
 mod pace;
@@ -61,6 +62,8 @@ async fn run(cli: Cli) -> Result<(), BoxError> {
         Some(Command::User(user)) => admin::run(user.folder, user.command.into_request()?).await,
         Some(Command::File(file)) => admin::run(file.folder, file.command.into()).await,
         Some(Command::Keys(keys)) => admin::run(keys.folder, keys.command.into()).await,
+        Some(Command::Audit(audit)) => audit.run().await,
+        Some(Command::Receipt(receipt)) => receipt.run().await,
         Some(Command::Sweep(sweep)) => {
             let request = admin::Request::Sweep {
                 grace_secs: sweep.grace.0.as_secs(),

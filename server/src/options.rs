@@ -291,6 +291,7 @@ impl Options {
                 .client_registration
                 .or(file.client_registration)
                 .map_or(defaults.client_registration, Into::into),
+            event_delay: defaults.event_delay,
         };
         let span = |given: Option<Span<1>>, file: Option<Span<1>>, default| {
             given.or(file).map_or(default, |span| span.0)

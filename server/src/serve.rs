@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use consign_core::time::{Clock, SystemClock};
+use consign_core::{
+    Consign,
+    time::{Clock, SystemClock},
+};
 use consign_http::{Api, PublicUrl, Rates};
 use rustix::process::{self, Resource, Rlimit};
 use tokio::{
@@ -32,6 +35,8 @@ const SWEEP_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the outbox is left alone at most, and after it could not be read.
 const MAIL_IDLE: Duration = Duration::from_secs(60);
 const MAIL_RETRY: Duration = Duration::from_secs(5);
+/// How often a checkpoint of the trail is made, when it has grown.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
 /// How long to wait before accepting again when the machine has no file descriptor to spare.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -70,7 +75,10 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
 
     let (stop, stopped) = watch::channel(false);
     let carrier = tokio::spawn(carry_mail(installation.clone()));
+    let consign = installation.consign.clone();
     let sweeper = tokio::spawn(sweep_now_and_then(installation));
+    let trail = consign.administration();
+    let checkpoints = tokio::spawn(async move { trail.keep_checkpoints(CHECKPOINT_EVERY).await });
     let administered = tokio::spawn(administration.serve());
     announce(address)?;
 
@@ -132,8 +140,21 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     administered.abort();
     // Its socket goes with it.
     let _ = administered.await;
+    checkpoints.abort();
+    close_trail(&consign).await;
     logging.tell_dropped();
     Ok(())
+}
+
+/// Records what waits to be, and vouches for the trail as it is left.
+async fn close_trail(consign: &Consign) {
+    let closed = async {
+        consign.flush_events().await?;
+        consign.administration().checkpoint().await
+    };
+    if let Err(error) = closed.await {
+        tracing::warn!(%error, "the trail's end was not recorded or not signed");
+    }
 }
 
 /// The signals that end the server.

@@ -237,7 +237,7 @@ async fn files_are_listed_and_removed() {
     let listed = home.run(&["file", "list", "--json"]);
     assert!(listed.err.starts_with("3 file(s), "), "{listed:?}");
     let listed = listed.json();
-    assert_eq!(listed, server.files(&olga).await, "as clients see them");
+    assert_eq!(listed, server.files(&carl).await, "as clients see them");
     let table = home.run(&["file", "list"]);
     let last = table.succeeds().lines().last().unwrap();
     assert!(

@@ -30,7 +30,8 @@
 //! - [`FsBlobs`], a [`BlobStore`](consign_core::store::BlobStore): each blob is a file, and so is
 //!   each stage. [`Options`] bounds its work, [`OpenError`] says why a folder is not used.
 //! - [`FsKeys`], a [`KeySource`](consign_core::token::KeySource): the keys that sign tokens, in a
-//!   file that only its owner can read.
+//!   file that only its owner can read. [`FsEvidenceKeys`]: the key that evidence is signed with, in
+//!   another.
 //!
 //! # What lies where
 //!
@@ -51,7 +52,7 @@
 //! | [`delete`](consign_core::store::BlobStore::delete) | the removal is on the disk |
 //! | [`append`](consign_core::store::Stage::append), [`begin`](consign_core::store::BlobStore::begin) | another process would find it; a power cut may take the stage or a part of its end, or leave zeros there |
 //! | [`abort`](consign_core::store::BlobStore::abort) | the stage is gone; a power cut may bring it back |
-//! | [`FsKeys`]: `load` that makes keys, `save` | the keys are on the disk |
+//! | [`FsKeys`]: `load` that makes keys, `save`; [`FsEvidenceKeys`]: `load` | the keys are on the disk |
 //!
 //! A process that has a file-size limit must ignore `SIGXFSZ`: a write beyond the limit is then
 //! refused with [`StoreError::Full`](consign_core::store::StoreError::Full) instead of ending it.
@@ -74,7 +75,7 @@ mod faults;
 
 pub use self::{
     blobs::{FsBlobs, OpenError, Options},
-    keys::FsKeys,
+    keys::{FsEvidenceKeys, FsKeys},
 };
 
 /// A door for the fuzzer, no part of the interface.

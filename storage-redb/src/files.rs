@@ -7,7 +7,7 @@ use std::{
 use async_trait::async_trait;
 use consign_core::{
     audience::{Audience, Scope},
-    event::Recorded,
+    event::{Recorded, Transfers},
     file::{File, FileEntry, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
@@ -15,7 +15,8 @@ use consign_core::{
     once::{OnceKey, Remembered},
     outbox::Queued,
     quota::{Quota, Usage},
-    store::{Change, FileStore, MAX_GROUPS, Outcome, Page, StoreError},
+    store::{Change, DownloadsOf, FileStore, MAX_GROUPS, Outcome, Page, StoreError},
+    trail::{Checkpoint, Head},
 };
 use redb::{ReadTransaction, ReadableTable, StorageError};
 
@@ -26,9 +27,10 @@ use crate::{
     recent::Reader,
     record,
     schema::{
-        self, BLOBS, DONE, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, Id, LAST_FILE,
-        LEASES, LINKS, MEMBERS, MEMBERSHIPS, Tables, USAGE, VIEWS,
+        self, BLOBS, DONE, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, Id, LAST_FILE, LEASES,
+        LINKS, MEMBERS, MEMBERSHIPS, Tables, USAGE, VIEWS,
     },
+    trail,
     view::View,
     writer::Verdict,
 };
@@ -164,8 +166,35 @@ impl FileStore for RedbStore {
         after: Option<Seq>,
         limit: usize,
     ) -> Result<Page<Recorded, Seq>, StoreError> {
-        self.scan(move |snapshot| events(snapshot, after, limit))
+        self.scan(move |snapshot| trail::events(snapshot, after, limit))
             .await
+    }
+
+    async fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        self.point(trail::heads)
+    }
+
+    async fn checkpoints(
+        &self,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Checkpoint, Seq>, StoreError> {
+        self.scan(move |snapshot| trail::checkpoints(snapshot, after, limit))
+            .await
+    }
+
+    async fn downloads(
+        &self,
+        of: DownloadsOf,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Recorded, Seq>, StoreError> {
+        self.scan(move |snapshot| trail::downloads(snapshot, of, after, limit))
+            .await
+    }
+
+    async fn downloaded(&self, of: DownloadsOf) -> Result<Transfers, StoreError> {
+        self.point(|snapshot| trail::downloaded(snapshot, of))
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
@@ -337,25 +366,6 @@ fn second_ids(
     Ok(ids)
 }
 
-fn events(
-    snapshot: &ReadTransaction,
-    after: Option<Seq>,
-    limit: usize,
-) -> Result<Page<Recorded, Seq>, Fault> {
-    let events = snapshot.open_table(EVENTS)?;
-    let from = after.map_or(Unbounded, Excluded);
-    let mut items = Vec::new();
-    for entry in events
-        .range::<Seq>((from, Unbounded))?
-        .take(limit.saturating_add(1))
-    {
-        let (seq, bytes) = entry?;
-        let (seq, event) = (seq.value(), schema::event(seq.value(), bytes.value())?);
-        items.push(Recorded { seq, event });
-    }
-    Ok(Page::cut(items, limit, |recorded: &Recorded| recorded.seq))
-}
-
 impl Tables<'_> {
     fn apply(&mut self, change: &Change) -> Result<Verdict<Outcome>, Fault> {
         let verdict = self.make(change)?;
@@ -398,6 +408,9 @@ impl Tables<'_> {
             Change::ForgetLeases { ended_before } => self.forget_leases(*ended_before)?,
             Change::Once { once, change } => self.once(once, change)?,
             Change::ForgetOnce { before } => self.forget_once(*before)?,
+            Change::Record(events) if events.is_empty() => Verdict::Unchanged(Outcome::Missing),
+            Change::Record(_) => Verdict::Changed(Outcome::Recorded),
+            Change::AddCheckpoint(checkpoint) => self.add_checkpoint(checkpoint)?,
             unknown => {
                 let text = format!("this store cannot make the change {unknown:?}");
                 return Err(StoreError::Unavailable(text.into()).into());

@@ -85,6 +85,7 @@ mod record;
 mod schema;
 mod shared;
 mod store;
+mod trail;
 mod users;
 mod view;
 mod writer;

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use consign_core::{
     audience::{Audience, Principal},
     code::{CodeHash, Codes, GoodCode},
-    event::{Author, Event, EventKind},
+    event::{Author, ByLease, Download, Event, EventKind, Transfers},
     file::{File, FileEntry, FileName, MediaType, Seq, Sha256},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
@@ -22,6 +22,8 @@ use consign_core::{
     user::{Email, Role, Status, User, Username},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::trail;
 
 const VERSION: u8 = 1;
 /// A file of before its CRC-32 was kept, and not for everybody: its audience follows what version 1 has.
@@ -110,7 +112,26 @@ enum KindRecord<'a> {
     LinkEdited([u8; 16]),
     LinkRevoked([u8; 16]),
     LinkLeased([u8; 16], [u8; 16], Option<&'a str>),
+    SignedIn([u8; 16], u64),
+    SignInFailed(Option<[u8; 16]>, u64),
+    #[serde(borrow)]
+    Download(DownloadRecord<'a>),
+    Crowded(u64, u64, TransfersRecord),
 }
+
+#[derive(Serialize, Deserialize)]
+struct DownloadRecord<'a> {
+    file: [u8; 16],
+    name: &'a str,
+    sha256: [u8; 32],
+    size: u64,
+    #[serde(borrow)]
+    by_lease: Option<([u8; 16], [u8; 16], Option<&'a str>)>,
+    transfers: TransfersRecord,
+}
+
+/// Begun, complete, bytes.
+type TransfersRecord = (u64, u64, u64);
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 enum PrincipalRecord {
@@ -476,6 +497,16 @@ pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
             let recipient = recipient.as_ref().map(Email::as_str);
             KindRecord::LinkLeased(*link.as_bytes(), *lease.as_bytes(), recipient)
         }
+        EventKind::SignedIn { user, times } => KindRecord::SignedIn(*user.as_bytes(), *times),
+        EventKind::SignInFailed { user, times } => {
+            KindRecord::SignInFailed(user.as_ref().map(|id| *id.as_bytes()), *times)
+        }
+        EventKind::Download(download) => KindRecord::Download(download_record(download)),
+        EventKind::Crowded {
+            signed_in,
+            failed,
+            downloads,
+        } => KindRecord::Crowded(*signed_in, *failed, transfers_record(*downloads)),
         unknown => {
             let text = format!("this store cannot record {unknown:?}");
             return Err(StoreError::Unavailable(text.into()));
@@ -554,6 +585,20 @@ pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
             lease: LeaseId::from_bytes(lease),
             recipient: parse_some(recipient, "recipient", Email::try_from)?,
         },
+        KindRecord::SignedIn(id, times) => EventKind::SignedIn {
+            user: user(id),
+            times,
+        },
+        KindRecord::SignInFailed(id, times) => EventKind::SignInFailed {
+            user: id.map(user),
+            times,
+        },
+        KindRecord::Download(record) => EventKind::Download(to_download(record)?),
+        KindRecord::Crowded(signed_in, failed, downloads) => EventKind::Crowded {
+            signed_in,
+            failed,
+            downloads: to_transfers(downloads),
+        },
     };
     let by = match record.by {
         AuthorRecord::Anonymous => Author::Anonymous,
@@ -562,6 +607,52 @@ pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
     };
     let at = Timestamp::from_millis(record.at);
     Ok(Event { at, by, kind })
+}
+
+fn download_record(download: &Download) -> DownloadRecord<'_> {
+    let by_lease = download.by_lease.as_ref();
+    DownloadRecord {
+        file: *download.file.as_bytes(),
+        name: download.name.as_str(),
+        sha256: download.sha256.0,
+        size: download.size,
+        by_lease: by_lease.map(|by| {
+            let recipient = by.recipient.as_ref().map(Email::as_str);
+            (*by.link.as_bytes(), *by.lease.as_bytes(), recipient)
+        }),
+        transfers: transfers_record(download.transfers),
+    }
+}
+
+fn to_download(record: DownloadRecord<'_>) -> Result<Download, Undecodable> {
+    let by_lease = match record.by_lease {
+        Some((link, lease, recipient)) => Some(ByLease {
+            link: LinkId::from_bytes(link),
+            lease: LeaseId::from_bytes(lease),
+            recipient: parse_some(recipient, "recipient", Email::try_from)?,
+        }),
+        None => None,
+    };
+    Ok(Download {
+        file: FileId::from_bytes(record.file),
+        name: parse(record.name, "file name", FileName::try_from)?,
+        sha256: Sha256(record.sha256),
+        size: record.size,
+        by_lease,
+        transfers: to_transfers(record.transfers),
+    })
+}
+
+fn transfers_record(transfers: Transfers) -> TransfersRecord {
+    (transfers.started, transfers.completed, transfers.bytes)
+}
+
+fn to_transfers((started, completed, bytes): TransfersRecord) -> Transfers {
+    Transfers {
+        started,
+        completed,
+        bytes,
+    }
 }
 
 impl From<Role> for RoleRecord {
@@ -600,7 +691,7 @@ impl From<StatusRecord> for Status {
     }
 }
 
-fn pack(record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn pack(record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     pack_as(VERSION, record)
 }
 
@@ -609,7 +700,7 @@ fn pack_as(version: u8, record: &impl Serialize) -> Result<Vec<u8>, StoreError> 
         .map_err(|error| StoreError::Unavailable(error.into()))
 }
 
-fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Undecodable> {
+pub(crate) fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Undecodable> {
     unpack_as(VERSION, bytes)
 }
 
@@ -679,6 +770,10 @@ pub(crate) fn check(bytes: &[u8]) {
         let written = remembered(&read).expect("what was done can be written");
         assert_eq!(to_remembered(&written), Ok(read));
     }
+    if let Ok(read) = trail::to_checkpoint(7, bytes) {
+        let written = trail::checkpoint(&read).expect("a checkpoint can be written");
+        assert_eq!(trail::to_checkpoint(7, &written), Ok(read));
+    }
     if let Ok(read) = to_event(bytes) {
         let written = event(&read).expect("an event can be written");
         assert_eq!(to_event(&written), Ok(read));
@@ -688,9 +783,10 @@ pub(crate) fn check(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use consign_core::testing::{
-        sample_entry, sample_event, sample_group, sample_lease, sample_link, sample_mail,
-        sample_user,
+        sample_checkpoint, sample_download, sample_entry, sample_event, sample_group, sample_lease,
+        sample_link, sample_mail, sample_user,
     };
+    use consign_core::trail::{EntryHash, Head, WriterId};
     use proptest::prelude::*;
 
     use super::*;
@@ -706,6 +802,14 @@ mod tests {
         }
     }
 
+    fn vouched(n: u32) -> consign_core::trail::Checkpoint {
+        sample_checkpoint(Head {
+            writer: WriterId::ONLY,
+            number: n.into(),
+            hash: EntryHash([n as u8; 32]),
+        })
+    }
+
     fn sample(n: u32) -> Group {
         Group {
             id: sample_group(n),
@@ -719,52 +823,69 @@ mod tests {
         let id = any::<[u8; 16]>();
         let role = prop_oneof![Just(Role::Operations), Just(Role::Client)];
         let status = prop_oneof![Just(Status::Active), Just(Status::Disabled)];
-        (0..18, id, role, status, any::<[u8; 32]>()).prop_map(|(kind, id, role, status, sha256)| {
-            let (user, file, group) = (
-                UserId::from_bytes(id),
-                FileId::from_bytes(id),
-                GroupId::from_bytes(id),
-            );
-            let link = LinkId::from_bytes(id);
-            let called = GroupName::parse("Müller & Co.").unwrap();
-            let (name, sha256) = (FileName::parse("ä.docx").unwrap(), Sha256(sha256));
-            match kind {
-                0 => EventKind::UserRegistered { user, role },
-                1 => EventKind::StatusChanged { user, status },
-                2 => EventKind::RoleChanged { user, role },
-                3 => EventKind::PasswordChanged { user },
-                4 => EventKind::SessionsEnded { user },
-                5 => EventKind::FileAdded { file, name, sha256 },
-                6 => EventKind::FileRemoved { file },
-                7 => EventKind::AudienceChanged {
-                    file,
-                    audience: Audience::of([Principal::User(user), Principal::Group(group)])
-                        .unwrap(),
-                },
-                8 => EventKind::GroupAdded {
-                    group,
-                    name: called,
-                },
-                9 => EventKind::GroupRenamed {
-                    group,
-                    name: called,
-                },
-                10 => EventKind::GroupRemoved { group },
-                11 => EventKind::MemberAdded { group, user },
-                12 => EventKind::MemberRemoved { group, user },
-                13 => EventKind::LinkMade {
-                    link,
-                    files: vec![file; 2],
-                },
-                14 => EventKind::LinkEdited { link },
-                15 => EventKind::LinkRevoked { link },
-                _ => EventKind::LinkLeased {
-                    link,
-                    lease: LeaseId::from_bytes(id),
-                    recipient: (kind == 16).then(|| "ann@example.org".parse().unwrap()),
-                },
-            }
-        })
+        (0..24_u32, id, role, status, any::<[u8; 32]>()).prop_map(
+            |(kind, id, role, status, sha256)| {
+                let (user, file, group) = (
+                    UserId::from_bytes(id),
+                    FileId::from_bytes(id),
+                    GroupId::from_bytes(id),
+                );
+                let link = LinkId::from_bytes(id);
+                let called = GroupName::parse("Müller & Co.").unwrap();
+                let (name, sha256) = (FileName::parse("ä.docx").unwrap(), Sha256(sha256));
+                match kind {
+                    0 => EventKind::UserRegistered { user, role },
+                    1 => EventKind::StatusChanged { user, status },
+                    2 => EventKind::RoleChanged { user, role },
+                    3 => EventKind::PasswordChanged { user },
+                    4 => EventKind::SessionsEnded { user },
+                    5 => EventKind::FileAdded { file, name, sha256 },
+                    6 => EventKind::FileRemoved { file },
+                    7 => EventKind::AudienceChanged {
+                        file,
+                        audience: Audience::of([Principal::User(user), Principal::Group(group)])
+                            .unwrap(),
+                    },
+                    8 => EventKind::GroupAdded {
+                        group,
+                        name: called,
+                    },
+                    9 => EventKind::GroupRenamed {
+                        group,
+                        name: called,
+                    },
+                    10 => EventKind::GroupRemoved { group },
+                    11 => EventKind::MemberAdded { group, user },
+                    12 => EventKind::MemberRemoved { group, user },
+                    13 => EventKind::LinkMade {
+                        link,
+                        files: vec![file; 2],
+                    },
+                    14 => EventKind::LinkEdited { link },
+                    15 => EventKind::LinkRevoked { link },
+                    16 | 17 => EventKind::LinkLeased {
+                        link,
+                        lease: LeaseId::from_bytes(id),
+                        recipient: (kind == 16).then(|| "ann@example.org".parse().unwrap()),
+                    },
+                    18 => EventKind::SignedIn { user, times: 1 },
+                    19 => EventKind::SignInFailed {
+                        user: (id[0] > 9).then_some(user),
+                        times: u64::from(id[1]) << 20,
+                    },
+                    20 => EventKind::Crowded {
+                        signed_in: 1,
+                        failed: u64::MAX,
+                        downloads: Transfers {
+                            started: 2,
+                            completed: 1,
+                            bytes: 1 << 40,
+                        },
+                    },
+                    _ => sample_download(kind).kind,
+                }
+            },
+        )
     }
 
     proptest! {
@@ -784,6 +905,7 @@ mod tests {
                 link(&sample_link(n)).unwrap(),
                 lease(&sample_lease(n, 1)).unwrap(),
                 event(&event_of_kind).unwrap(),
+                trail::checkpoint(&vouched(n)).unwrap(),
             ] {
                 let (at, cut) = (at % bytes.len(), cut % bytes.len());
                 bytes[at] = to;
@@ -863,6 +985,9 @@ mod tests {
             }
             prop_assert_eq!(to_link(written.id, &link(&written).unwrap()), Ok(written));
             prop_assert_eq!(to_lease(opened.id, &lease(&opened).unwrap()), Ok(opened));
+            let written = vouched(n);
+            let bytes = trail::checkpoint(&written).unwrap();
+            prop_assert_eq!(trail::to_checkpoint(n.into(), &bytes), Ok(written));
         }
     }
 

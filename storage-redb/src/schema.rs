@@ -12,6 +12,7 @@ use consign_core::{
     outbox::Queued,
     quota::Usage,
     store::StoreError,
+    trail::EntryHash,
     user::User,
 };
 use redb::{
@@ -24,6 +25,7 @@ use crate::{
     open::OpenError,
     recent::Touched,
     record::{self, Undecodable},
+    trail::{self, Entry},
     view::View,
 };
 
@@ -79,8 +81,19 @@ pub(crate) const CODES: TableDefinition<'_, Id, Record> = TableDefinition::new("
 pub(crate) const MAILS: TableDefinition<'_, Id, Record> = TableDefinition::new("mails");
 /// When each mail is due: milliseconds since the epoch.
 pub(crate) const MAILS_DUE: TableDefinition<'_, (u64, Id), ()> = TableDefinition::new("mails_due");
-/// The trail by position.
-pub(crate) const EVENTS: TableDefinition<'_, Seq, Record> = TableDefinition::new("events");
+/// The trail by position: each entry's hash and its event.
+pub(crate) const TRAIL: TableDefinition<'_, Seq, Entry> = TableDefinition::new("trail");
+/// Checkpoints by the positions of their entries.
+pub(crate) const CHECKPOINTS: TableDefinition<'_, Seq, Record> =
+    TableDefinition::new("checkpoints");
+/// The positions of the entries of each [`DownloadsOf`](consign_core::store::DownloadsOf).
+pub(crate) const DOWNLOADS: TableDefinition<'_, (&[u8], Seq), ()> =
+    TableDefinition::new("downloads");
+/// What these entries come to: begun, complete, bytes.
+pub(crate) const DOWNLOADED: TableDefinition<'_, &[u8], (u64, u64, u64)> =
+    TableDefinition::new("downloaded");
+/// Where events were before they were chained.
+pub(crate) const OLD_EVENTS: TableDefinition<'_, Seq, Record> = TableDefinition::new("events");
 
 /// The version of all this and of [`record`], in [`META`].
 pub(crate) const SCHEMA: &str = "schema";
@@ -127,9 +140,10 @@ fn lay_out(database: &Database) -> Result<(), redb::Error> {
 }
 
 /// Version 1 did not count what each user's files take; version 2 did not know who sees which files;
-/// version 3 knew no managed links.
+/// version 3 knew no managed links, and chained no events.
 fn migrate(database: &Database, before: u64) -> Result<(), OpenError> {
     let transaction = database.begin_write().map_err(damaged)?;
+    trail::chain(&transaction).map_err(unusable)?;
     {
         let mut tables = Tables::open(&transaction).map_err(damaged)?;
         let mut sums = HashMap::<_, (u64, u128)>::new();
@@ -194,7 +208,12 @@ pub(crate) struct Tables<'txn> {
     pub(crate) codes: Table<'txn, Id, Record>,
     pub(crate) mails: Table<'txn, Id, Record>,
     pub(crate) mails_due: Table<'txn, (u64, Id), ()>,
-    pub(crate) events: Table<'txn, Seq, Record>,
+    pub(crate) trail: Table<'txn, Seq, Entry>,
+    pub(crate) checkpoints: Table<'txn, Seq, Record>,
+    pub(crate) downloads: Table<'txn, (&'static [u8], Seq), ()>,
+    pub(crate) downloaded: Table<'txn, &'static [u8], (u64, u64, u64)>,
+    /// The hash of the last entry that this transaction has recorded.
+    pub(crate) last_entry: Option<EntryHash>,
     /// What was there before this transaction and is another now, or gone.
     pub(crate) touched: Touched,
 }
@@ -224,7 +243,11 @@ impl<'txn> Tables<'txn> {
             codes: transaction.open_table(CODES)?,
             mails: transaction.open_table(MAILS)?,
             mails_due: transaction.open_table(MAILS_DUE)?,
-            events: transaction.open_table(EVENTS)?,
+            trail: transaction.open_table(TRAIL)?,
+            checkpoints: transaction.open_table(CHECKPOINTS)?,
+            downloads: transaction.open_table(DOWNLOADS)?,
+            downloaded: transaction.open_table(DOWNLOADED)?,
+            last_entry: None,
             touched: Touched::default(),
         })
     }
@@ -270,14 +293,6 @@ impl<'txn> Tables<'txn> {
                 return Err(StoreError::Damaged(text).into());
             }
         };
-        Ok(())
-    }
-
-    pub(crate) fn record(&mut self, events: &[Event]) -> Result<(), Fault> {
-        for event in events {
-            let seq = self.next(LAST_EVENT)?;
-            self.events.insert(seq, record::event(event)?.as_slice())?;
-        }
         Ok(())
     }
 }
@@ -440,11 +455,11 @@ pub(crate) fn event(seq: Seq, bytes: &[u8]) -> Result<Event, Fault> {
     record::to_event(bytes).map_err(|error| unreadable("event", seq, &error))
 }
 
-fn unreadable(kind: &str, key: impl std::fmt::Display, error: &Undecodable) -> Fault {
+pub(crate) fn unreadable(kind: &str, key: impl std::fmt::Display, error: &Undecodable) -> Fault {
     StoreError::Damaged(format!("the record of {kind} {key}: {error}")).into()
 }
 
-fn dangling(kind: &str, key: impl std::fmt::Display) -> Fault {
+pub(crate) fn dangling(kind: &str, key: impl std::fmt::Display) -> Fault {
     StoreError::Damaged(format!(
         "there is no record of {kind} {key}, which an index names"
     ))

@@ -19,11 +19,12 @@ use consign_core::{
     store::{Change, FileStore, Insert, InsertGuard, Outcome, Update, UserStore},
     testing::{sample_entry, sample_event, sample_link, sample_user},
     time::Timestamp,
+    trail::EntryHash,
     user::{Role, User, UserChange},
 };
 use consign_storage_redb::{OpenError, Options, RedbStore};
 use proptest::prelude::*;
-use redb::{ReadableDatabase, TableDefinition};
+use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use tempfile::TempDir;
 
 fn open(path: &Path) -> Result<RedbStore, OpenError> {
@@ -361,6 +362,38 @@ fn a_database_of_version_2_has_its_files_for_everybody() {
     }
 }
 
+/// Before version 4 events were not chained.
+#[test]
+fn a_database_of_version_3_has_its_events_chained() {
+    let (_folder, path) = place();
+    let trail = || {
+        run(async {
+            let store = open(&path).unwrap();
+            store.events(None, 99).await.unwrap().items
+        })
+    };
+    run(async {
+        let store = open(&path).unwrap();
+        for n in 1..=9 {
+            add(&store, n).await;
+        }
+        remove(&store, 4).await;
+    });
+    let before = trail();
+    assert_eq!(before.len(), 10);
+    set_schema(&path, 3);
+    assert_eq!(trail(), before, "as if they always had been");
+    run(async {
+        let store = open(&path).unwrap();
+        add(&store, 10).await;
+    });
+    let mut last = EntryHash::NONE;
+    for entry in trail() {
+        last = consign_core::trail::link(last, entry.writer, entry.number, &entry.event);
+        assert_eq!(entry.hash, last, "{}", entry.number);
+    }
+}
+
 /// Version 3 was the same without the tables of managed links.
 #[test]
 fn a_database_of_version_3_takes_links() {
@@ -391,9 +424,23 @@ fn a_database_of_version_3_takes_links() {
     });
 }
 
+/// Before version 4 events were not chained.
 fn set_schema(path: &Path, version: u64) {
     let database = redb::Database::open(path).unwrap();
     let transaction = database.begin_write().unwrap();
+    if version < 4 {
+        let trail = TableDefinition::<u64, (&[u8; 32], &[u8])>::new("trail");
+        let events = TableDefinition::<u64, &[u8]>::new("events");
+        {
+            let trail = transaction.open_table(trail).unwrap();
+            let mut events = transaction.open_table(events).unwrap();
+            for entry in trail.iter().unwrap() {
+                let (seq, entry) = entry.unwrap();
+                events.insert(seq.value(), entry.value().1).unwrap();
+            }
+        }
+        assert!(transaction.delete_table(trail).unwrap());
+    }
     let meta = TableDefinition::<&str, u64>::new("meta");
     transaction
         .open_table(meta)

@@ -4,6 +4,7 @@
 mod blobs;
 mod courier;
 mod state;
+mod trail;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +16,7 @@ pub use courier::{Fault, MemoryCourier};
 
 use crate::{
     audience::Scope,
-    event::{Event, Recorded},
+    event::{Event, Recorded, Transfers},
     file::{File, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
@@ -23,7 +24,11 @@ use crate::{
     once::{OnceKey, Remembered},
     outbox::Queued,
     quota::Usage,
-    store::{Change, FileStore, Insert, InsertGuard, Outcome, Page, StoreError, Update, UserStore},
+    store::{
+        Change, DownloadsOf, FileStore, Insert, InsertGuard, Outcome, Page, StoreError, Update,
+        UserStore,
+    },
+    trail::{Checkpoint, Head},
     user::{Email, User, UserChange, Username},
 };
 
@@ -178,7 +183,32 @@ impl FileStore for MemoryStore {
         after: Option<Seq>,
         limit: usize,
     ) -> Result<Page<Recorded, Seq>, StoreError> {
-        Ok(self.state().events_after(after, limit))
+        Ok(self.state().trail.after(after, limit))
+    }
+
+    async fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        Ok(self.state().trail.head().into_iter().collect())
+    }
+
+    async fn checkpoints(
+        &self,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Checkpoint, Seq>, StoreError> {
+        Ok(self.state().trail.checkpoints_after(after, limit))
+    }
+
+    async fn downloads(
+        &self,
+        of: DownloadsOf,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Recorded, Seq>, StoreError> {
+        Ok(self.state().trail.downloads_after(of, after, limit))
+    }
+
+    async fn downloaded(&self, of: DownloadsOf) -> Result<Transfers, StoreError> {
+        Ok(self.state().trail.downloaded(of))
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {

@@ -5,10 +5,11 @@ use std::{
     ops::Bound::{Excluded, Unbounded},
 };
 
+use super::trail::Trail;
 use crate::{
     audience::{Audience, Scope},
     code::Codes,
-    event::{Event, Recorded},
+    event::Event,
     file::{File, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
@@ -35,7 +36,7 @@ pub(super) struct State {
     done: BTreeMap<OnceKey, Remembered>,
     codes: BTreeMap<LinkId, Codes>,
     mails: BTreeMap<MailId, Queued>,
-    events: Vec<Event>,
+    pub(super) trail: Trail,
 }
 
 impl State {
@@ -86,7 +87,7 @@ impl State {
             return Ok(Insert::EmailTaken);
         }
         self.users.insert(user.username.clone(), user);
-        self.events.extend(events);
+        self.trail.record(events);
         Ok(Insert::Done)
     }
 
@@ -107,7 +108,7 @@ impl State {
             return Update::LastOperationsUser;
         }
         self.users.insert(after.username.clone(), after.clone());
-        self.events.extend(events);
+        self.trail.record(events);
         Update::Done(after)
     }
 
@@ -235,23 +236,11 @@ impl State {
         })
     }
 
-    pub(super) fn events_after(&self, after: Option<Seq>, limit: usize) -> Page<Recorded, Seq> {
-        let recorded = self.events.iter().zip(1..).map(|(event, seq)| Recorded {
-            seq,
-            event: event.clone(),
-        });
-        let items = recorded
-            .filter(|recorded| after.is_none_or(|after| recorded.seq > after))
-            .take(limit.saturating_add(1))
-            .collect();
-        Page::cut(items, limit, |recorded: &Recorded| recorded.seq)
-    }
-
     pub(super) fn apply(&mut self, change: Change) -> Outcome {
         let events = change.events();
         match self.make(change) {
             Ok(outcome) => {
-                self.events.extend(events);
+                self.trail.record(events);
                 outcome
             }
             Err(refused) => refused,
@@ -454,6 +443,9 @@ impl State {
                     count => Ok(Outcome::Forgotten(count)),
                 }
             }
+            Change::Record(events) if events.is_empty() => Err(Outcome::Missing),
+            Change::Record(_) => Ok(Outcome::Recorded),
+            Change::AddCheckpoint(checkpoint) => self.trail.add_checkpoint(checkpoint),
         }
     }
 

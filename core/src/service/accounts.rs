@@ -122,10 +122,20 @@ impl Consign {
             Err(_) => None,
         };
         let stored = user.as_ref().map(|user| user.password.clone());
-        let (attempt, verdict) = self.attempt(username, password.clone(), stored).await?;
+        let (recorder, known) = (&self.0.counter.recorder, user.as_ref().map(|user| user.id));
+        let attempted = self.attempt(username, password.clone(), stored).await;
+        let (attempt, verdict) = attempted.inspect_err(|error| {
+            if let ErrorKind::TooManyAttempts { .. } = error.kind() {
+                recorder.sign_in_failed(known);
+            }
+        })?;
         let user = user.filter(|user| user.status == Status::Active && verdict != Verdict::Wrong);
-        let user = user.ok_or(ErrorKind::InvalidCredentials)?;
+        let Some(user) = user else {
+            recorder.sign_in_failed(known);
+            return Err(ErrorKind::InvalidCredentials.into());
+        };
         attempt.succeeded();
+        recorder.signed_in(user.id);
         if verdict == Verdict::RightButOld {
             self.upgrade_hash(&user, password).await;
         }

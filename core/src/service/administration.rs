@@ -30,6 +30,10 @@ impl Administration {
         Self { consign }
     }
 
+    pub(super) fn consign(&self) -> &Consign {
+        &self.consign
+    }
+
     /// Adds a user, whatever the settings say about registration.
     pub async fn add_user(&self, registration: Registration) -> Result<User, Error> {
         let consign = &self.consign;

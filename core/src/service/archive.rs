@@ -98,7 +98,7 @@ impl AuthorizedFile {
             return Ok(crc32);
         }
         let mut hasher = crc32fast::Hasher::new();
-        let mut chunks = self.read(0..entry.size).await?;
+        let mut chunks = self.uncounted(0..entry.size).await?;
         while let Some(chunk) = chunks.next().await {
             hasher.update(&chunk.map_err(StoreError::from_io)?);
         }

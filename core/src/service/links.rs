@@ -10,7 +10,7 @@ use crate::{
     id::{FileId, UserId},
     link::Lease,
     policy::Action,
-    service::{Actor, Consign},
+    service::{Actor, Consign, metered::Opened},
     store::{BlobStore, ByteStream, Change, FileStore, ReadGrant, StoreError},
     time::Timestamp,
     token::{Claims, Purpose},
@@ -110,8 +110,11 @@ impl Consign {
             grant: ReadGrant::new(file.entry.blob),
             blobs: Arc::clone(&self.parts().blobs),
             files: Arc::clone(&self.parts().files),
-            by,
-            file,
+            opened: Arc::new(Opened {
+                counter: Arc::clone(&self.0.counter),
+                by,
+                file,
+            }),
         }
     }
 
@@ -150,11 +153,10 @@ impl Consign {
 /// A file that its holder may read: the proof that the permission check ran.
 #[derive(Debug)]
 pub struct AuthorizedFile {
-    file: File,
     grant: ReadGrant,
     blobs: Arc<dyn BlobStore>,
     files: Arc<dyn FileStore>,
-    by: OpenedBy,
+    opened: Arc<Opened>,
 }
 
 /// What somebody opened a file by.
@@ -169,38 +171,45 @@ pub enum OpenedBy {
 impl AuthorizedFile {
     /// What is known of the file.
     pub fn file(&self) -> &File {
-        &self.file
+        &self.opened.file
     }
 
     /// What it was opened by.
     pub fn opened_by(&self) -> &OpenedBy {
-        &self.by
+        &self.opened.by
     }
 
-    /// Its bytes from `range.start` up to, and without, `range.end`; cut to the file's size.
+    /// Its bytes from `range.start` up to, and without, `range.end`; cut to the file's size. What is taken
+    /// of them is counted, and told in the trail.
     ///
     /// # Errors
     /// [`InvalidToken`](ErrorKind::InvalidToken) when the file was removed since it was opened.
     pub async fn read(&self, range: Range<u64>) -> Result<ByteStream, Error> {
-        let end = range.end.min(self.file.entry.size);
+        let end = range.end.min(self.opened.file.entry.size);
         let range = range.start.min(end)..end;
+        let bytes = self.uncounted(range.clone()).await?;
+        Ok(self.opened.metered(bytes, range))
+    }
+
+    /// As [`read`](Self::read), for what nobody takes away.
+    pub(super) async fn uncounted(&self, range: Range<u64>) -> Result<ByteStream, Error> {
         match self.blobs.open(&self.grant, range).await {
             Err(StoreError::Missing) if self.removed().await? => {
                 Err(ErrorKind::InvalidToken.into())
             }
-            opened => Ok(opened?),
+            bytes => Ok(bytes?),
         }
     }
 
     pub(super) async fn keep_crc32(&self, crc32: u32) -> Result<(), Error> {
-        let id = self.file.entry.id;
+        let id = self.file().entry.id;
         // That it was removed meanwhile shows when its bytes are asked for.
         self.files.apply(Change::SetCrc32 { id, crc32 }).await?;
         Ok(())
     }
 
     async fn removed(&self) -> Result<bool, Error> {
-        Ok(self.files.by_id(self.file.entry.id).await?.is_none())
+        Ok(self.files.by_id(self.file().entry.id).await?.is_none())
     }
 
     /// All its bytes, of a file that has `limit` at most.
@@ -208,7 +217,7 @@ impl AuthorizedFile {
     /// # Errors
     /// [`TooLarge`](ErrorKind::TooLarge).
     pub async fn read_all(&self, limit: u64) -> Result<Bytes, Error> {
-        let size = self.file.entry.size;
+        let size = self.file().entry.size;
         if size > limit {
             return Err(ErrorKind::TooLarge { limit }.into());
         }

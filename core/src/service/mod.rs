@@ -5,14 +5,19 @@ mod administration;
 mod archive;
 mod attempts;
 mod audiences;
+mod audit;
+mod coverage;
+mod downloads;
 mod files;
 mod links;
 mod mail;
 mod managed;
+mod metered;
 mod once;
+mod recorder;
 mod room;
 #[cfg(test)]
-#[cfg(all(feature = "jwt", feature = "scrypt"))]
+#[cfg(all(feature = "jwt", feature = "scrypt", feature = "evidence"))]
 mod tests;
 
 use std::{
@@ -32,6 +37,8 @@ pub use self::{
     accounts::{Actor, Registration, Session},
     administration::{Administration, SweepReport},
     archive::AuthorizedArchive,
+    audit::{TrailItem, TrailReader},
+    downloads::Downloads,
     files::UploadPermit,
     links::{AuthorizedFile, Link, OpenedBy},
     mail::MailReport,
@@ -40,6 +47,7 @@ pub use self::{
 use crate::{
     audience::Audience,
     error::Error,
+    evidence::EvidenceSigner,
     intake::Intake,
     mail::Courier,
     password::PasswordHasher,
@@ -71,6 +79,7 @@ struct Inner {
     held: Held,
     promises: room::Promises,
     attempts: attempts::Attempts,
+    counter: Arc<metered::Counter>,
     /// The latest time that the clock has shown: milliseconds.
     latest: AtomicU64,
     mail_queued: Notify,
@@ -90,6 +99,12 @@ impl Consign {
         settings.link_lifetime = settings.link_lifetime.min(Self::MAX_LINK_LIFETIME);
         let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
         let inspections = cores.min(MAX_INSPECTIONS);
+        let (files, clock) = (Arc::clone(&parts.files), Arc::clone(&parts.clock));
+        let recorder = recorder::Recorder::new(files, clock, settings.event_delay);
+        let counter = metered::Counter {
+            recorder: Arc::new(recorder),
+            coverage: Arc::default(),
+        };
         Self(Arc::new(Inner {
             parts,
             settings,
@@ -97,6 +112,7 @@ impl Consign {
             held: Held::default(),
             promises: room::Promises::default(),
             attempts: attempts::Attempts::default(),
+            counter: Arc::new(counter),
             latest: AtomicU64::default(),
             mail_queued: Notify::default(),
         }))
@@ -155,12 +171,14 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Gives random bytes.
     pub entropy: Arc<dyn Entropy>,
+    /// Signs checkpoints and receipts; without one there are none.
+    pub evidence: Option<Arc<dyn EvidenceSigner>>,
 }
 
 #[cfg(all(feature = "scrypt", feature = "intake"))]
 impl Parts {
-    /// Stores and a signer of the caller's (`users` and `files` may be clones of one store); the rest as usual: [scrypt], [Office documents], no
-    /// mail, the machine's clock and randomness. Others can be put in their place:
+    /// Stores and a signer of the caller's (`users` and `files` may be clones of one store); the rest as usual: [scrypt], [Office documents], the
+    /// machine's clock and randomness, no mail and no signer of evidence. Others can be put in their place:
     /// `Parts { intake, ..Parts::new(users, files, blobs, signer) }`.
     ///
     /// [scrypt]: crate::password::ScryptHasher
@@ -181,6 +199,7 @@ impl Parts {
             courier: None,
             clock: Arc::new(crate::time::SystemClock),
             entropy: Arc::new(crate::random::OsEntropy),
+            evidence: None,
         }
     }
 }
@@ -213,12 +232,15 @@ pub struct Settings {
     pub operations_registration: OperationsRegistration,
     /// Who may register a client.
     pub client_registration: ClientRegistration,
+    /// How long sign-ins and downloads wait to be recorded, so that many are one event: a crash takes so
+    /// much of them, and of nothing else.
+    pub event_delay: Duration,
 }
 
 impl Default for Settings {
     /// 5 GiB, no quota, files for everybody, 64 MiB kept free; an hour for a login, 15 minutes for a
     /// link, 90 days for a managed one and a day for a lease of it; 8 characters; the first operations
-    /// user and any client register freely.
+    /// user and any client register freely; a second for events.
     fn default() -> Self {
         Self {
             max_upload: 5 << 30,
@@ -233,6 +255,7 @@ impl Default for Settings {
             refuse_common_passwords: false,
             operations_registration: OperationsRegistration::First,
             client_registration: ClientRegistration::Open,
+            event_delay: Duration::from_secs(1),
         }
     }
 }

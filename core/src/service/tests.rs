@@ -4,6 +4,7 @@ mod accounts;
 mod archives;
 mod audiences;
 mod codes;
+mod events;
 mod faults;
 mod files;
 mod intake;
@@ -13,6 +14,7 @@ mod logins;
 mod managed;
 mod once;
 mod quotas;
+mod receipts;
 mod sessions;
 mod sweep;
 mod uploads;
@@ -34,6 +36,7 @@ use crate::{
     Actor, Consign, Error, ErrorKind, File, Link, Parts, Registration, Session, Settings, User,
     audience::Scope,
     event::{Author, EventKind},
+    evidence::{Ed25519Signer, EvidenceKeys},
     file::{FileName, Seq},
     memory::{MemoryBlobs, MemoryCourier, MemoryStore},
     password::{Password, ScryptHasher, ScryptParams},
@@ -66,8 +69,13 @@ impl World {
         Self::with(Settings::default())
     }
 
+    /// Events wait until a test has them recorded.
     fn with(settings: Settings) -> Self {
         let courier = MemoryCourier::new();
+        let settings = Settings {
+            event_delay: DAY,
+            ..settings
+        };
         let (rig, clock) = (Arc::<Rig>::default(), Arc::new(ManualClock::new(START)));
         let entropy: Arc<dyn Entropy> = Arc::<Counter>::default();
         let store = MemoryStore::new();
@@ -82,6 +90,9 @@ impl World {
             intake: Arc::new(StubIntake),
             courier: Some(Arc::new(courier.clone())),
             clock: Arc::clone(&clock) as _,
+            evidence: Some(Arc::new(Ed25519Signer::new(&EvidenceKeys::generate(
+                &*entropy, START,
+            )))),
             entropy,
         });
         let blobs = Arc::clone(&parts.blobs);
@@ -342,4 +353,11 @@ fn futures_are_send(consign: &Consign, actor: &Actor, registration: Registration
     send(consign.describe_link(""));
     send(consign.open_all(""));
     send(administration.sweep(DAY, |_| ()));
+    send(administration.checkpoint());
+    send(administration.keep_checkpoints(DAY));
+    send(async { administration.read_trail().await.next().await });
+    send(consign.flush_events());
+    send(consign.audit(actor, None, 1));
+    send(consign.downloads_of_file(actor, id, None, 1));
+    send(consign.receipt(actor, 1, ""));
 }

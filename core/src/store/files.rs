@@ -2,12 +2,12 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{Page, StoreError};
+use super::{DownloadsOf, Page, StoreError};
 use crate::{
     audience::{Audience, Scope},
     code::{CodeHash, NoCode},
     error::{Error, ErrorKind},
-    event::{Author, Event, EventKind, Recorded},
+    event::{Author, Event, EventKind, Recorded, Transfers},
     file::{File, FileEntry, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
@@ -17,13 +17,14 @@ use crate::{
     outbox::Queued,
     quota::{Quota, Usage},
     time::Timestamp,
+    trail::{Checkpoint, Head},
 };
 
 /// Groups that a user is in at most.
 pub const MAX_GROUPS: usize = 1000;
 
 /// The catalogue: which files there are, for whom, the groups of clients, managed links and their
-/// leases, and the trail of what happened.
+/// leases, and the trail of what happened, with its checkpoints.
 ///
 /// Every write is one [`apply`](FileStore::apply), so a store can queue changes and make many of
 /// them durable at once, and a test can hold any store against the one in [`memory`](crate::memory).
@@ -95,12 +96,35 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
     /// What the files that `user` uploaded take: those of the catalogue, as it is now.
     async fn usage(&self, user: UserId) -> Result<Usage, StoreError>;
 
-    /// At most `limit` events (at least 1), oldest first, after position `after`.
+    /// At most `limit` events (at least 1), oldest first, after position `after`. Each is chained to the
+    /// one before it of the same writer: see [`trail`](crate::trail).
     async fn events(
         &self,
         after: Option<Seq>,
         limit: usize,
     ) -> Result<Page<Recorded, Seq>, StoreError>;
+
+    /// The last entry of each writer's chain, ordered by writer.
+    async fn heads(&self) -> Result<Vec<Head>, StoreError>;
+
+    /// At most `limit` checkpoints (at least 1), in the order of the entries that they are of, of those
+    /// after position `after`.
+    async fn checkpoints(
+        &self,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Checkpoint, Seq>, StoreError>;
+
+    /// At most `limit` events of these downloads (at least 1), oldest first, after position `after`.
+    async fn downloads(
+        &self,
+        of: DownloadsOf,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Recorded, Seq>, StoreError>;
+
+    /// What all events of these downloads come to.
+    async fn downloaded(&self, of: DownloadsOf) -> Result<Transfers, StoreError>;
 
     /// Checks the change's preconditions, makes it and records [`Change::events`], in one
     /// transaction. Durable when it returns an [`Outcome`] that changed something; otherwise
@@ -279,6 +303,10 @@ pub enum Change {
         /// The time.
         ended_before: Timestamp,
     },
+    /// Record what belongs to no other change. There is any.
+    Record(Vec<Event>),
+    /// Add a checkpoint. There is its entry, with its hash, and no checkpoint of it.
+    AddCheckpoint(Checkpoint),
 }
 
 impl Change {
@@ -351,13 +379,16 @@ impl Change {
                 (&lease.opened_at, *by, kind)
             }
             Self::Once { change, .. } => return change.events(),
-            // When leases are opened it is told for how long.
+            Self::Record(events) => return events.clone(),
+            // When leases are opened it is told for how long. A checkpoint that were told would be one
+            // more entry to make a checkpoint of.
             Self::ForgetLeases { .. }
             | Self::ForgetOnce { .. }
             | Self::SetCrc32 { .. }
             | Self::SendCode { .. }
             | Self::TryMail { .. }
-            | Self::DropMail { .. } => return Vec::new(),
+            | Self::DropMail { .. }
+            | Self::AddCheckpoint(_) => return Vec::new(),
         };
         vec![Event { at: *at, by, kind }]
     }
@@ -391,12 +422,12 @@ pub enum Outcome {
     /// The file is gone; this is what it was.
     Removed(File),
     /// Its id, its blob or its secret is in the catalogue already, or the user in the group; or the link
-    /// was revoked before.
+    /// was revoked before, or the entry has a checkpoint.
     Exists,
     /// With it the files of its uploader would be beyond the quota. [`Outcome::Exists`] and
     /// [`Outcome::NoSuchGroup`] come first.
     OverQuota,
-    /// There is no such file, group, member, link, lease or mail.
+    /// There is no such file, group, member, link, lease, mail or entry, or no event.
     Missing,
     /// The file is for these now.
     AudienceSet(File),
@@ -436,6 +467,10 @@ pub enum Outcome {
     Repeated(Made),
     /// Something else was asked for by the same key.
     OtherRequest,
+    /// The events are recorded.
+    Recorded,
+    /// The checkpoint is there.
+    CheckpointAdded,
 }
 
 impl Outcome {

@@ -7,6 +7,7 @@ mod chunks;
 mod files;
 mod held;
 mod receive;
+mod trail;
 mod users;
 
 pub use self::{
@@ -14,6 +15,7 @@ pub use self::{
     files::{Change, FORGET_AT_ONCE, FileStore, MAX_GROUPS, Outcome},
     held::{Beginning, Held, Hold},
     receive::{BodyError, Received, Room, StagedContent, Unbounded, body, receive},
+    trail::DownloadsOf,
     users::{Insert, InsertGuard, Update, UserStore},
 };
 

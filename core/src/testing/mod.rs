@@ -51,7 +51,10 @@ pub mod files;
 #[doc(hidden)]
 pub mod users;
 
-use std::sync::{Arc, Barrier};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Barrier},
+};
 
 use tokio::runtime::{Builder, Handle};
 
@@ -60,8 +63,9 @@ use self::assert::{ANSWERS, promise, promise_eq, promise_matches};
 #[doc(hidden)]
 pub use self::model::catalogue;
 pub use self::samples::{
-    AnyContent, SeededEntropy, sample_bytes, sample_entry, sample_event, sample_group, sample_hash,
-    sample_key, sample_lease, sample_link, sample_mail, sample_user,
+    AnyContent, SeededEntropy, sample_bytes, sample_checkpoint, sample_download, sample_entry,
+    sample_event, sample_group, sample_hash, sample_key, sample_lease, sample_link, sample_mail,
+    sample_user,
 };
 /// Checks a [`BlobStore`](crate::store::BlobStore): see [`testing`](self).
 #[doc(inline)]
@@ -72,7 +76,11 @@ pub use crate::__file_store_suite as file_store_suite;
 /// Checks a [`UserStore`](crate::store::UserStore): see [`testing`](self).
 #[doc(inline)]
 pub use crate::__user_store_suite as user_store_suite;
-use crate::store::{Page, StoreError};
+use crate::{
+    event::Recorded,
+    store::{Page, StoreError},
+    trail::{self, EntryHash, WriterId},
+};
 
 /// Runs a test's future on a tokio runtime of its own, with input, output and timers.
 ///
@@ -134,6 +142,25 @@ async fn walk<T, C>(
         }
     }
     panic!("the contract is broken: a list ends; `Page::next` is where the next page begins");
+}
+
+/// Checks that a trail's entries are numbered without gaps and chained, each writer's for itself.
+fn check_chains(trail: &[Recorded]) {
+    let mut ends = BTreeMap::<WriterId, (u64, EntryHash)>::new();
+    for entry in trail {
+        let (number, hash) = ends.entry(entry.writer).or_default();
+        promise_eq!(
+            entry.number,
+            *number + 1,
+            "Recorded::number: from 1 on, without gaps, for each writer"
+        );
+        promise_eq!(
+            entry.hash,
+            trail::link(*hash, entry.writer, entry.number, &entry.event),
+            "Recorded::hash: that of the entry and of the one before it of the same writer"
+        );
+        (*number, *hash) = (entry.number, entry.hash);
+    }
 }
 
 /// Checks that a list cut into pages of any size is the list.
@@ -218,6 +245,7 @@ mod tests {
                 include_str!("files/change.rs"),
                 include_str!("files/quota.rs"),
                 include_str!("files/trail.rs"),
+                include_str!("files/evidence.rs"),
             ),
             concat!(
                 include_str!("blobs/mod.rs"),

@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 use crate::{
     audience::Audience,
-    event::{Author, Event, EventKind},
+    event::{Author, ByLease, Download, Event, EventKind, Transfers},
+    evidence::{KeyId, Signature},
     file::{FileEntry, FileName, MediaType, Sha256},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     intake::{Content, Intake, IntakeError, Refusal},
@@ -21,6 +22,7 @@ use crate::{
     password::PasswordHash,
     random::Entropy,
     time::Timestamp,
+    trail::{Checkpoint, Head},
     user::{Email, Role, Status, User, Username},
 };
 
@@ -156,6 +158,52 @@ pub fn sample_event(n: u32) -> Event {
         kind: EventKind::SessionsEnded {
             user: UserId::from_bytes(id_bytes(n)),
         },
+    }
+}
+
+/// A download of the file of [`sample_entry`] of a third of the number: by a lease of the link of
+/// [`sample_link`] of as many, or by a download link of its uploader.
+pub fn sample_download(n: u32) -> Event {
+    let (file, link) = (sample_entry(n / 3), sample_link(n / 3));
+    let by_lease = ByLease {
+        link: link.id,
+        lease: LeaseId::from_bytes(id_bytes(n)),
+        recipient: (n % 3 == 1).then_some(link.recipient).flatten(),
+    };
+    let by_lease = (n % 3 > 0).then_some(by_lease);
+    let by = match by_lease {
+        Some(_) => Author::Anonymous,
+        None => Author::User(file.uploaded_by),
+    };
+    let transfers = Transfers {
+        started: 1 + u64::from(n % 5),
+        completed: u64::from(n % 2),
+        bytes: file.size + u64::from(n),
+    };
+    let download = Download {
+        file: file.id,
+        name: file.name,
+        sha256: file.sha256,
+        size: file.size,
+        by_lease,
+        transfers,
+    };
+    Event {
+        at: Timestamp::from_millis(n.into()),
+        by,
+        kind: EventKind::Download(download),
+    }
+}
+
+/// A checkpoint of this end of a chain, whose signature means nothing.
+pub fn sample_checkpoint(head: Head) -> Checkpoint {
+    Checkpoint {
+        at: Timestamp::from_millis(head.number),
+        hash: head.hash,
+        key: KeyId([7; 8]),
+        number: head.number,
+        signature: Signature([7; 64]),
+        writer: head.writer,
     }
 }
 

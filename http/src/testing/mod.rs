@@ -45,6 +45,8 @@ pub mod accounts;
 #[doc(hidden)]
 pub mod audiences;
 #[doc(hidden)]
+pub mod audit;
+#[doc(hidden)]
 pub mod bodies;
 #[doc(hidden)]
 pub mod download;
@@ -65,6 +67,7 @@ use std::{any::Any, future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use consign_core::{
     ClientRegistration, Consign, OperationsRegistration, Parts, Settings,
+    evidence::{Ed25519Signer, EvidenceKeys},
     memory::{MemoryBlobs, MemoryStore},
     password::{ScryptHasher, ScryptParams},
     random::OsEntropy,
@@ -163,7 +166,9 @@ pub fn parts() -> Parts {
     let store = MemoryStore::new();
     let ring = KeyRing::generate(&OsEntropy, SystemClock.now());
     let signer = JwtSigner::new(&ring, "https://consign.example");
+    let evidence = EvidenceKeys::generate(&OsEntropy, SystemClock.now());
     Parts {
+        evidence: Some(std::sync::Arc::new(Ed25519Signer::new(&evidence))),
         hasher: std::sync::Arc::new(ScryptHasher::new(ScryptParams::WEAK)),
         ..Parts::new(store.clone(), store, MemoryBlobs::new(), signer)
     }
@@ -370,6 +375,18 @@ macro_rules! __front_end_suite {
             );
             $crate::__front_end_group!(
                 $start,
+                audit,
+                [
+                    whether_it_was_downloaded_is_told,
+                    a_lease_tells_whose_download_it_was,
+                    part_of_a_file_is_not_the_file,
+                    receipts_are_given_to_those_whom_it_concerns,
+                    the_trail_is_read_in_pages,
+                    the_key_is_told_to_anybody,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
                 protocol,
                 [
                     the_root_says_what_this_is,
@@ -394,6 +411,7 @@ mod tests {
         for group in [
             include_str!("accounts.rs"),
             include_str!("audiences.rs"),
+            include_str!("audit.rs"),
             include_str!("bodies.rs"),
             include_str!("download.rs"),
             include_str!("files.rs"),

@@ -20,6 +20,7 @@ fn paths() -> impl Iterator<Item = (String, Vec<&'static str>)> {
             .replace("{group}", "a")
             .replace("{user}", "b")
             .replace("{link}", "a")
+            .replace("{download}", "a")
             .replace("{secret}", "a");
         assert!(!path.contains('{'), "{path}");
         (
@@ -68,6 +69,14 @@ pub async fn other_paths_are_not_found(start: &Start) {
         "/files//",
         "/files/x/",
         "/files/x/y",
+        "/files//downloads",
+        "/files/x/downloads/",
+        "/links/x/download",
+        "/downloads",
+        "/downloads/x",
+        "/downloads//receipt",
+        "/audit/",
+        "/evidence-key/x",
         "/files//x",
         "/links/",
         "/links/x/",
@@ -137,6 +146,7 @@ const OPEN: &[&str] = &[
     "/",
     "/robots.txt",
     "/healthz",
+    "/evidence-key",
     "/register",
     "/login",
     "/download_file/{token}",
@@ -176,6 +186,15 @@ const TO_CLIENTS: &[(&str, &str, u16, &str)] = &[
         "Content-Type must be application/json",
     ),
     ("DELETE", "/links/{link}", 404, "Link not found"),
+    ("GET", "/files/{file}/downloads", 404, "File not found"),
+    ("GET", "/links/{link}/downloads", 404, "Link not found"),
+    (
+        "GET",
+        "/downloads/{download}/receipt",
+        404,
+        "Download not found",
+    ),
+    ("GET", "/audit", 403, OPERATIONS),
     ("GET", "/groups", 403, OPERATIONS),
     ("POST", "/groups", 403, OPERATIONS),
     ("GET", "/groups/{group}", 403, OPERATIONS),

@@ -5,7 +5,10 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use consign_core::user::{Role, Status};
+use consign_core::{
+    event::EventKind,
+    user::{Role, Status},
+};
 use consign_http::{ROUTES, Route};
 use http::{Method, Request, header};
 use http_body_util::Full;
@@ -70,6 +73,18 @@ const ANSWERS: &[Row] = &[
         "",
         [201, 401, 401, 201, 201, 401, 401],
     ),
+    ("", "/files/{file}/downloads", "", SIGNED_IN),
+    // The maker of the link is an operations user.
+    (
+        "",
+        "/links/{link}/downloads",
+        "",
+        [401, 401, 401, 404, 200, 401, 401],
+    ),
+    // The download is of a client's own link.
+    ("", "/downloads/{download}/receipt", "", SIGNED_IN),
+    ("", "/audit", "", OPERATIONS),
+    ("", "/evidence-key", "", [200; 7]),
     ("GET", "/groups", "", OPERATIONS),
     ("POST", "/groups", "", ADDED),
     ("", "/groups/{group}", "", OPERATIONS),
@@ -231,6 +246,14 @@ impl Hall {
                 let answer = self.room.upload(olga, "new.docx", &document()).await;
                 path.replace("{file}", &text(&answer.json()["file"]["id"]))
             }
+            "/files/{file}/downloads" => {
+                let answer = self.room.upload(olga, "new.docx", &document()).await;
+                path.replace("{file}", &text(&answer.json()["file"]["id"]))
+            }
+            "/downloads/{download}/receipt" => {
+                path.replace("{download}", &self.downloaded(&self.link).await)
+            }
+            "/links/{link}/downloads" => self.managed(olga).await.0 + "/downloads",
             "/links/{link}" => self.managed(olga).await.0,
             "/l/{secret}" => self.managed(olga).await.1,
             path if path.contains("{group}") => {
@@ -260,6 +283,17 @@ impl Hall {
         let answer = self.room.post_json(&members, token, carl).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         id
+    }
+
+    /// Follows a link to the file that is downloaded, and gives the id of that download.
+    async fn downloaded(&self, link: &str) -> String {
+        assert_eq!(self.room.get(link, "").await.status, 200);
+        self.room.consign.flush_events().await.unwrap();
+        let administration = self.room.consign.administration();
+        let trail = administration.events(None, 10_000).await.unwrap().items;
+        let mut downloads = trail.iter().rev();
+        let last = downloads.find(|entry| matches!(entry.event.kind, EventKind::Download(_)));
+        last.unwrap().seq.to_string()
     }
 
     fn new_name(&self) -> String {
@@ -410,6 +444,37 @@ impl Hall {
                     ("a file's id", id, [404; 4]),
                 ]
             }
+            "/files/{file}/downloads" => vec![
+                ("a file's id", id, everyone),
+                ("the id of one for others", others, operations),
+                ("a file's name", "a.docx".to_owned(), [404; 4]),
+                // Nobody has downloaded it.
+                ("a removed file's id", gone.entry.id.to_string(), [404; 4]),
+                ("a link", last_segment(&self.link), [404; 4]),
+            ],
+            "/links/{link}/downloads" => {
+                let (own, secret) = self.managed(&carl).await;
+                let (other, _) = self.managed(&olga).await;
+                vec![
+                    ("a client's link", last_segment(&own), [200, 404, 200, 200]),
+                    ("another's", last_segment(&other), [404, 404, 200, 200]),
+                    ("what opens it", last_segment(&secret), [404; 4]),
+                    ("a file's id", id, [404; 4]),
+                ]
+            }
+            "/downloads/{download}/receipt" => {
+                let own = self.downloaded(&self.link).await;
+                let link = room.link(&self.dora().await, "a.docx").await;
+                let other = self.downloaded(&link).await;
+                vec![
+                    ("a download", own, [200, 404, 200, 200]),
+                    ("another's", other, [404, 200, 200, 200]),
+                    ("another entry", "1".to_owned(), [404; 4]),
+                    ("none", "0".to_owned(), [404; 4]),
+                    ("one to come", "99999".to_owned(), [404; 4]),
+                    ("a file's id", id, [404; 4]),
+                ]
+            }
             "/groups/{group}" | "/groups/{group}/members" => vec![
                 ("a group", group, managers),
                 ("its name", "name%201".to_owned(), no_group),
@@ -427,12 +492,18 @@ impl Hall {
     /// How much has happened.
     async fn events(&self) -> usize {
         let administration = self.room.consign.administration();
-        administration
-            .events(None, 10_000)
-            .await
-            .unwrap()
-            .items
-            .len()
+        let trail = administration.events(None, 10_000).await.unwrap().items;
+        // What is told later than it happened, and changes nothing.
+        let told_later = |kind: &EventKind| {
+            matches!(
+                kind,
+                EventKind::SignedIn { .. }
+                    | EventKind::SignInFailed { .. }
+                    | EventKind::Download(_)
+            )
+        };
+        let changes = trail.iter().filter(|entry| !told_later(&entry.event.kind));
+        changes.count()
     }
 }
 

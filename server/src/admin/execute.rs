@@ -13,7 +13,7 @@ use consign_core::{
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
 
-use super::{Line, Request};
+use super::{Line, Request, audit};
 use crate::data::Installation;
 
 /// Rows fetched at once.
@@ -32,7 +32,7 @@ pub(crate) async fn execute(installation: &Installation, request: Request, lines
 }
 
 /// What went wrong, in one line.
-struct Failure(String);
+pub(super) struct Failure(String);
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
@@ -87,6 +87,12 @@ async fn carry_out(
         }
         Request::Sweep { grace_secs } => {
             sweep(&administration, Duration::from_secs(grace_secs), lines).await?
+        }
+        Request::AuditVerify { known } => audit::verify(installation, &known, lines).await?,
+        Request::AuditExport { csv } => audit::export(&administration, csv, lines).await?,
+        Request::AuditKey => audit::key(installation, lines).await?,
+        Request::ReceiptVerify { receipt } => {
+            audit::verify_receipt(installation, &receipt, lines).await?
         }
     })
 }
@@ -240,7 +246,7 @@ async fn sweep(
     ))
 }
 
-async fn out(lines: &Sender<Line>, text: String) {
+pub(super) async fn out(lines: &Sender<Line>, text: String) {
     let _ = lines.send(Line::Out(text)).await;
 }
 

@@ -1,6 +1,7 @@
 //! Administration: a command is a [`Request`], carried out by the running server through its
 //! socket or, without one, by the command's own process; either way it answers in [`Line`]s.
 
+mod audit;
 mod execute;
 mod socket;
 
@@ -10,12 +11,15 @@ use std::{
     os::unix::fs::MetadataExt,
 };
 
-use consign_core::user::{Email, Role, Status, Username};
+use consign_core::{
+    trail::Checkpoint,
+    user::{Email, Role, Status, Username},
+};
 use rustix::process;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-pub(crate) use self::socket::Socket;
+pub(crate) use self::{audit::told, socket::Socket};
 use crate::{
     BoxError,
     data::{Installation, Paths, Unopened},
@@ -64,6 +68,17 @@ pub(crate) enum Request {
     },
     Sweep {
         grace_secs: u64,
+    },
+    AuditVerify {
+        /// Checkpoints that somebody has kept.
+        known: Vec<Checkpoint>,
+    },
+    AuditExport {
+        csv: bool,
+    },
+    AuditKey,
+    ReceiptVerify {
+        receipt: String,
     },
 }
 

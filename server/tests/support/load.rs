@@ -471,6 +471,7 @@ fn check_leftovers(home: &Home, files: usize) {
         "admin.sock",
         "consign.redb",
         "consign.redb.in-use",
+        "evidence-key.json",
         "files",
         "keys.json",
     ];

@@ -8,7 +8,7 @@ use consign_core::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::MAX_LEN;
+use super::file::MAX_LEN;
 
 const VERSION: u32 = 1;
 
@@ -86,28 +86,32 @@ pub(super) fn parse(text: &[u8]) -> Result<KeyRing, String> {
 }
 
 fn key(entry: &Entry<'_>) -> Result<SigningKey, KeyError> {
+    Ok(SigningKey {
+        id: entry.id.parse()?,
+        secret: secret(entry.secret)?,
+        created_at: entry.created_at,
+    })
+}
+
+pub(super) fn secret(text: &str) -> Result<Secret, KeyError> {
     const WRONG: KeyError = KeyError::Invalid("a secret is not 32 bytes in base64url");
 
     // The decoder asks for a little more room than it fills.
     let mut decoded = Zeroizing::new([0; 36]);
     let len = URL_SAFE_NO_PAD
-        .decode_slice(entry.secret, &mut *decoded)
+        .decode_slice(text, &mut *decoded)
         .map_err(|_| WRONG)?;
     let bytes = Zeroizing::new(<[u8; 32]>::try_from(&decoded[..len]).map_err(|_| WRONG)?);
-    Ok(SigningKey {
-        id: entry.id.parse()?,
-        secret: Secret::new(*bytes)?,
-        created_at: entry.created_at,
-    })
+    Secret::new(*bytes)
 }
 
 /// Where the text is wrong. The parser's own words may quote a secret.
-fn place(error: &serde_json::Error) -> String {
+pub(super) fn place(error: &serde_json::Error) -> String {
     let (line, column) = (error.line(), error.column());
     format!("line {line}, column {column} is not as expected")
 }
 
-fn reason(error: KeyError) -> String {
+pub(super) fn reason(error: KeyError) -> String {
     match error {
         KeyError::Invalid(reason) => reason.into(),
         other => other.to_string(),

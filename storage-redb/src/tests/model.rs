@@ -8,7 +8,7 @@ use std::{
 use consign_core::{
     audience::{Audience, Principal, Scope},
     code::Codes,
-    event::{Event, Recorded},
+    event::{Event, EventKind, Recorded},
     file::{File, FileEntry, Seq},
     group::Group,
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
@@ -17,7 +17,11 @@ use consign_core::{
     once::{OnceKey, Remembered},
     outbox::Queued,
     quota::Usage,
-    store::{Change, FileStore, Insert, InsertGuard, Outcome, StoreError, Update, UserStore},
+    store::{
+        Change, DownloadsOf, FileStore, Insert, InsertGuard, Outcome, StoreError, Update, UserStore,
+    },
+    testing::sample_checkpoint,
+    trail::{self, Checkpoint, EntryHash, WriterId},
     user::{Role, User, UserChange},
 };
 use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, Value};
@@ -27,11 +31,12 @@ use crate::{
     fault::Fault,
     record,
     schema::{
-        BLOBS, CODES, DONE, EMAILS, EVENTS, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS,
-        LAST_COMMIT, LAST_EVENT, LAST_FILE, LEASES, LINK_MAKERS, LINK_SECRETS, LINKS, MAILS,
-        MAILS_DUE, MEMBERS, MEMBERSHIPS, META, OPERATIONS_USERS, SCHEMA, USAGE, USERNAMES, USERS,
-        VERSION, VIEWS,
+        BLOBS, CHECKPOINTS, CODES, DONE, DOWNLOADED, DOWNLOADS, EMAILS, FILE_IDS, FILE_NAMES,
+        FILES, GROUP_NAMES, GROUPS, LAST_COMMIT, LAST_EVENT, LAST_FILE, LEASES, LINK_MAKERS,
+        LINK_SECRETS, LINKS, MAILS, MAILS_DUE, MEMBERS, MEMBERSHIPS, META, OPERATIONS_USERS,
+        SCHEMA, TRAIL, USAGE, USERNAMES, USERS, VERSION, VIEWS,
     },
+    trail as trail_rows,
 };
 
 /// One change, as a caller asks for it.
@@ -79,6 +84,8 @@ pub(super) struct Model {
     codes: BTreeMap<LinkId, Codes>,
     pub(super) mails: BTreeMap<MailId, Queued>,
     trail: Vec<Event>,
+    /// The numbers of the entries that have a checkpoint.
+    vouched: BTreeSet<u64>,
     last_file: Seq,
 }
 
@@ -111,6 +118,7 @@ impl Model {
                         | Outcome::GroupRemoved(_)
                         | Outcome::MembersSet
                         | Outcome::LinkSet(_)
+                        | Outcome::Recorded
                 ) {
                     self.trail.extend(change.events());
                 }
@@ -369,8 +377,44 @@ impl Model {
                     forgotten => Outcome::Forgotten(forgotten),
                 }
             }
+            Change::Record(events) if events.is_empty() => Outcome::Missing,
+            Change::Record(_) => Outcome::Recorded,
+            Change::AddCheckpoint(checkpoint) => {
+                let number = checkpoint.number;
+                match self.recorded().get((number as usize).wrapping_sub(1)) {
+                    Some(entry) if entry.hash == checkpoint.hash => {
+                        match self.vouched.insert(number) {
+                            true => Outcome::CheckpointAdded,
+                            false => Outcome::Exists,
+                        }
+                    }
+                    _ => Outcome::Missing,
+                }
+            }
             unknown => panic!("{unknown:?} is no change of these tests"),
         }
+    }
+
+    /// The trail as it is chained.
+    pub(super) fn recorded(&self) -> Vec<Recorded> {
+        let mut last = EntryHash::NONE;
+        let entries = (1..).zip(&self.trail).map(|(number, event)| {
+            last = trail::link(last, WriterId::ONLY, number, event);
+            Recorded {
+                seq: number,
+                writer: WriterId::ONLY,
+                number,
+                hash: last,
+                event: event.clone(),
+            }
+        });
+        entries.collect()
+    }
+
+    fn checkpoints(&self, recorded: &[Recorded]) -> Vec<Checkpoint> {
+        let entries = self.vouched.iter();
+        let entries = entries.map(|number| recorded[*number as usize - 1].head());
+        entries.map(sample_checkpoint).collect()
     }
 
     fn has(&self, file: FileId) -> bool {
@@ -449,6 +493,21 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
             (key, *seq)
         })
     });
+    let recorded = model.recorded();
+    let mut downloads = Vec::new();
+    let mut sums = BTreeMap::<_, (u64, u64, u64)>::new();
+    for entry in &recorded {
+        if let EventKind::Download(download) = &entry.event.kind {
+            for of in DownloadsOf::that_have(&entry.event) {
+                let (key, more) = (trail_rows::key(of), download.transfers);
+                downloads.push((key.clone(), entry.seq, of));
+                let sum = sums.entry(key).or_default();
+                sum.0 += more.started;
+                sum.1 += more.completed;
+                sum.2 += more.bytes;
+            }
+        }
+    }
     let tables = [
         same(snapshot, VIEWS, views, |(key, seq), ()| (key.to_vec(), seq))?,
         same(
@@ -593,15 +652,29 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
         )?,
         same(
             snapshot,
-            EVENTS,
-            (1..).zip(
-                model
-                    .trail
-                    .iter()
-                    .map(|event| record::event(event).unwrap()),
-            ),
+            TRAIL,
+            recorded.iter().map(|entry| {
+                let record = record::event(&entry.event).unwrap();
+                (entry.seq, entry.hash.0, record)
+            }),
+            |key, (hash, value)| (key, *hash, value.to_vec()),
+        )?,
+        same(
+            snapshot,
+            CHECKPOINTS,
+            model.checkpoints(&recorded).iter().map(|checkpoint| {
+                let record = trail_rows::checkpoint(checkpoint).unwrap();
+                (checkpoint.number, record)
+            }),
             |key, value| (key, value.to_vec()),
         )?,
+        same(
+            snapshot,
+            DOWNLOADS,
+            downloads.iter().map(|(key, seq, _)| (key.clone(), *seq)),
+            |(key, seq), ()| (key.to_vec(), seq),
+        )?,
+        same(snapshot, DOWNLOADED, sums, |key, sum| (key.to_vec(), sum))?,
     ];
     Ok(tables.into_iter().collect())
 }
@@ -637,13 +710,13 @@ async fn compare_answers(
     let mut users = model.users.clone();
     users.sort_by(|one, other| one.username.cmp(&other.username));
     let files: Vec<_> = model.files.iter().rev().map(file).collect();
-    let events = (1..).zip(&model.trail).map(|(seq, event)| Recorded {
-        seq,
-        event: event.clone(),
-    });
+    let recorded = model.recorded();
+    let checkpoints = model.checkpoints(&recorded);
     let mut right = UserStore::list(store, None, all).await?.items == users
         && FileStore::list(store, &Scope::All, None, all).await?.items == files
-        && store.events(None, all).await?.items == events.collect::<Vec<_>>()
+        && store.events(None, all).await?.items == recorded
+        && store.heads().await? == Vec::from_iter(recorded.last().map(Recorded::head))
+        && store.checkpoints(None, all).await?.items == checkpoints
         && store.has_operations_user().await? == (model.operations_users() > 0);
     for user in users.iter().rev().take(2) {
         let in_groups = model

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, sync::mpsc, time::Duration};
 use consign_core::{
     audience::{Audience, Principal},
     code::CodeHash,
-    event::{Author, Event, EventKind},
+    event::{Author, Event, EventKind, Recorded},
     file::{FileEntry, FileName},
     group::{Group, GroupName},
     id::{FileId, GroupId, UserId},
@@ -14,10 +14,11 @@ use consign_core::{
     quota::Quota,
     store::{Change, InsertGuard, StoreError},
     testing::{
-        sample_entry, sample_event, sample_group, sample_hash, sample_lease, sample_link,
-        sample_mail, sample_user,
+        sample_checkpoint, sample_download, sample_entry, sample_event, sample_group, sample_hash,
+        sample_lease, sample_link, sample_mail, sample_user,
     },
     time::Timestamp,
+    trail::{EntryHash, Head, WriterId},
     user::{Role, Status, User, UserChange},
 };
 use tokio::{
@@ -185,6 +186,9 @@ impl Worker {
                 false => change,
             };
         }
+        if self.numbers.chance(10) {
+            return self.change_of_the_trail(model);
+        }
         let (files, aim) = (model.files.len() as u64, self.aim);
         let add = self.numbers.below(files + aim + 1) <= aim;
         let known = self.numbers.below(files + 1) as usize;
@@ -324,6 +328,24 @@ impl Worker {
         };
         let change = Box::new(change);
         Change::Once { once, change }
+    }
+
+    /// Events of no other change, or a checkpoint.
+    fn change_of_the_trail(&mut self, model: &Model) -> Change {
+        if self.numbers.chance(60) {
+            let count = 1 + self.numbers.below(3);
+            let downloads = (0..count).map(|_| sample_download(self.numbers.below(30) as u32));
+            return Change::Record(downloads.collect());
+        }
+        let trail = model.recorded();
+        let known = self.numbers.below(trail.len() as u64 + 1) as usize;
+        let missing = Head {
+            writer: WriterId::ONLY,
+            number: u64::MAX,
+            hash: EntryHash::NONE,
+        };
+        let head = trail.get(known).map_or(missing, Recorded::head);
+        Change::AddCheckpoint(sample_checkpoint(head))
     }
 
     fn audience(&mut self, group: GroupId, user: UserId) -> Audience {

@@ -205,6 +205,7 @@ async fn every_operation_asks_the_policy() {
                     }
                     Action::ManageGroups => consign.groups(&actor, None, 1).await.map(drop),
                     Action::ManageLinks => consign.links(&actor, None, 1).await.map(drop),
+                    Action::ReadAudit => consign.audit(&actor, None, 1).await.map(drop),
                 };
                 let refused_with = match action {
                     Action::Open => InvalidToken,

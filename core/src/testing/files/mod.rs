@@ -2,6 +2,7 @@
 
 mod audience;
 mod change;
+mod evidence;
 mod groups;
 mod links;
 mod mail;
@@ -13,9 +14,12 @@ mod trail;
 use std::sync::Arc;
 
 pub use self::{
-    audience::*, change::*, groups::*, links::*, mail::*, once::*, quota::*, read::*, trail::*,
+    audience::*, change::*, evidence::*, groups::*, links::*, mail::*, once::*, quota::*, read::*,
+    trail::*,
 };
-use super::{ANSWERS, promise, promise_eq, promise_matches, samples::sample_entry, walk};
+use super::{
+    ANSWERS, check_chains, promise, promise_eq, promise_matches, samples::sample_entry, walk,
+};
 use crate::{
     audience::Scope,
     event::{Author, Event, Recorded},
@@ -62,6 +66,13 @@ macro_rules! __file_store_suite {
                     events_pages_are_the_trail,
                     events_take_any_limit,
                     events_go_on_after_a_position_that_need_not_exist,
+                    entries_are_chained_from_the_first_on,
+                    record_records_what_it_is_given,
+                    a_checkpoint_is_of_an_entry_that_there_is,
+                    checkpoints_are_in_the_order_of_their_entries,
+                    downloads_are_found_by_file_and_by_link,
+                    downloads_are_summed_up,
+                    concurrent_changes_make_one_chain,
                     usage_is_what_the_files_of_a_user_take,
                     add_keeps_within_the_quota,
                     concurrent_additions_stay_within_the_quota,
@@ -197,7 +208,9 @@ async fn all(store: &Store) -> Vec<File> {
 }
 
 async fn trail(store: &Store) -> Vec<Recorded> {
-    walk(3, None, async |after| store.events(after, 3).await).await
+    let trail = walk(3, None, async |after| store.events(after, 3).await).await;
+    check_chains(&trail);
+    trail
 }
 
 fn ids(files: Vec<File>) -> Vec<FileId> {

@@ -4,10 +4,10 @@ use proptest::{prelude::*, sample::select};
 
 use super::{
     super::{
-        ANSWERS, promise, run,
+        ANSWERS, check_chains, promise, run,
         samples::{
-            file_name, sample_entry, sample_group, sample_key, sample_lease, sample_link,
-            sample_mail,
+            file_name, sample_checkpoint, sample_download, sample_entry, sample_group, sample_key,
+            sample_lease, sample_link, sample_mail,
         },
         walk,
     },
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     audience::{Audience, Principal, Scope},
     code::CodeHash,
-    event::{Author, Event, Recorded},
+    event::{Author, Event, Recorded, Transfers},
     file::{File, FileEntry, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
@@ -25,8 +25,9 @@ use crate::{
     once::{Once, OnceKey, Remembered},
     outbox::Queued,
     quota::{Quota, Usage},
-    store::{Change, FileStore, Outcome},
+    store::{Change, DownloadsOf, FileStore, Outcome},
     time::Timestamp,
+    trail::{Checkpoint, EntryHash, Head, WriterId},
 };
 
 /// Holds a catalogue against the one in memory.
@@ -82,11 +83,22 @@ pub(super) enum FileOp {
         after: Option<usize>,
         limit: usize,
     },
+    /// A checkpoint of the entry of this rank.
+    Checkpoint(usize),
+    Checkpoints {
+        after: Option<usize>,
+        limit: usize,
+    },
+    Downloads {
+        of: DownloadsOf,
+        after: Option<usize>,
+        limit: usize,
+    },
 }
 
 impl FileOp {
     /// All that there is to see.
-    pub(super) fn everything() -> [Self; 3] {
+    pub(super) fn everything() -> [Self; 4] {
         let groups = Self::Groups {
             after: None,
             limit: 3,
@@ -100,7 +112,11 @@ impl FileOp {
             after: None,
             limit: 3,
         };
-        [list, groups, events]
+        let checkpoints = Self::Checkpoints {
+            after: None,
+            limit: 3,
+        };
+        [list, groups, events, checkpoints]
     }
 
     pub(super) fn any() -> impl Strategy<Value = Self> {
@@ -139,6 +155,13 @@ impl FileOp {
                 .prop_map(|(scope, before, limit)| Self::List { scope, before, limit }),
             1 => (prop::option::of(0..20_usize), 1..4_usize)
                 .prop_map(|(after, limit)| Self::Events { after, limit }),
+            3 => prop::collection::vec((0..9_u32).prop_map(sample_download), 0..4)
+                .prop_map(|events| Self::Apply(Change::Record(events))),
+            2 => (0..20_usize).prop_map(Self::Checkpoint),
+            1 => (prop::option::of(0..20_usize), 1..4_usize)
+                .prop_map(|(after, limit)| Self::Checkpoints { after, limit }),
+            2 => (any_downloads(), prop::option::of(0..20_usize), 1..4_usize)
+                .prop_map(|(of, after, limit)| Self::Downloads { of, after, limit }),
         ]
     }
 }
@@ -251,11 +274,48 @@ impl Side {
             }
             FileOp::Events { after, limit } => {
                 let trail = self.trail(None, limit).await;
-                let Some(rank) = after else {
+                let Some(after) = after else {
+                    check_chains(&trail);
                     return Seen::Events(events(trail));
                 };
-                let after = trail.get(rank).map_or(Seq::MAX, |recorded| recorded.seq);
-                Seen::Events(events(self.trail(Some(after), limit).await))
+                let after = Some(seq_of(&trail, after));
+                Seen::Events(events(self.trail(after, limit).await))
+            }
+            FileOp::Checkpoint(rank) => {
+                let trail = self.trail(None, 9).await;
+                let missing = Head {
+                    writer: WriterId::ONLY,
+                    number: u64::MAX,
+                    hash: EntryHash::NONE,
+                };
+                let head = trail.get(rank).map_or(missing, Recorded::head);
+                let heads = self.store.heads().await.expect(ANSWERS);
+                let last = trail.last().map(Recorded::head);
+                promise!(
+                    Vec::from_iter(last) == heads,
+                    "heads: the last entry of each writer's chain"
+                );
+                let change = Change::AddCheckpoint(sample_checkpoint(head));
+                Seen::Outcome(self.store.apply(change).await.expect(ANSWERS))
+            }
+            FileOp::Checkpoints { after, limit } => {
+                let trail = self.trail(None, 9).await;
+                let after = after.map(|rank| seq_of(&trail, rank));
+                Seen::Checkpoints(
+                    walk(limit, after, async |after| {
+                        self.store.checkpoints(after, limit).await
+                    })
+                    .await,
+                )
+            }
+            FileOp::Downloads { of, after, limit } => {
+                let trail = self.trail(None, 9).await;
+                let after = after.map(|rank| seq_of(&trail, rank));
+                let found = walk(limit, after, async |after| {
+                    self.store.downloads(of, after, limit).await
+                });
+                let (found, sums) = (found.await, self.store.downloaded(of).await);
+                Seen::Downloads(events(found), sums.expect(ANSWERS))
             }
         }
     }
@@ -302,10 +362,25 @@ pub(super) enum Seen {
     Referenced(bool),
     Usage(Usage),
     Events(Vec<Event>),
+    Checkpoints(Vec<Checkpoint>),
+    Downloads(Vec<Event>, Transfers),
+}
+
+/// The position of the entry of this rank, or one behind all.
+fn seq_of(trail: &[Recorded], rank: usize) -> Seq {
+    trail.get(rank).map_or(Seq::MAX, |recorded| recorded.seq)
 }
 
 fn events(trail: Vec<Recorded>) -> Vec<Event> {
     trail.into_iter().map(|recorded| recorded.event).collect()
+}
+
+fn any_downloads() -> impl Strategy<Value = DownloadsOf> {
+    (0..3_u8, 0..3_u32, any_owner()).prop_map(|(kind, n, user)| match kind {
+        0 => DownloadsOf::File(sample_entry(n).id),
+        1 => DownloadsOf::Link(sample_link(n).id),
+        _ => DownloadsOf::FileBy(sample_entry(n).id, user),
+    })
 }
 
 fn any_id() -> impl Strategy<Value = FileId> {

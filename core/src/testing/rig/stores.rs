@@ -8,7 +8,7 @@ use super::{Fault, Rig, done};
 use crate::{
     User,
     audience::Scope,
-    event::{Event, Recorded},
+    event::{Event, Recorded, Transfers},
     file::{File, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, StageId, UserId},
@@ -17,9 +17,10 @@ use crate::{
     outbox::Queued,
     quota::Usage,
     store::{
-        BlobInfo, BlobStore, ByteStream, Change, FileStore, Insert, InsertGuard, Outcome, Page,
-        ReadGrant, Stage, StageInfo, StoreError, Update, UserStore,
+        BlobInfo, BlobStore, ByteStream, Change, DownloadsOf, FileStore, Insert, InsertGuard,
+        Outcome, Page, ReadGrant, Stage, StageInfo, StoreError, Update, UserStore,
     },
+    trail::{Checkpoint, Head},
     user::{Email, UserChange, Username},
 };
 
@@ -275,6 +276,37 @@ impl FileStore for RiggedFiles {
     ) -> Result<Page<Recorded, Seq>, StoreError> {
         self.rig
             .around("events", self.inner.events(after, limit))
+            .await
+    }
+
+    async fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        self.rig.around("heads", self.inner.heads()).await
+    }
+
+    async fn checkpoints(
+        &self,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Checkpoint, Seq>, StoreError> {
+        self.rig
+            .around("checkpoints", self.inner.checkpoints(after, limit))
+            .await
+    }
+
+    async fn downloads(
+        &self,
+        of: DownloadsOf,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<Recorded, Seq>, StoreError> {
+        self.rig
+            .around("downloads", self.inner.downloads(of, after, limit))
+            .await
+    }
+
+    async fn downloaded(&self, of: DownloadsOf) -> Result<Transfers, StoreError> {
+        self.rig
+            .around("downloaded", self.inner.downloaded(of))
             .await
     }
 
