@@ -127,6 +127,8 @@ pub enum Scope {
     All,
     /// Those that are for one of these. In order, each once.
     For(Arc<[Principal]>),
+    /// Those that this user has uploaded.
+    By(UserId),
 }
 
 impl Scope {
@@ -143,6 +145,7 @@ impl Scope {
         match self {
             Self::All => true,
             Self::For(principals) => principals.iter().any(|one| file.audience.has(*one)),
+            Self::By(uploader) => file.uploaded_by == *uploader,
         }
     }
 }

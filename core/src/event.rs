@@ -69,6 +69,20 @@ pub enum EventKind {
         /// The user.
         user: UserId,
     },
+    /// An operations user was confined to what is their own, or is no more.
+    ConfinedChanged {
+        /// The user.
+        user: UserId,
+        /// Whether they are now.
+        confined: bool,
+    },
+    /// A client became an operations user's, or nobody's.
+    OwnerChanged {
+        /// The client.
+        user: UserId,
+        /// Whose they are now.
+        owner: Option<UserId>,
+    },
     /// A file was added.
     FileAdded {
         /// The file.

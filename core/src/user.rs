@@ -25,6 +25,11 @@ pub struct User {
     pub session_epoch: u32,
     /// When they registered.
     pub created_at: Timestamp,
+    /// Whether they are confined to what is their own, as an operations user: files that they have
+    /// uploaded, groups that they have made, clients whose [`owner`](Self::owner) they are.
+    pub confined: bool,
+    /// The operations user whose client they are: the one who registered them, unless that was changed.
+    pub owner: Option<UserId>,
 }
 
 impl User {
@@ -44,6 +49,8 @@ impl User {
                 user.password = to.clone();
             }
             UserChange::EndSessions => {}
+            UserChange::Confined(confined) => user.confined = *confined,
+            UserChange::Owner(owner) => user.owner = *owner,
         }
         if change.ends_sessions() {
             user.session_epoch = user.session_epoch.wrapping_add(1);
@@ -70,12 +77,19 @@ pub enum UserChange {
     },
     /// Log them out everywhere.
     EndSessions,
+    /// Confine them to what is their own, or no more.
+    Confined(bool),
+    /// Have them be this operations user's client, or nobody's.
+    Owner(Option<UserId>),
 }
 
 impl UserChange {
     /// Whether every token and link of the user dies with it.
     pub fn ends_sessions(&self) -> bool {
-        !matches!(self, Self::UpgradeHash { .. })
+        !matches!(
+            self,
+            Self::UpgradeHash { .. } | Self::Confined(_) | Self::Owner(_)
+        )
     }
 }
 

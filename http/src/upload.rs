@@ -38,7 +38,7 @@ impl Inner {
         let permit = self.consign.permit_upload(&actor)?;
         let audience = match Wanted::of_query(query)? {
             Some(wanted) => self.audience(&actor, wanted).await?,
-            None => self.consign.settings().audience.clone(),
+            None => self.consign.default_audience(&actor),
         };
         // What is shown is looked up first, so that what was done is not told as a failure.
         let mut names = Names::default();

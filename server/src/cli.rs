@@ -84,6 +84,16 @@ pub(crate) enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Confine an operations user to files, groups and clients of their own
+    Confine { username: Username },
+    /// Let a confined operations user see all again
+    Unconfine { username: Username },
+    /// Have a client be an operations user's own
+    Assign {
+        client: Username,
+        /// The operations user; nobody where none is named
+        owner: Option<Username>,
+    },
     /// End a user's sessions and links
     Logout { username: Username },
 }
@@ -190,6 +200,15 @@ impl UserCommand {
                 username,
                 password: password(password_stdin)?,
             },
+            Self::Confine { username } => Request::UserConfined {
+                username,
+                confined: true,
+            },
+            Self::Unconfine { username } => Request::UserConfined {
+                username,
+                confined: false,
+            },
+            Self::Assign { client, owner } => Request::UserOwner { client, owner },
             Self::Logout { username } => Request::UserLogout { username },
         })
     }

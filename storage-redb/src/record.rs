@@ -26,6 +26,8 @@ use serde::{Deserialize, Serialize};
 use crate::trail;
 
 const VERSION: u8 = 1;
+/// A user as they are written now: how far they reach, and whose they are, follows what version 1 has.
+const REACHING: u8 = 2;
 /// A file of before its CRC-32 was kept, and not for everybody: its audience follows what version 1 has.
 const LIMITED: u8 = 2;
 /// A file as it is written now: the CRC-32, if it is known, follows what version 2 has.
@@ -51,6 +53,13 @@ struct UserRecord<'a> {
     password: &'a str,
     session_epoch: u32,
     created_at: u64,
+}
+
+/// What follows that in version 2.
+#[derive(Default, Serialize, Deserialize)]
+struct ReachRecord {
+    confined: bool,
+    owner: Option<[u8; 16]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -117,6 +126,8 @@ enum KindRecord<'a> {
     #[serde(borrow)]
     Download(DownloadRecord<'a>),
     Crowded(u64, u64, TransfersRecord),
+    ConfinedChanged([u8; 16], bool),
+    OwnerChanged([u8; 16], Option<[u8; 16]>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -203,7 +214,7 @@ struct GroupRecord<'a> {
 }
 
 pub(crate) fn user(user: &User) -> Result<Vec<u8>, StoreError> {
-    pack(&UserRecord {
+    let record = UserRecord {
         username: user.username.as_str(),
         email: user.email.as_str(),
         role: user.role.into(),
@@ -211,11 +222,19 @@ pub(crate) fn user(user: &User) -> Result<Vec<u8>, StoreError> {
         password: user.password.expose(),
         session_epoch: user.session_epoch,
         created_at: user.created_at.as_millis(),
-    })
+    };
+    let reach = ReachRecord {
+        confined: user.confined,
+        owner: user.owner.map(|id| *id.as_bytes()),
+    };
+    pack_as(REACHING, &(record, reach))
 }
 
 pub(crate) fn to_user(id: UserId, bytes: &[u8]) -> Result<User, Undecodable> {
-    let record: UserRecord<'_> = unpack(bytes)?;
+    let (record, reach): (UserRecord<'_>, ReachRecord) = match bytes.first() {
+        Some(&REACHING) => unpack_as(REACHING, bytes)?,
+        _ => (unpack(bytes)?, ReachRecord::default()),
+    };
     Ok(User {
         id,
         username: parse(record.username, "username", Username::try_from)?,
@@ -225,6 +244,8 @@ pub(crate) fn to_user(id: UserId, bytes: &[u8]) -> Result<User, Undecodable> {
         password: PasswordHash::new(record.password.to_owned()),
         session_epoch: record.session_epoch,
         created_at: Timestamp::from_millis(record.created_at),
+        confined: reach.confined,
+        owner: reach.owner.map(UserId::from_bytes),
     })
 }
 
@@ -459,6 +480,13 @@ pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
         EventKind::StatusChanged { user, status } => {
             KindRecord::StatusChanged(*user.as_bytes(), (*status).into())
         }
+        EventKind::ConfinedChanged { user, confined } => {
+            KindRecord::ConfinedChanged(*user.as_bytes(), *confined)
+        }
+        EventKind::OwnerChanged { user, owner } => {
+            let owner = owner.map(|owner| *owner.as_bytes());
+            KindRecord::OwnerChanged(*user.as_bytes(), owner)
+        }
         EventKind::RoleChanged { user, role } => {
             KindRecord::RoleChanged(*user.as_bytes(), (*role).into())
         }
@@ -528,6 +556,14 @@ pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
         KindRecord::UserRegistered(id, role) => EventKind::UserRegistered {
             user: user(id),
             role: role.into(),
+        },
+        KindRecord::ConfinedChanged(id, confined) => EventKind::ConfinedChanged {
+            user: user(id),
+            confined,
+        },
+        KindRecord::OwnerChanged(id, owner) => EventKind::OwnerChanged {
+            user: user(id),
+            owner: owner.map(user),
         },
         KindRecord::StatusChanged(id, status) => EventKind::StatusChanged {
             user: user(id),
@@ -928,7 +964,12 @@ mod tests {
 
         #[test]
         fn users_and_files_are_kept(n: u32, size: u64, role in prop_oneof![Just(Role::Operations), Just(Role::Client)]) {
-            let written = User { status: Status::Disabled, ..sample_user(n, role) };
+            let written = User {
+                status: Status::Disabled,
+                confined: n % 2 == 0,
+                owner: (n % 3 == 0).then_some(UserId::from_bytes([7; 16])),
+                ..sample_user(n, role)
+            };
             prop_assert_eq!(to_user(written.id, &user(&written).unwrap()), Ok(written));
             let entry = FileEntry { size, ..sample_entry(n) };
             let unsummed = FileEntry { crc32: None, ..sample_entry(n) };

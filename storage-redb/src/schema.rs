@@ -140,14 +140,14 @@ fn lay_out(database: &Database) -> Result<(), redb::Error> {
 }
 
 /// Version 1 did not count what each user's files take; version 2 did not know who sees which files;
-/// version 3 knew no managed links, and chained no events.
+/// version 3 knew no managed links, chained no events, and did not know who has uploaded which files.
 fn migrate(database: &Database, before: u64) -> Result<(), OpenError> {
     let transaction = database.begin_write().map_err(damaged)?;
     trail::chain(&transaction).map_err(unusable)?;
     {
         let mut tables = Tables::open(&transaction).map_err(damaged)?;
         let mut sums = HashMap::<_, (u64, u128)>::new();
-        let files = (before < 3).then(|| tables.files.iter()).transpose()?;
+        let files = (before < 4).then(|| tables.files.iter()).transpose()?;
         for entry in files.into_iter().flatten() {
             let (seq, bytes) = entry?;
             let file = file(seq.value(), bytes.value()).map_err(unusable)?;

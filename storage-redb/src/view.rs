@@ -3,9 +3,10 @@
 use consign_core::{
     audience::{Principal, Scope},
     file::FileEntry,
+    id::UserId,
 };
 
-/// The files for one principal. What someone sees is all files, or those of some views.
+/// The files for one principal, or by one uploader. What someone sees is all files, or those of some views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct View([u8; View::LEN]);
 
@@ -14,11 +15,18 @@ impl View {
     pub(crate) const LEN: usize = 17;
 
     fn of(principal: Principal) -> Self {
-        let (kind, id) = match &principal {
-            Principal::Everybody => (0, &[0; 16]),
-            Principal::User(id) => (1, id.as_bytes()),
-            Principal::Group(id) => (2, id.as_bytes()),
-        };
+        match &principal {
+            Principal::Everybody => Self::new(0, &[0; 16]),
+            Principal::User(id) => Self::new(1, id.as_bytes()),
+            Principal::Group(id) => Self::new(2, id.as_bytes()),
+        }
+    }
+
+    fn by(uploader: UserId) -> Self {
+        Self::new(3, uploader.as_bytes())
+    }
+
+    fn new(kind: u8, id: &[u8; 16]) -> Self {
         let mut key = [kind; Self::LEN];
         key[1..].copy_from_slice(id);
         Self(key)
@@ -31,13 +39,15 @@ impl View {
     /// All that have a file.
     pub(crate) fn that_have(entry: &FileEntry) -> impl Iterator<Item = Self> {
         let principals = entry.audience.principals().iter();
-        principals.map(|principal| Self::of(*principal))
+        let audience = principals.map(|principal| Self::of(*principal));
+        audience.chain([Self::by(entry.uploaded_by)])
     }
 
     /// Those that make up a scope; `None` where that is all files.
     pub(crate) fn of_scope(scope: &Scope) -> Option<Vec<Self>> {
         match scope {
             Scope::All => None,
+            Scope::By(uploader) => Some(vec![Self::by(*uploader)]),
             Scope::For(principals) => Some(principals.iter().map(|of| Self::of(*of)).collect()),
         }
     }

@@ -94,7 +94,7 @@ impl Consign {
         by: Option<&Actor>,
     ) -> Result<User, Error> {
         let guard = self.registration_guard(registration.role, by).await?;
-        let user = self.new_user(registration).await?;
+        let mut user = self.new_user(registration).await?;
         let author = match by {
             None => Author::Anonymous,
             Some(actor) => {
@@ -102,6 +102,8 @@ impl Consign {
                 // The hash may have waited for its turn. Whoever was logged out, disabled or given
                 // another role meanwhile has not invited.
                 self.present(id, epoch).await?;
+                let theirs = user.role == Role::Client && actor.user.role == Role::Operations;
+                user.owner = theirs.then_some(id);
                 Author::User(id)
             }
         };
@@ -246,6 +248,8 @@ impl Consign {
             password: parts.hasher.hash(registration.password).await?,
             session_epoch: 0,
             created_at: parts.clock.now(),
+            confined: false,
+            owner: None,
         })
     }
 
@@ -299,6 +303,14 @@ impl Consign {
             UserChange::Role(role) => Some(EventKind::RoleChanged { user, role: *role }),
             UserChange::Password(_) => Some(EventKind::PasswordChanged { user }),
             UserChange::EndSessions => Some(EventKind::SessionsEnded { user }),
+            UserChange::Confined(confined) => Some(EventKind::ConfinedChanged {
+                user,
+                confined: *confined,
+            }),
+            UserChange::Owner(owner) => Some(EventKind::OwnerChanged {
+                user,
+                owner: *owner,
+            }),
             UserChange::UpgradeHash { .. } => None,
         };
         let events = kind
@@ -323,11 +335,12 @@ impl Consign {
         role: Role,
         by: Option<&Actor>,
     ) -> Result<InsertGuard, Error> {
-        let by_operations =
-            by.is_some_and(|actor| policy::allows(&actor.user, Action::RegisterOperations));
+        let by_one_who = |action| by.is_some_and(|actor| policy::allows(&actor.user, action));
         let settings = self.settings();
         match role {
-            _ if by_operations => Ok(InsertGuard::None),
+            Role::Operations if by_one_who(Action::RegisterOperations) => Ok(InsertGuard::None),
+            // Whoever hands files to clients may have some of their own.
+            Role::Client if by_one_who(Action::Share) => Ok(InsertGuard::None),
             Role::Client => match settings.client_registration {
                 ClientRegistration::Open => Ok(InsertGuard::None),
                 ClientRegistration::Closed => Err(ErrorKind::RegistrationClosed.into()),

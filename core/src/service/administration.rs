@@ -63,6 +63,38 @@ impl Administration {
         self.change(username, UserChange::Role(role)).await
     }
 
+    /// Confines an operations user to what is their own, or no more.
+    pub async fn set_confined(&self, username: &Username, confined: bool) -> Result<User, Error> {
+        self.change(username, UserChange::Confined(confined)).await
+    }
+
+    /// Has a client be an operations user's, or nobody's.
+    ///
+    /// # Errors
+    /// [`UserNotFound`](ErrorKind::UserNotFound), also where the one is no client or the other no
+    /// operations user.
+    pub async fn set_owner(
+        &self,
+        client: &Username,
+        owner: Option<&Username>,
+    ) -> Result<User, Error> {
+        let owner = match owner {
+            None => None,
+            Some(name) => {
+                let owner = self.user(name).await?;
+                let owner = Some(owner).filter(|owner| owner.role == Role::Operations);
+                Some(owner.ok_or(ErrorKind::UserNotFound)?.id)
+            }
+        };
+        let client = Some(self.user(client).await?).filter(|user| user.role == Role::Client);
+        let client = client.ok_or(ErrorKind::UserNotFound)?;
+        let change = UserChange::Owner(owner);
+        let consign = &self.consign;
+        consign
+            .change_user(client.id, change, Author::Administrator)
+            .await
+    }
+
     /// Gives a user another password. Their sessions and links die.
     pub async fn set_password(
         &self,

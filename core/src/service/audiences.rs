@@ -1,5 +1,7 @@
 //! For whom files are, and the groups of clients.
 
+use std::borrow::Cow;
+
 use crate::{
     audience::{Audience, Scope},
     error::{Error, ErrorKind},
@@ -37,7 +39,7 @@ impl Consign {
         audience: Audience,
     ) -> Result<File, Error> {
         self.seen(actor, Action::Share, id).await?;
-        self.check_audience(&audience).await?;
+        self.check_audience(actor.user(), &audience).await?;
         let (by, at) = self.by(actor);
         let change = Change::SetAudience {
             id,
@@ -60,6 +62,7 @@ impl Consign {
     pub async fn user(&self, actor: &Actor, id: UserId) -> Result<User, Error> {
         actor.demand(Action::Share)?;
         let user = self.parts().users.by_id(id).await?;
+        let user = user.filter(|user| policy::may_name(actor.user(), user));
         user.ok_or_else(|| ErrorKind::UserNotFound.into())
     }
 
@@ -70,6 +73,7 @@ impl Consign {
     pub async fn user_named(&self, actor: &Actor, username: &Username) -> Result<User, Error> {
         actor.demand(Action::Share)?;
         let user = self.parts().users.by_username(username).await?;
+        let user = user.filter(|user| policy::may_name(actor.user(), user));
         user.ok_or_else(|| ErrorKind::UserNotFound.into())
     }
 
@@ -108,10 +112,11 @@ impl Consign {
     pub async fn group(&self, actor: &Actor, id: GroupId) -> Result<Group, Error> {
         actor.demand(Action::ManageGroups)?;
         let group = self.parts().files.group(id).await?;
+        let group = group.filter(|group| policy::may_manage(actor.user(), group));
         group.ok_or_else(|| ErrorKind::GroupNotFound.into())
     }
 
-    /// At most `limit` groups, ordered by name, after the name `after`.
+    /// At most `limit` groups that the actor may manage, ordered by name, after the name `after`.
     ///
     /// # Errors
     /// [`Forbidden`](ErrorKind::Forbidden).
@@ -122,7 +127,21 @@ impl Consign {
         limit: usize,
     ) -> Result<Page<Group, GroupName>, Error> {
         actor.demand(Action::ManageGroups)?;
-        Ok(self.parts().files.groups(after, limit.max(1)).await?)
+        let (files, limit) = (&self.parts().files, limit.max(1));
+        let (mut items, mut after) = (Vec::new(), after.cloned());
+        // Those of others are passed over: of these there may be whole pages.
+        loop {
+            let page = files.groups(after.as_ref(), limit).await?;
+            let own = page.items.into_iter();
+            let own = own.filter(|group| policy::may_manage(actor.user(), group));
+            items.extend(own);
+            after = page.next;
+            if after.is_none() || items.len() > limit {
+                let mut page = Page::cut(items, limit, |group: &Group| group.name.clone());
+                page.next = page.next.or(after);
+                return Ok(page);
+            }
+        }
     }
 
     /// Gives a group another name.
@@ -136,7 +155,7 @@ impl Consign {
         id: GroupId,
         name: GroupName,
     ) -> Result<Group, Error> {
-        actor.demand(Action::ManageGroups)?;
+        self.group(actor, id).await?;
         let (by, at) = self.by(actor);
         self.set_group(Change::RenameGroup { id, name, by, at })
             .await
@@ -147,7 +166,7 @@ impl Consign {
     /// # Errors
     /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNotFound`](ErrorKind::GroupNotFound).
     pub async fn remove_group(&self, actor: &Actor, id: GroupId) -> Result<Group, Error> {
-        actor.demand(Action::ManageGroups)?;
+        self.group(actor, id).await?;
         let (by, at) = self.by(actor);
         self.set_group(Change::RemoveGroup { id, by, at }).await
     }
@@ -189,7 +208,8 @@ impl Consign {
     ) -> Result<User, Error> {
         self.group(actor, group).await?;
         let user = self.parts().users.by_username(username).await?;
-        let user = user.filter(|user| user.role == Role::Client);
+        let user =
+            user.filter(|user| user.role == Role::Client && policy::may_name(actor.user(), user));
         let user = user.ok_or(ErrorKind::UserNotFound)?;
         let (by, at) = self.by(actor);
         let change = Change::AddMember {
@@ -260,22 +280,22 @@ impl Consign {
         file: &FileEntry,
     ) -> Result<bool, Error> {
         let files = &self.parts().files;
-        let mut audience = file.audience.clone();
+        let mut file = Cow::Borrowed(file);
         loop {
-            if policy::may(user, [], action, &audience) {
+            if policy::may(user, [], action, &file) {
                 return Ok(true);
             }
-            if audience.groups().next().is_none() {
+            if user.role == Role::Operations || file.audience.groups().next().is_none() {
                 return Ok(false);
             }
             let groups = files.groups_of(user.id).await?;
             let Some(now) = files.by_id(file.id).await? else {
                 return Ok(false);
             };
-            if now.entry.audience == audience {
-                return Ok(policy::may(user, groups, action, &audience));
+            if now.entry.audience == file.audience {
+                return Ok(policy::may(user, groups, action, &file));
             }
-            audience = now.entry.audience;
+            file = Cow::Owned(now.entry);
         }
     }
 
@@ -295,16 +315,21 @@ impl Consign {
         }
     }
 
-    /// Sees that there is each client and each group whom an audience names. The catalogue asks for
-    /// the groups again.
-    pub(super) async fn check_audience(&self, audience: &Audience) -> Result<(), Error> {
+    /// Sees that there is each client and each group whom an audience names, as far as `by` may know. The
+    /// catalogue asks for the groups again.
+    pub(super) async fn check_audience(&self, by: &User, audience: &Audience) -> Result<(), Error> {
+        if *audience == Audience::everybody() && !policy::may_share_with_all(by) {
+            return Err(ErrorKind::Forbidden(Action::Share).into());
+        }
         for id in audience.users() {
             let user = self.parts().users.by_id(id).await?;
-            let client = user.filter(|user| user.role == Role::Client);
+            let client =
+                user.filter(|user| user.role == Role::Client && policy::may_name(by, user));
             client.ok_or(ErrorKind::UserNotFound)?;
         }
         for id in audience.groups() {
             let group = self.parts().files.group(id).await?;
+            let group = group.filter(|group| policy::may_manage(by, group));
             group.ok_or(ErrorKind::GroupNotFound)?;
         }
         Ok(())

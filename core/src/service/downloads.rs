@@ -38,7 +38,7 @@ impl Consign {
         limit: usize,
     ) -> Result<Downloads, Error> {
         actor.demand(Action::List)?;
-        let of = match policy::allows(actor.user(), Action::ReadAudit) {
+        let of = match self.knows_all_of(actor, file).await? {
             true => DownloadsOf::File(file),
             false => DownloadsOf::FileBy(file, actor.user().id),
         };
@@ -80,6 +80,17 @@ impl Consign {
         let page = files.downloads(of, after, limit.max(1)).await?;
         let sum = files.downloaded(of).await?;
         Ok(Downloads { page, sum })
+    }
+
+    /// Whether the actor may know who else downloads a file: one who is confined, of a file of theirs that
+    /// is there.
+    async fn knows_all_of(&self, actor: &Actor, file: FileId) -> Result<bool, Error> {
+        let user = actor.user();
+        if policy::allows(user, Action::ReadAudit) {
+            return Ok(true);
+        }
+        let file = self.parts().files.by_id(file).await?;
+        Ok(file.is_some_and(|file| policy::may(user, [], Action::Share, &file.entry)))
     }
 
     async fn may_ask_of(&self, actor: &Actor, link: LinkId) -> Result<bool, Error> {
@@ -137,7 +148,8 @@ impl Consign {
         download: &Download,
     ) -> Result<bool, Error> {
         let user = actor.user();
-        if policy::allows(user, Action::ReadAudit) || entry.event.by == Author::User(user.id) {
+        let theirs = entry.event.by == Author::User(user.id);
+        if theirs || self.knows_all_of(actor, download.file).await? {
             return Ok(true);
         }
         let Some(by) = &download.by_lease else {

@@ -63,9 +63,20 @@ impl Consign {
         Ok(UploadPermit {
             uploader: actor.user().clone(),
             expected: 0,
-            audience: self.settings().audience.clone(),
+            audience: self.default_audience(actor),
             key: None,
         })
+    }
+
+    /// Whom a file of the actor's is for unless they say otherwise: as the
+    /// [settings](crate::Settings::audience) have it, but for nobody where it must not be for everybody.
+    pub fn default_audience(&self, actor: &Actor) -> Audience {
+        let audience = self.settings().audience.clone();
+        let reaches = policy::may_share_with_all(actor.user());
+        match audience == Audience::everybody() && !reaches {
+            true => Audience::nobody(),
+            false => audience,
+        }
     }
 
     /// What may be uploaded, in words: see [`Intake::accepts`](crate::intake::Intake::accepts).
@@ -103,7 +114,8 @@ impl Consign {
         if permit.expected > limit {
             return Err(ErrorKind::TooLarge { limit }.into());
         }
-        self.check_audience(&permit.audience).await?;
+        self.check_audience(&permit.uploader, &permit.audience)
+            .await?;
         // Reserved as the upload begins, so that uploads at the same time stay within the quota.
         let mut room = UploadRoom::reserve(self, permit.uploader.id, permit.expected).await?;
         let received = receive(

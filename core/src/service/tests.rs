@@ -4,6 +4,7 @@ mod accounts;
 mod archives;
 mod audiences;
 mod codes;
+mod confined;
 mod events;
 mod faults;
 mod files;

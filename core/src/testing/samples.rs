@@ -69,6 +69,8 @@ pub fn sample_user(n: u32, role: Role) -> User {
         session_epoch: n,
         created_at: Timestamp::from_secs(1_700_000_000)
             + std::time::Duration::from_millis(n.into()),
+        confined: false,
+        owner: None,
     }
 }
 

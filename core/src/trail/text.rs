@@ -56,6 +56,8 @@ impl EventKind {
             Self::RoleChanged { .. } => "role changed",
             Self::PasswordChanged { .. } => "password changed",
             Self::SessionsEnded { .. } => "sessions ended",
+            Self::ConfinedChanged { .. } => "confinement changed",
+            Self::OwnerChanged { .. } => "owner changed",
             Self::FileAdded { .. } => "file added",
             Self::FileRemoved { .. } => "file removed",
             Self::AudienceChanged { .. } => "audience changed",
@@ -86,6 +88,15 @@ impl EventKind {
             }
             Self::PasswordChanged { user } | Self::SessionsEnded { user } => {
                 vec![("user", of(user))]
+            }
+            Self::ConfinedChanged { user, confined } => {
+                vec![
+                    ("user", of(user)),
+                    ("confined", Value::Number((*confined).into())),
+                ]
+            }
+            Self::OwnerChanged { user, owner } => {
+                vec![("user", of(user)), ("owner", Value::some(owner.as_ref()))]
             }
             Self::FileAdded { file, name, sha256 } => vec![
                 ("file", of(file)),

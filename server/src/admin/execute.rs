@@ -76,6 +76,21 @@ async fn carry_out(
             let user = administration.set_password(&username, password).await?;
             format!("{} has a new password", user.username)
         }
+        Request::UserConfined { username, confined } => {
+            let user = administration.set_confined(&username, confined).await?;
+            let what = match confined {
+                true => "is confined to what is their own",
+                false => "sees all",
+            };
+            format!("{} {what}", user.username)
+        }
+        Request::UserOwner { client, owner } => {
+            let user = administration.set_owner(&client, owner.as_ref()).await?;
+            match owner {
+                Some(owner) => format!("{} is a client of {owner}", user.username),
+                None => format!("{} is nobody's client", user.username),
+            }
+        }
         Request::UserLogout { username } => {
             let user = administration.end_sessions(&username).await?;
             format!("{} is logged out everywhere", user.username)
@@ -278,6 +293,8 @@ fn user_json(user: &User) -> String {
         "email": user.email,
         "role": user.role,
         "status": user.status,
+        "confined": user.confined,
+        "owner": user.owner.map(|id| id.to_string()),
         "created_at": day(user.created_at),
     })
     .to_string()

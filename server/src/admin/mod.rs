@@ -54,6 +54,14 @@ pub(crate) enum Request {
         username: Username,
         password: String,
     },
+    UserConfined {
+        username: Username,
+        confined: bool,
+    },
+    UserOwner {
+        client: Username,
+        owner: Option<Username>,
+    },
     UserLogout {
         username: Username,
     },

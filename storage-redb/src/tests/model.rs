@@ -484,14 +484,19 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
     };
     let views = files().flat_map(|(seq, entry)| {
         let principals = entry.audience.principals().iter();
-        principals.map(move |principal| {
+        let by = (
+            [&[3], entry.uploaded_by.as_bytes().as_slice()].concat(),
+            *seq,
+        );
+        let audience = principals.map(move |principal| {
             let key = match principal {
                 Principal::Everybody => [0; 17].to_vec(),
                 Principal::User(id) => [&[1], id.as_bytes().as_slice()].concat(),
                 Principal::Group(id) => [&[2], id.as_bytes().as_slice()].concat(),
             };
             (key, *seq)
-        })
+        });
+        audience.chain([by])
     });
     let recorded = model.recorded();
     let mut downloads = Vec::new();

@@ -4,9 +4,9 @@ use super::{
         samples::{file_name, sample_entry, sample_group},
         walk,
     },
-    Store, add, all, by_id, events,
+    Store, add, add_many, all, by_id, events,
     groups::{add_group, remove_group},
-    ids, trail,
+    ids, remove, trail,
 };
 use crate::{
     audience::{Audience, Principal, Scope},
@@ -99,6 +99,52 @@ pub async fn a_scope_has_the_files_for_its_principals_alone(store: Store) {
             "by_id: the file of this id, whomever it is for"
         );
     }
+}
+
+pub async fn a_scope_of_an_uploader_has_what_they_uploaded_alone(store: Store) {
+    let files = add_many(&store, 7).await;
+    let by = |n: u32| sample_entry(n).uploaded_by;
+    for n in 0..3 {
+        let scope = Scope::By(by(n));
+        let expected = files.iter().rev();
+        let expected = expected.filter(|file| file.entry.uploaded_by == by(n));
+        let expected: Vec<_> = expected.cloned().collect();
+        let listed = walk(2, None, async |before| store.list(&scope, before, 2).await).await;
+        promise_eq!(listed, expected, "list: those that the user has uploaded");
+        let newest = &expected[0];
+        let found = store.newest(&newest.entry.name, &scope);
+        promise_eq!(
+            found.await.expect(ANSWERS).as_ref(),
+            Some(newest),
+            "newest: among those that the user has uploaded"
+        );
+        let others = Scope::By(by(n + 1));
+        let found = store.newest(&newest.entry.name, &others);
+        promise_eq!(
+            found.await.expect(ANSWERS),
+            None,
+            "newest: and not among others'"
+        );
+    }
+    let (id, removed) = (files[6].entry.id, &files[6]);
+    let audience = Audience::of([]).expect("it is small");
+    let (by, at) = (Author::Administrator, Timestamp::from_secs(1));
+    let change = Change::SetAudience {
+        id,
+        audience,
+        by,
+        at,
+    };
+    store.apply(change).await.expect(ANSWERS);
+    let scope = Scope::By(removed.entry.uploaded_by);
+    let page = store.list(&scope, None, 9).await.expect(ANSWERS);
+    promise_eq!(page.items[0].entry.id, id, "list: whomever the file is for");
+    remove(&store, id).await;
+    let page = store.list(&scope, None, 9).await.expect(ANSWERS);
+    promise!(
+        page.items.iter().all(|file| file.entry.id != id),
+        "list: and not when it is gone"
+    );
 }
 
 pub async fn pages_of_a_scope_are_its_list(store: Store) {

@@ -77,6 +77,7 @@ macro_rules! __file_store_suite {
                     add_keeps_within_the_quota,
                     concurrent_additions_stay_within_the_quota,
                     a_scope_has_the_files_for_its_principals_alone,
+                    a_scope_of_an_uploader_has_what_they_uploaded_alone,
                     pages_of_a_scope_are_its_list,
                     newest_in_a_scope_passes_over_what_is_not_for_it,
                     set_audience_takes_effect_in_every_read,

@@ -436,6 +436,7 @@ fn any_scope() -> impl Strategy<Value = Scope> {
     let client = (any_owner(), prop::collection::vec(any_group(), 0..3));
     prop_oneof![
         1 => Just(Scope::All),
+        1 => any_owner().prop_map(Scope::By),
         2 => client.prop_map(|(user, groups)| Scope::of_client(user, groups)),
     ]
 }
