@@ -78,6 +78,8 @@ async fn a_sound_trail_is_verified_whoever_has_the_folder() {
     let ran = verify(&home);
     is_sound(&ran);
     assert!(ran.err.contains("1 of the entries"), "{ran:?}");
+    home.run(&["audit", "export"]).succeeds();
+    assert!(verify(&home).err.contains(vouched), "so does an export");
 }
 
 #[tokio::test]

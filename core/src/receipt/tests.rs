@@ -20,7 +20,7 @@ fn receipt(n: u32) -> Receipt {
         panic!("it is a download");
     };
     let user = sample_user(n, Role::Client);
-    let client = Client::of(download, (n % 3 == 0).then_some(&user));
+    let client = Client::of(download, n.is_multiple_of(3).then_some(&user));
     let writer = WriterId::ONLY;
     let entry = Recorded {
         seq: 9,

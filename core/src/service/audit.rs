@@ -7,7 +7,7 @@ use crate::{
     file::Seq,
     policy::Action,
     service::{Actor, Administration, Consign},
-    store::{Change, Outcome, Page, StoreError},
+    store::{Change, Outcome, Page},
     trail::Checkpoint,
 };
 
@@ -114,7 +114,6 @@ pub struct TrailReader {
 
 /// What stands in a trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one is there at a time")]
 pub enum TrailItem {
     /// An entry.
     Entry(Recorded),
@@ -130,12 +129,17 @@ impl TrailReader {
     pub async fn next(&mut self) -> Result<Option<TrailItem>, Error> {
         let files = &self.consign.parts().files;
         if self.checkpoints.is_at_end() {
-            let page = files.checkpoints(self.checkpoints.next, PAGE).await;
-            self.checkpoints.fill(page)?;
+            let page = files.checkpoints(self.checkpoints.next, PAGE).await?;
+            self.checkpoints.next = page.next;
+            self.checkpoints.fill(page);
+            // They may be of entries that came since the last were read.
+            self.entries.ended = false;
         }
         if self.entries.is_at_end() {
-            let page = files.events(self.entries.next, PAGE).await;
-            self.entries.fill(page)?;
+            let page = files.events(self.entries.next, PAGE).await?;
+            let last = page.items.last().map(|entry| entry.seq);
+            self.entries.next = last.or(self.entries.next);
+            self.entries.fill(page);
         }
         let due = self.checkpoints.items.front().is_some_and(|checkpoint| {
             let entry = self.last.as_ref().map(Recorded::head);
@@ -158,6 +162,7 @@ impl TrailReader {
 #[derive(Debug)]
 struct Pages<T> {
     items: VecDeque<T>,
+    /// Where the rest begins.
     next: Option<Seq>,
     ended: bool,
 }
@@ -176,11 +181,8 @@ impl<T> Pages<T> {
         self.items.is_empty() && !self.ended
     }
 
-    fn fill(&mut self, page: Result<Page<T, Seq>, StoreError>) -> Result<(), Error> {
-        let page = page?;
-        self.items.extend(page.items);
+    fn fill(&mut self, page: Page<T, Seq>) {
         self.ended = page.next.is_none();
-        self.next = page.next;
-        Ok(())
+        self.items.extend(page.items);
     }
 }

@@ -54,7 +54,7 @@ impl Coverage {
         let parts = files.parts.entry(key).or_default();
         parts.turn = turn;
         parts.add(range);
-        let complete = parts.ranges == [0..size];
+        let complete = parts.ranges.first() == Some(&(0..size));
         if complete {
             files.parts.remove(&key);
         }

@@ -172,7 +172,7 @@ pub fn sample_download(n: u32) -> Event {
         lease: LeaseId::from_bytes(id_bytes(n)),
         recipient: (n % 3 == 1).then_some(link.recipient).flatten(),
     };
-    let by_lease = (n % 3 > 0).then_some(by_lease);
+    let by_lease = (!n.is_multiple_of(3)).then_some(by_lease);
     let by = match by_lease {
         Some(_) => Author::Anonymous,
         None => Author::User(file.uploaded_by),

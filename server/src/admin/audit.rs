@@ -58,6 +58,8 @@ pub(super) async fn export(
     csv: bool,
     lines: &Sender<Line>,
 ) -> Result<String, Failure> {
+    // Whoever keeps it can tell later whether the trail goes on from here.
+    administration.checkpoint().await?;
     if csv {
         out(lines, "writer,number,at,by,kind,fields,hash".to_owned()).await;
     }

@@ -104,7 +104,10 @@ async fn carry_out(
             sweep(&administration, Duration::from_secs(grace_secs), lines).await?
         }
         Request::AuditVerify { known } => audit::verify(installation, &known, lines).await?,
-        Request::AuditExport { csv } => audit::export(&administration, csv, lines).await?,
+        Request::AuditExport { csv } => {
+            installation.consign.flush_events().await?;
+            audit::export(&administration, csv, lines).await?
+        }
         Request::AuditKey => audit::key(installation, lines).await?,
         Request::ReceiptVerify { receipt } => {
             audit::verify_receipt(installation, &receipt, lines).await?

@@ -398,11 +398,47 @@ async fn a_long_trail_is_read_page_by_page() {
         let event = crate::testing::sample_event(n);
         let change = crate::store::Change::Record(vec![event]);
         world.store.apply(change).await.unwrap();
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             administration.checkpoint().await.unwrap();
         }
     }
     let verified = verify(&world).await;
     assert_eq!((verified.entries, verified.checkpoints), (2600, 1300));
     assert_eq!(verified.unvouched, 1);
+}
+
+/// What comes while a trail is read is no flaw of it.
+#[tokio::test]
+async fn a_trail_may_grow_while_it_is_read() {
+    let world = World::new();
+    let administration = world.consign.administration();
+    let record = async |n| {
+        let event = crate::testing::sample_event(n);
+        let change = crate::store::Change::Record(vec![event]);
+        world.store.apply(change).await.unwrap();
+    };
+    for n in 0..1001 {
+        record(n).await;
+        administration.checkpoint().await.unwrap();
+    }
+    for n in 0..500 {
+        record(n).await;
+    }
+    let mut verifier = Verifier::new(world.consign.evidence_keys().unwrap());
+    let mut reader = administration.read_trail().await;
+    while let Some(item) = reader.next().await.unwrap() {
+        match item {
+            crate::TrailItem::Entry(entry) => verifier.recorded(&entry).unwrap(),
+            crate::TrailItem::Checkpoint(checkpoint) => {
+                verifier.checkpoint(&checkpoint).unwrap();
+                // All that there was of entries is read, and not yet all checkpoints.
+                if checkpoint.number == 1000 {
+                    record(9999).await;
+                    administration.checkpoint().await.unwrap();
+                }
+            }
+        }
+    }
+    let verified = verifier.finish().unwrap();
+    assert_eq!((verified.entries, verified.checkpoints), (1502, 1002));
 }
