@@ -2,6 +2,7 @@
 //! libFuzzer, `tests/corpus.rs` runs the corpora through them. What must hold is in `README.md`.
 
 pub mod api_requests;
+pub mod evidence;
 pub mod file_name;
 pub mod intake_bytes;
 pub mod intake_package;

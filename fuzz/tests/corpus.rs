@@ -29,6 +29,7 @@ macro_rules! corpora {
 
 corpora![
     api_requests,
+    evidence,
     file_name,
     intake_bytes,
     intake_package,
