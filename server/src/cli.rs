@@ -5,7 +5,10 @@ mod audit;
 use std::io::{self, BufRead};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use consign_core::user::{Email, Role, Status, Username};
+use consign_core::{
+    id::LinkId,
+    user::{Email, Role, Status, Username},
+};
 
 use crate::{
     admin::Request,
@@ -34,6 +37,8 @@ pub(crate) enum Command {
     User(User),
     /// List and remove files
     File(File),
+    /// List and revoke managed links
+    Link(Link),
     /// Change the keys that sign tokens and links
     Keys(Keys),
     /// Verify and export the trail of what happened
@@ -118,6 +123,30 @@ pub(crate) enum FileCommand {
     Remove {
         /// Its id, or its name when there is one version of it
         file: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Link {
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    #[command(subcommand)]
+    pub(crate) command: LinkCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LinkCommand {
+    /// List the managed links of a user, newest first
+    List {
+        username: Username,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a managed link for ever, with the downloads by it
+    Revoke {
+        /// Its id, which is not its secret
+        id: LinkId,
     },
 }
 
@@ -219,6 +248,15 @@ impl From<FileCommand> for Request {
         match command {
             FileCommand::List { json } => Self::FileList { json },
             FileCommand::Remove { file } => Self::FileRemove { file },
+        }
+    }
+}
+
+impl From<LinkCommand> for Request {
+    fn from(command: LinkCommand) -> Self {
+        match command {
+            LinkCommand::List { username, json } => Self::LinkList { username, json },
+            LinkCommand::Revoke { id } => Self::LinkRevoke { id },
         }
     }
 }

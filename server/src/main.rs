@@ -61,6 +61,7 @@ async fn run(cli: Cli) -> Result<(), BoxError> {
         Some(Command::Serve(options)) => serve::run(options.resolve()?).await,
         Some(Command::User(user)) => admin::run(user.folder, user.command.into_request()?).await,
         Some(Command::File(file)) => admin::run(file.folder, file.command.into()).await,
+        Some(Command::Link(link)) => admin::run(link.folder, link.command.into()).await,
         Some(Command::Keys(keys)) => admin::run(keys.folder, keys.command.into()).await,
         Some(Command::Audit(audit)) => audit.run().await,
         Some(Command::Receipt(receipt)) => receipt.run().await,

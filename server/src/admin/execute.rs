@@ -5,10 +5,12 @@ use std::{fmt::Display, time::Duration};
 use consign_core::{
     Administration, File, Registration, User,
     id::FileId,
+    link::ManagedLink,
     password::Password,
     random::OsEntropy,
     time::{Clock, SystemClock, Timestamp},
     token::KeySource,
+    user::Username,
 };
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
@@ -97,6 +99,13 @@ async fn carry_out(
         }
         Request::FileList { json } => list_files(&administration, json, lines).await?,
         Request::FileRemove { file } => remove_file(&administration, &file).await?,
+        Request::LinkList { username, json } => {
+            list_links(&administration, &username, json, lines).await?
+        }
+        Request::LinkRevoke { id } => {
+            administration.revoke_link(id).await?;
+            format!("link {id} is revoked")
+        }
         Request::KeysRotate { overlap_secs } => {
             rotate_keys(installation, Duration::from_secs(overlap_secs)).await?
         }
@@ -218,6 +227,36 @@ async fn only_version(administration: &Administration, name: &str) -> Result<Fil
     }
 }
 
+async fn list_links(
+    administration: &Administration,
+    username: &Username,
+    json: bool,
+    lines: &Sender<Line>,
+) -> Result<String, Failure> {
+    // Asked first: of a user whom there is not, not even the head of a table is told.
+    let mut page = administration.links(username, None, PAGE).await?;
+    if !json {
+        let head = link_row(&"ID", &"DOWNLOADS", &"UNTIL", &"STATE", &"FILES", &"FOR");
+        out(lines, head).await;
+    }
+    let mut count = 0_u64;
+    loop {
+        for link in &page.items {
+            count += 1;
+            let row = if json {
+                link_json(link)
+            } else {
+                link_text(link, SystemClock.now())
+            };
+            out(lines, row).await;
+        }
+        match page.next {
+            Some(before) => page = administration.links(username, Some(before), PAGE).await?,
+            None => return Ok(format!("{count} link(s)")),
+        }
+    }
+}
+
 async fn rotate_keys(installation: &Installation, overlap: Duration) -> Result<String, Failure> {
     // One at a time: a key that another rotation adds meanwhile would be lost.
     let _alone = installation.rotating.lock().await;
@@ -289,6 +328,50 @@ fn file_row(
     format!("{id:<32} {size:>12} {since:<20} {by:<16} {name}")
 }
 
+fn link_row(
+    id: &dyn Display,
+    downloads: &dyn Display,
+    until: &dyn Display,
+    state: &dyn Display,
+    files: &dyn Display,
+    recipient: &dyn Display,
+) -> String {
+    format!("{id:<32} {downloads:>12} {until:<20} {state:<7} {files:>5} {recipient}")
+}
+
+fn link_text(link: &ManagedLink, now: Timestamp) -> String {
+    let downloads = match link.max_downloads {
+        Some(max) => format!("{}/{max}", link.downloads),
+        None => link.downloads.to_string(),
+    };
+    let recipient = match &link.recipient {
+        Some(recipient) => recipient.as_str(),
+        None => "whoever holds it",
+    };
+    let (until, files) = (day(link.expires_at), link.files.len());
+    link_row(
+        &link.id,
+        &downloads,
+        &until,
+        &state(link, now),
+        &files,
+        &recipient,
+    )
+}
+
+/// As far as the link itself tells: its maker may have been disabled, and its files be gone.
+fn state(link: &ManagedLink, now: Timestamp) -> &'static str {
+    if link.revoked_at.is_some() {
+        "revoked"
+    } else if !link.is_good(now) {
+        "ended"
+    } else if !link.is_open(now) {
+        "spent"
+    } else {
+        "open"
+    }
+}
+
 fn user_json(user: &User) -> String {
     json!({
         "id": user.id.to_string(),
@@ -317,6 +400,23 @@ fn file_json(file: &File) -> String {
     .to_string()
 }
 
+fn link_json(link: &ManagedLink) -> String {
+    let files = link.files.iter().map(ToString::to_string);
+    json!({
+        "id": link.id.to_string(),
+        "files": files.collect::<Vec<_>>(),
+        "made_at": day(link.made_at),
+        "expires_at": day(link.expires_at),
+        "max_downloads": link.max_downloads,
+        "downloads": link.downloads,
+        "has_password": link.password.is_some(),
+        "recipient": link.recipient,
+        "note": link.note.as_ref().map(|note| note.as_str()),
+        "revoked": link.revoked_at.is_some(),
+    })
+    .to_string()
+}
+
 fn article(role: &dyn Display) -> String {
     let text = role.to_string();
     let article = if text.starts_with('o') { "an" } else { "a" };
@@ -328,4 +428,36 @@ fn day(time: Timestamp) -> String {
     let secs = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let time = jiff::Timestamp::from_second(secs).unwrap_or(jiff::Timestamp::MAX);
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use consign_core::testing::sample_link;
+
+    use super::*;
+
+    #[test]
+    fn a_links_state_is_what_ended_it_first_of_all() {
+        let (before, end) = (Timestamp::from_secs(9), Timestamp::from_secs(10));
+        let open = ManagedLink {
+            expires_at: end,
+            max_downloads: NonZeroU32::new(2),
+            downloads: 1,
+            revoked_at: None,
+            ..sample_link(1)
+        };
+        let spent = ManagedLink {
+            downloads: 2,
+            ..open.clone()
+        };
+        let revoked = ManagedLink {
+            revoked_at: Some(before),
+            ..spent.clone()
+        };
+        let states = |at| [&open, &spent, &revoked].map(|link| state(link, at));
+        assert_eq!(states(before), ["open", "spent", "revoked"]);
+        assert_eq!(states(end), ["ended", "ended", "revoked"]);
+    }
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use consign_core::{
+    id::LinkId,
     trail::Checkpoint,
     user::{Email, Role, Status, Username},
 };
@@ -70,6 +71,13 @@ pub(crate) enum Request {
     },
     FileRemove {
         file: String,
+    },
+    LinkList {
+        username: Username,
+        json: bool,
+    },
+    LinkRevoke {
+        id: LinkId,
     },
     KeysRotate {
         overlap_secs: u64,
