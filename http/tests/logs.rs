@@ -8,7 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use consign_http::testing::{self, DOCX, Form, Setup};
+use consign_core::{Consign, Parts, memory::MemoryCourier};
+use consign_http::{
+    Api,
+    testing::{self, DOCX, Form, Setup},
+};
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
@@ -31,8 +35,11 @@ impl Write for Log {
 /// The end of a line and an order to a terminal, as they pass in a header; the other writing direction.
 const CONTROL: &str = "\u{85}\u{9b}31m\u{202e}";
 
+/// Of all requests: those that ask for something else than the first are refused.
+const KEY: &str = "an-idempotency-key-of-theirs";
+
 struct Caller {
-    api: consign_http::Api,
+    api: Api,
 }
 
 impl Caller {
@@ -50,6 +57,7 @@ impl Caller {
         }
         let request = request
             .header(header::CONTENT_TYPE, kind)
+            .header("Idempotency-Key", KEY)
             .body(Full::new(body));
         let body = self.api.handle(request.unwrap()).await.into_body();
         let body = body.collect().await.unwrap().to_bytes();
@@ -79,11 +87,19 @@ async fn no_secret_is_logged() {
         .with_writer(move || writer.clone())
         .init();
 
-    let api = testing::api(&Setup::default(), "https://files.example");
+    let courier = MemoryCourier::new();
+    let parts = Parts {
+        courier: Some(Arc::new(courier.clone())),
+        ..testing::parts()
+    };
+    let consign = Consign::new(parts, testing::settings(&Setup::default()));
+    let public_url = "https://files.example".parse().unwrap();
+    let api = Api::new(consign.clone(), public_url);
     let caller = Caller { api };
     let mut secrets = vec![
         "first secret phrase".to_owned(),
         "second secret phrase".to_owned(),
+        KEY.to_owned(),
     ];
     let mut tokens = Vec::new();
     for (name, operations) in [("olga", true), ("carl", false)] {
@@ -142,6 +158,51 @@ async fn no_secret_is_logged() {
                 .await;
         }
     }
+
+    // A managed link, and what opens it.
+    let properties = json!({"files": ["a.docx"], "password": "third secret phrase",
+        "recipient": "rita@example.net", "note": "a secret note"});
+    let made = caller.post("/links", &olga, properties).await;
+    let url = made["link"]["url"].as_str().unwrap();
+    let open = url.strip_prefix("https://files.example").unwrap();
+    let secret = open.strip_prefix("/l/").unwrap();
+    caller.get(open, "").await;
+    let mut shown = json!({"password": "third secret phrase"});
+    caller.post(open, "", shown.clone()).await;
+    consign.administration().deliver_mail().await.unwrap();
+    let mail = courier.delivered().pop().unwrap();
+    let (_, code) = mail.text.expose().split_once("your code: ").unwrap();
+    let code = code.lines().next().unwrap().to_owned();
+    for given in ["0000 0000", &code] {
+        shown["code"] = given.into();
+        let lease = caller.post(open, "", shown.clone()).await;
+        if let Some(url) = lease["download_url"].as_str() {
+            let token = url.rsplit('/').next().unwrap();
+            caller.get(&format!("/download_file/{token}"), "").await;
+            tokens.push(token.to_owned());
+        }
+    }
+    assert_eq!(tokens.len(), 4, "the right one opens it");
+    let form = format!(
+        "password=third+secret+phrase&code={}",
+        code.replace(' ', "+")
+    );
+    let kind = "application/x-www-form-urlencoded";
+    caller.call(Method::POST, open, "", kind, form.into()).await;
+    for target in [
+        format!("{open}x"),
+        format!("/links/{secret}"),
+        format!("/{secret}"),
+    ] {
+        caller.get(&target, &olga).await;
+    }
+    secrets.extend([secret.to_owned(), "third secret phrase".to_owned()]);
+    secrets.extend([
+        code.replace(' ', ""),
+        code,
+        "rita@".to_owned(),
+        "secret note".to_owned(),
+    ]);
 
     // What ends a line or moves a terminal's cursor, in all places that a client can put it.
     let torn = format!("a{CONTROL}b");
