@@ -219,6 +219,8 @@ fn user(id: u8, name: &str, role: Role) -> User {
         password: PasswordHash::new(STORED.to_owned()),
         session_epoch: 0,
         created_at: NOW,
+        confined: false,
+        owner: None,
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) async fn fill(folder: &Path, files: u64, users: u64) -> Result<(), Bo
             password: hash.clone(),
             session_epoch: 0,
             created_at: Timestamp::from_secs(1_700_000_000),
+            confined: false,
+            owner: None,
         };
         let store = store.clone();
         admit(&mut running).await?;
