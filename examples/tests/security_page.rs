@@ -6,10 +6,13 @@ use std::{
 };
 
 use consign_core::{Settings, file::FileName, intake::OfficeIntake};
-use consign_http::testing::{DOCX, PPTX, XLSX};
+use consign_http::{
+    ROUTES,
+    testing::{DOCX, PPTX, XLSX},
+};
 
 /// The requirements are numbered from one to this.
-const REQUIREMENTS: usize = 73;
+const REQUIREMENTS: usize = 84;
 
 /// Where packages are, and what `cargo test -p` calls them.
 const PACKAGES: [(&str, &str); 9] = [
@@ -84,6 +87,25 @@ fn what_may_be_uploaded_is_documented() {
         source.contains("MAX_PARTS: usize = 64;") && source.contains("MAX_BESIDE: u64 = 1 << 20;")
     );
     assert!(page.contains(&format!("64 parts, {} bytes", 1 << 20)));
+}
+
+#[test]
+fn every_call_is_documented() {
+    let page = read("docs/http-api.md");
+    let headings = page.lines().filter_map(|line| line.strip_prefix("## "));
+    let headings: Vec<Vec<_>> = headings
+        .map(|heading| heading.split([' ', ',']).collect())
+        .collect();
+    // `/files/` is the same as `/files`.
+    for route in ROUTES.iter().filter(|route| route.path != "/files/") {
+        // HEAD goes with GET.
+        for method in route.methods.iter().filter(|method| *method != "HEAD") {
+            let told =
+                |words: &Vec<_>| words.contains(&route.path) && words.contains(&method.as_str());
+            let has_section = headings.iter().any(told);
+            assert!(has_section, "{method} {} has no section", route.path);
+        }
+    }
 }
 
 /// Whether there is a test that `cargo test -p` would run by these words:
