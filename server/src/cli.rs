@@ -80,9 +80,9 @@ pub(crate) enum UserCommand {
     Disable { username: Username },
     /// Let a disabled user in again
     Enable { username: Username },
-    /// Give a user another role, and end their sessions and links
+    /// Give a user another role, and end their sessions and download links
     Role { username: Username, role: RoleName },
-    /// Give a user another password, and end their sessions and links
+    /// Give a user another password, and end their sessions and download links
     Password {
         username: Username,
         /// Read the password from the first line of standard input instead of asking for it
@@ -99,7 +99,7 @@ pub(crate) enum UserCommand {
         /// The operations user; nobody where none is named
         owner: Option<Username>,
     },
-    /// End a user's sessions and links
+    /// End a user's sessions and download links; managed ones go on
     Logout { username: Username },
 }
 
