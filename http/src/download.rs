@@ -134,8 +134,8 @@ impl Inner {
 impl Opened {
     /// One file as it is, several as an archive; of several the one that the query names.
     async fn of(mut files: Vec<AuthorizedFile>, query: &str) -> Result<Self, Failure> {
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let named = pairs.filter(|(name, _)| *name == "file").last();
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let named = pairs.rfind(|(name, _)| *name == "file");
         if let Some((_, id)) = named {
             let id: Option<FileId> = id.parse().ok();
             files.retain(|file| Some(file.file().entry.id) == id);
