@@ -110,8 +110,8 @@ pub struct GoodCode {
 }
 
 impl Codes {
-    /// How long a code is good.
-    pub const LASTS: Duration = Duration::from_secs(15 * 60);
+    /// How long a code is good (ASVS 5.0, 6.5.5).
+    pub const LASTS: Duration = Duration::from_secs(10 * 60);
 
     /// Wrong ones that a code outlives.
     pub const WRONG: u8 = 4;

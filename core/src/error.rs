@@ -147,6 +147,12 @@ pub enum ErrorKind {
     /// The managed link is for one recipient, who was sent a code.
     #[error("a code was sent to the recipient")]
     CodeSent,
+    /// So many codes were sent to the managed link's recipient that there is to be none now.
+    #[error("too many codes were sent")]
+    TooManyCodes {
+        /// When there can be one again.
+        retry_after: Duration,
+    },
     /// It is not the code that was sent last, or it was used, or is at its end.
     #[error("wrong code for the link")]
     WrongCode,

@@ -3,7 +3,8 @@
 use std::fmt::{self, Write};
 
 use consign_core::{
-    Described, ErrorKind, File, LinkProof, NewLease, code::Code, password::Password,
+    Described, ErrorKind, File, LinkProof, NewLease, code::Code, file::Sha256, id::FileId,
+    password::Password,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request};
 use percent_encoding::percent_decode_str;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     api::Inner,
     body::Body,
-    files::{FileObject, rfc3339},
+    files::{rfc3339, text},
     json::{self, given},
     problem::{Failure, Problem},
     request::RequestBody,
@@ -28,14 +29,41 @@ struct DescribedObject<'f> {
     password_required: bool,
     recipient_required: bool,
     /// Null where anything is asked for first.
-    files: Option<Vec<FileObject<'f>>>,
+    files: Option<Vec<HandedOver<'f>>>,
 }
 
 #[derive(Serialize)]
 struct Opened<'f> {
     download_url: String,
     expires_at: String,
-    files: Vec<FileObject<'f>>,
+    files: Vec<HandedOver<'f>>,
+}
+
+/// A file as it is told to somebody from outside, who has no need to know who uploaded it, or when.
+#[derive(Serialize)]
+struct HandedOver<'f> {
+    #[serde(serialize_with = "text")]
+    id: FileId,
+    filename: &'f str,
+    /// Bytes.
+    size: u64,
+    content_type: &'f str,
+    /// Lower-case hexadecimal.
+    #[serde(serialize_with = "text")]
+    sha256: Sha256,
+}
+
+impl<'f> HandedOver<'f> {
+    fn of(file: &'f File) -> Self {
+        let entry = &file.entry;
+        Self {
+            id: entry.id,
+            filename: entry.name.as_str(),
+            size: entry.size,
+            content_type: entry.media_type.as_str(),
+            sha256: entry.sha256,
+        }
+    }
 }
 
 /// What the holder of a link shows for themselves.
@@ -92,7 +120,7 @@ impl Inner {
             expires_at,
             password_required: link.needs_password,
             recipient_required: link.needs_recipient,
-            files: files.map(|files| files.iter().map(FileObject::of).collect()),
+            files: files.map(|files| files.iter().map(HandedOver::of).collect()),
         };
         Ok(varied(json::response(StatusCode::OK, &described)))
     }
@@ -130,7 +158,7 @@ impl Inner {
         let opened = Opened {
             download_url,
             expires_at: rfc3339(lease.expires_at),
-            files: files.iter().map(FileObject::of).collect(),
+            files: files.iter().map(HandedOver::of).collect(),
         };
         Ok(varied(json::response(StatusCode::CREATED, &opened)))
     }

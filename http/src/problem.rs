@@ -197,6 +197,10 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
             "The Idempotency-Key was used for another request",
         ),
         ErrorKind::CodeSent => Problem::unauthorized("A code was sent to the recipient"),
+        ErrorKind::TooManyCodes { retry_after } => {
+            let msg = "Too many codes were sent, try again later";
+            Problem::too_many(msg, retry_after)
+        }
         ErrorKind::WrongCode => Problem::unauthorized("Wrong code"),
         ErrorKind::DownloadNotFound => Problem::new(S::NOT_FOUND, "Download not found"),
         ErrorKind::NoEvidence => Problem::new(S::NOT_FOUND, "Nothing is signed here"),

@@ -43,6 +43,7 @@ impl Inner {
         // What is shown is looked up first, so that what was done is not told as a failure.
         let mut names = Names::default();
         let shown = self.audience_object(&actor, &audience, &mut names).await?;
+        let wanted = audience.clone();
         let mut permit = permit.sharing_with(audience);
         if let Some(key) = json::idempotency_key(&head.headers)? {
             permit = permit.once(key);
@@ -71,6 +72,14 @@ impl Inner {
             .consign
             .upload(permit.expecting(expected), name, part.into_stream())
             .await?;
+        // One that was sent before may be for others since.
+        let shown = match file.entry.audience == wanted {
+            true => shown,
+            false => {
+                let audience = &file.entry.audience;
+                self.audience_object(&actor, audience, &mut names).await?
+            }
+        };
         let answer = Uploaded {
             msg: format!("File {} uploaded successfully", file.entry.name),
             file: FileObject::of(&file).with_audience(shown),

@@ -68,10 +68,10 @@ impl Consign {
                 Err(ErrorKind::CodeSent.into())
             }
             Outcome::NoCode(NoCode::JustSent) => Err(ErrorKind::CodeSent.into()),
-            Outcome::NoCode(NoCode::TooMany { until }) => Err(ErrorKind::TooManyAttempts {
-                retry_after: until.saturating_since(at),
+            Outcome::NoCode(NoCode::TooMany { until }) => {
+                let retry_after = until.saturating_since(at);
+                Err(ErrorKind::TooManyCodes { retry_after }.into())
             }
-            .into()),
             Outcome::Stale => Ok(()),
             Outcome::Missing | Outcome::NotOpen => Err(ErrorKind::LinkNotAvailable.into()),
             outcome => Err(outcome.unexpected()),
@@ -95,10 +95,7 @@ impl Administration {
             return Ok(report);
         };
         loop {
-            let (files, now) = (
-                &self.consign.parts().files,
-                self.consign.parts().clock.now(),
-            );
+            let (files, now) = (&self.consign.parts().files, self.consign.now());
             let waiting = files.mails(BATCH).await?;
             report.next = waiting
                 .iter()

@@ -304,7 +304,7 @@ impl Consign {
     /// [`CodeSent`](ErrorKind::CodeSent), after which the code is asked for, or
     /// [`RecipientNeeded`](ErrorKind::RecipientNeeded) where there is no mail,
     /// [`WrongCode`](ErrorKind::WrongCode), and
-    /// [`TooManyAttempts`](ErrorKind::TooManyAttempts) when too many codes were sent.
+    /// [`TooManyCodes`](ErrorKind::TooManyCodes).
     pub async fn open_link(&self, secret: &str, proof: LinkProof<'_>) -> Result<NewLease, Error> {
         let mut judged = None;
         for _ in 0..TRIES {
@@ -376,8 +376,10 @@ impl Consign {
             return Err(Outcome::Repeated(made).unexpected());
         };
         let lease = self.parts().files.lease(id).await?;
-        let good =
-            |lease: &Lease| lease.recipient == link.recipient && self.now() < lease.expires_at;
+        let good = |lease: &Lease| {
+            let is_for_them = same_address(&lease.recipient, &link.recipient);
+            is_for_them && self.now() < lease.expires_at
+        };
         let lease = lease.filter(good);
         lease.ok_or_else(|| ErrorKind::LinkNotAvailable.into())
     }
@@ -391,7 +393,7 @@ impl Consign {
         let lease = lease.ok_or_else(gone)?;
         let link = files.link(lease.link).await?.ok_or_else(gone)?;
         // A link that was given another recipient since, or one at all, asks for them.
-        let is_for_them = lease.recipient == link.recipient;
+        let is_for_them = same_address(&lease.recipient, &link.recipient);
         let now = self.now();
         if !is_for_them || !link.is_good(now) || now >= lease.expires_at {
             return Err(gone());
@@ -552,6 +554,12 @@ fn code_of<'p>(link: &ManagedLink, proof: &'p LinkProof<'_>) -> Option<&'p Code>
     let recipient = link.recipient.as_ref()?;
     let signed_in = proof.actor.is_some_and(|actor| is_at(actor, recipient));
     proof.code.as_ref().filter(|_| !signed_in)
+}
+
+/// Written alike or not.
+fn same_address(one: &Option<Email>, other: &Option<Email>) -> bool {
+    let key = |address: &Option<Email>| address.as_ref().map(Email::unique_key);
+    key(one) == key(other)
 }
 
 fn is_at(actor: &Actor, address: &Email) -> bool {

@@ -55,6 +55,20 @@ pub async fn what_comes_twice_is_done_once(start: &Start) {
     let links = site.get("/links", &olga).await.is_json(200);
     assert_eq!(links["links"].as_array().map(Vec::len), Some(1));
 
+    // Sent again, a file is shown as it is now.
+    let file = site
+        .keyed(upload("a.docx", &content), KEY)
+        .await
+        .is_json(200);
+    let path = format!("/files/{}", text(&file["file"]["id"]));
+    let nobody = json!({"audience": "nobody"});
+    site.patch(&path, &olga, nobody).await.is_json(200);
+    let again = site
+        .keyed(upload("a.docx", &content), KEY)
+        .await
+        .is_json(200);
+    assert_eq!(again["file"]["audience"], "nobody");
+
     // The answer to an opening was lost: with the key it is had again, though the link is spent.
     let link = json!({"files": ["a.docx"], "max_downloads": 1});
     let link = site.keyed(post("/links", link), KEY).await.is_json(201);

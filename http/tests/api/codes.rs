@@ -131,7 +131,7 @@ fn too_many_codes_are_told_how_long_to_wait() {
             post.room.clock.advance(std::time::Duration::from_secs(60));
         }
         let answer = post.post(json!({})).await;
-        is_refused(&answer, 429, "Too many failed attempts, try again later");
+        is_refused(&answer, 429, "Too many codes were sent, try again later");
         assert_eq!(answer.headers[header::RETRY_AFTER], "3300");
     });
 }

@@ -368,6 +368,7 @@ async fn a_link_for_a_recipient_is_for_nobody_else() {
         ("bob@example.org".parse().ok(), false),
         (None, false),
         ("Ann@Example.org".parse().ok(), true),
+        ("ann@example.org".parse().ok(), true),
     ] {
         let changes = LinkChanges {
             recipient: Edit::Set(recipient),
