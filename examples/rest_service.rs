@@ -2,14 +2,15 @@
 //!
 //! `cargo run -p consign-examples --bin rest_service -- FOLDER`
 
-use std::{env, error::Error, fs, path::PathBuf, time::Duration};
+use std::{env, error::Error, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use consign_core::{
     Consign, Parts, Settings,
+    evidence::Ed25519Signer,
     token::{JwtSigner, KeySource},
 };
 use consign_http::Api;
-use consign_storage_fs::{FsBlobs, FsKeys};
+use consign_storage_fs::{FsBlobs, FsEvidenceKeys, FsKeys};
 use consign_storage_redb::RedbStore;
 use tokio::net::TcpListener;
 
@@ -23,7 +24,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let blobs = FsBlobs::open(folder.join("files"))?;
     let keys = FsKeys::new(folder.join("keys.json")).load().await?;
     let signer = JwtSigner::new(&keys, "rest-service");
-    let parts = Parts::new(store.clone(), store, blobs, signer);
+    // What receipts and checkpoints are signed with.
+    let evidence = FsEvidenceKeys::new(folder.join("evidence-key.json"))
+        .load()
+        .await?;
+    let parts = Parts {
+        evidence: Some(Arc::new(Ed25519Signer::new(&evidence))),
+        ..Parts::new(store.clone(), store, blobs, signer)
+    };
     let consign = Consign::new(parts, settings()?);
 
     let listen = env::var("LISTEN").unwrap_or("127.0.0.1:5000".into());

@@ -28,7 +28,7 @@
 //! that a server in another process could not be told as well.
 //!
 //! The server answers *all* paths, those that are none of the API's with the API's own 404, and at
-//! the root of its address. It does not limit how often it may be called.
+//! the root of its address. It signs evidence, and does not limit how often it may be called.
 //!
 //! The scenarios are the API's reference (each call, each answer, each sentence) and what HTTP/1.1
 //! does to it: early answers, broken bodies, chunks, `Expect`, connections that are kept. Nothing
