@@ -203,7 +203,9 @@ async fn users_are_added_and_listed() {
         text(&user["created_at"])
             .parse::<jiff::Timestamp>()
             .unwrap();
-        assert_eq!(user.as_object().unwrap().len(), 6, "and no hash: {user}");
+        assert_eq!(user["confined"], false);
+        assert_eq!(user["owner"], serde_json::Value::Null);
+        assert_eq!(user.as_object().unwrap().len(), 8, "and no hash: {user}");
     }
     let table = home.run(&["user", "list"]);
     let rows: Vec<&str> = table.succeeds().lines().collect();
