@@ -5,7 +5,7 @@ use std::{fmt, hint::black_box, str::FromStr, time::Duration};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{id::LinkId, random::Entropy, time::Timestamp};
+use crate::{id::LinkId, random::Entropy, time::Timestamp, user::Email};
 
 /// A code of eight digits. Wiped from memory when dropped, never shown.
 #[derive(Clone)]
@@ -35,11 +35,12 @@ impl Code {
         &self.0
     }
 
-    /// What is kept of it, for this link.
-    pub fn hash(&self, link: LinkId) -> CodeHash {
+    /// What is kept of it, for this link and this recipient of it: to no other is it any good.
+    pub fn hash(&self, link: LinkId, recipient: &Email) -> CodeHash {
         let mut hasher = Sha256::new_with_prefix(b"consign code 1");
         hasher.update(link.as_bytes());
         hasher.update(self.0.as_bytes());
+        hasher.update(recipient.unique_key());
         CodeHash(hasher.finalize().into())
     }
 }
@@ -161,6 +162,13 @@ impl Codes {
         })
     }
 
+    /// Without the one that is good: it was sent to somebody else.
+    #[must_use]
+    pub fn withdrawn(&self) -> Self {
+        let (good, sent) = (None, self.sent.clone());
+        Self { good, sent }
+    }
+
     /// Whether this is the code that is good, and what there is after it was tried: a code is used once.
     pub fn tried(&self, hash: CodeHash, at: Timestamp) -> (bool, Self) {
         let sent = self.sent.clone();
@@ -216,9 +224,13 @@ mod tests {
         }
         let code: Code = "12345678".parse().unwrap();
         let link = |n| LinkId::from_bytes([n; 16]);
-        assert_eq!(code.hash(link(1)), code.hash(link(1)));
-        assert_ne!(code.hash(link(1)), code.hash(link(2)));
-        let shown = format!("{code:?} {:?} {InvalidCode}", code.hash(link(1)));
+        let to = |address: &str| address.parse::<Email>().unwrap();
+        let (ann, bob) = (to("ann@example.org"), to("bob@example.org"));
+        let hash = code.hash(link(1), &ann);
+        assert_eq!(code.hash(link(1), &to("Ann@Example.org")), hash);
+        assert_ne!(code.hash(link(2), &ann), hash);
+        assert_ne!(code.hash(link(1), &bob), hash);
+        let shown = format!("{code:?} {hash:?} {InvalidCode}");
         assert_eq!(shown, "Code(…) CodeHash(…) not a code of 8 digits");
     }
 

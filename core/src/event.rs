@@ -76,6 +76,11 @@ pub enum EventKind {
         /// Whether they are now.
         confined: bool,
     },
+    /// A user's address was shown, or is taken, to be theirs.
+    AddressProved {
+        /// The user.
+        user: UserId,
+    },
     /// A client became an operations user's, or nobody's.
     OwnerChanged {
         /// The client.

@@ -269,6 +269,7 @@ mod tests {
             session_epoch: 0,
             created_at: Timestamp::from_secs(0),
             confined: false,
+            address_proved: false,
             owner: None,
         }
     }

@@ -28,6 +28,9 @@ pub struct User {
     /// Whether they are confined to what is their own, as an operations user: files that they have
     /// uploaded, groups that they have made, clients whose [`owner`](Self::owner) they are.
     pub confined: bool,
+    /// Whether the e-mail address is known to be theirs: by who registered them for them, or by a code that
+    /// they were mailed.
+    pub address_proved: bool,
     /// The operations user whose client they are: the one who registered them, unless that was changed.
     pub owner: Option<UserId>,
 }
@@ -51,6 +54,7 @@ impl User {
             UserChange::EndSessions => {}
             UserChange::Confined(confined) => user.confined = *confined,
             UserChange::Owner(owner) => user.owner = *owner,
+            UserChange::AddressProved => user.address_proved = true,
         }
         if change.ends_sessions() {
             user.session_epoch = user.session_epoch.wrapping_add(1);
@@ -81,6 +85,8 @@ pub enum UserChange {
     Confined(bool),
     /// Have them be this operations user's client, or nobody's.
     Owner(Option<UserId>),
+    /// Take their address to be theirs.
+    AddressProved,
 }
 
 impl UserChange {
@@ -88,7 +94,7 @@ impl UserChange {
     pub fn ends_sessions(&self) -> bool {
         !matches!(
             self,
-            Self::UpgradeHash { .. } | Self::Confined(_) | Self::Owner(_)
+            Self::UpgradeHash { .. } | Self::Confined(_) | Self::Owner(_) | Self::AddressProved
         )
     }
 }

@@ -1,9 +1,10 @@
 //! `/links` and what is below it: managed links, as their makers see them.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, time::Duration};
 
 use consign_core::{
     Actor, ErrorKind, LinkChanges, LinkRequest,
+    file::FileName,
     id::{FileId, LinkId},
     link::{Edit, ManagedLink, Note},
     password::Password,
@@ -53,8 +54,11 @@ struct LinkObject {
 struct LinkedFile {
     #[serde(serialize_with = "text")]
     id: FileId,
-    filename: Option<String>,
+    filename: Option<FileName>,
 }
+
+/// What was looked up for one answer.
+type Names = HashMap<FileId, Option<FileName>>;
 
 #[derive(Serialize)]
 struct Links {
@@ -83,7 +87,8 @@ impl Inner {
             let request = Properties::read(&head.headers, body).await?.request()?;
             let request = LinkRequest { key, ..request };
             let new = self.consign.make_link(&actor, request).await?;
-            let mut link = self.link_object(&actor, &new.link).await?;
+            let mut names = Names::new();
+            let mut link = self.link_object(&actor, &new.link, &mut names).await?;
             link.url = Some(self.public_url.join(OPEN, &new.secret.expose()));
             let msg = Some("Link created");
             return Ok(json::response(StatusCode::CREATED, &OneLink { msg, link }));
@@ -91,8 +96,11 @@ impl Inner {
         let (before, limit) = page(query, |cursor| cursor.parse().ok())?;
         let page = self.consign.links(&actor, before, limit).await?;
         let mut links = Vec::with_capacity(page.items.len());
+        let mut names = Names::new();
         for link in &page.items {
-            links.push(self.link_object(&actor, link).await?);
+            links.push(self.link_object(&actor, link, &mut names).await?);
+            // Each can be of a hundred files, which are looked up where this runs.
+            tokio::task::yield_now().await;
         }
         let next = page.next.map(|id| id.to_string());
         Ok(json::response(StatusCode::OK, &Links { links, next }))
@@ -119,17 +127,29 @@ impl Inner {
             }
             _ => (None, self.consign.managed_link(&actor, id()?).await?),
         };
-        let link = self.link_object(&actor, &link).await?;
+        let link = self.link_object(&actor, &link, &mut Names::new()).await?;
         Ok(json::response(StatusCode::OK, &OneLink { msg, link }))
     }
 
-    async fn link_object(&self, actor: &Actor, link: &ManagedLink) -> Result<LinkObject, Failure> {
+    async fn link_object(
+        &self,
+        actor: &Actor,
+        link: &ManagedLink,
+        names: &mut Names,
+    ) -> Result<LinkObject, Failure> {
         let mut files = Vec::with_capacity(link.files.len());
         for id in &*link.files {
-            let filename = match self.consign.file(actor, *id).await {
-                Ok(file) => Some(file.entry.name.as_str().to_owned()),
-                Err(error) if error.kind() == ErrorKind::FileNotFound => None,
-                Err(error) => return Err(error.into()),
+            let filename = match names.get(id) {
+                Some(known) => known.clone(),
+                None => {
+                    let name = match self.consign.file(actor, *id).await {
+                        Ok(file) => Some(file.entry.name),
+                        Err(error) if error.kind() == ErrorKind::FileNotFound => None,
+                        Err(error) => return Err(error.into()),
+                    };
+                    names.insert(*id, name.clone());
+                    name
+                }
             };
             files.push(LinkedFile { id: *id, filename });
         }

@@ -93,6 +93,8 @@ pub(crate) enum UserCommand {
     Confine { username: Username },
     /// Let a confined operations user see all again
     Unconfine { username: Username },
+    /// Take a user's e-mail address to be theirs
+    Vouch { username: Username },
     /// Have a client be an operations user's own
     Assign {
         client: Username,
@@ -237,6 +239,7 @@ impl UserCommand {
                 username,
                 confined: false,
             },
+            Self::Vouch { username } => Request::UserVouch { username },
             Self::Assign { client, owner } => Request::UserOwner { client, owner },
             Self::Logout { username } => Request::UserLogout { username },
         })

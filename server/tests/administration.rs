@@ -205,7 +205,8 @@ async fn users_are_added_and_listed() {
             .unwrap();
         assert_eq!(user["confined"], false);
         assert_eq!(user["owner"], serde_json::Value::Null);
-        assert_eq!(user.as_object().unwrap().len(), 8, "and no hash: {user}");
+        assert_eq!(user["address_proved"], true);
+        assert_eq!(user.as_object().unwrap().len(), 9, "and no hash: {user}");
     }
     let table = home.run(&["user", "list"]);
     let rows: Vec<&str> = table.succeeds().lines().collect();

@@ -64,6 +64,7 @@ async fn a_confined_operations_user_sees_what_is_their_own() {
     ask("POST", "/register", invited).await.is_problem(403, msg);
 
     home.run(&["user", "assign", "carl"]).succeeds();
+    home.run(&["user", "vouch", "carl"]).succeeds();
     let carl = json!({"audience": {"users": ["carl"]}});
     ask("PATCH", &own, carl)
         .await
@@ -75,8 +76,11 @@ async fn a_confined_operations_user_sees_what_is_their_own() {
     let of = |name: &str| users.iter().find(|user| user["username"] == name).unwrap();
     assert_eq!(of("otto")["confined"], false);
     assert_eq!(of("carl")["owner"], Value::Null);
+    assert_eq!(of("carl")["address_proved"], true);
+    assert_eq!(of("dora")["address_proved"], false);
     for args in [
         &["user", "confine", "nobody"][..],
+        &["user", "vouch", "nobody"],
         &["user", "assign", "nobody", "otto"],
         &["user", "assign", "otto", "otto"],
         &["user", "assign", "carl", "dora"],

@@ -93,10 +93,14 @@ impl Tables<'_> {
         id: LinkId,
         edit: &LinkEdit,
     ) -> Result<Verdict<Outcome>, Fault> {
-        match schema::link(&self.links, id)? {
-            Some(link) => self.set_link(link.edited(edit)),
-            None => Ok(Verdict::Unchanged(Outcome::Missing)),
+        let Some(link) = schema::link(&self.links, id)? else {
+            return Ok(Verdict::Unchanged(Outcome::Missing));
+        };
+        let edited = link.edited(edit);
+        if edited.recipient != link.recipient {
+            self.withdraw_code(id)?;
         }
+        self.set_link(edited)
     }
 
     pub(crate) fn revoke_link(

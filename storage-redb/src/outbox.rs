@@ -52,6 +52,17 @@ impl Tables<'_> {
         Ok(Verdict::Changed(Outcome::CodeSent))
     }
 
+    /// The code that is good was sent to somebody else.
+    pub(crate) fn withdraw_code(&mut self, link: LinkId) -> Result<(), Fault> {
+        let before = schema::codes(&self.codes, link)?;
+        let after = before.withdrawn();
+        if after != before {
+            let after = record::codes(&after)?;
+            self.codes.insert(link.as_bytes(), after.as_slice())?;
+        }
+        Ok(())
+    }
+
     /// Tries a code; what is answered unless it is the one that is good.
     pub(crate) fn try_code(
         &mut self,

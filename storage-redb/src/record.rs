@@ -59,6 +59,7 @@ struct UserRecord<'a> {
 #[derive(Default, Serialize, Deserialize)]
 struct ReachRecord {
     confined: bool,
+    address_proved: bool,
     owner: Option<[u8; 16]>,
 }
 
@@ -128,6 +129,7 @@ enum KindRecord<'a> {
     Crowded(u64, u64, TransfersRecord),
     ConfinedChanged([u8; 16], bool),
     OwnerChanged([u8; 16], Option<[u8; 16]>),
+    AddressProved([u8; 16]),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -225,6 +227,7 @@ pub(crate) fn user(user: &User) -> Result<Vec<u8>, StoreError> {
     };
     let reach = ReachRecord {
         confined: user.confined,
+        address_proved: user.address_proved,
         owner: user.owner.map(|id| *id.as_bytes()),
     };
     pack_as(REACHING, &(record, reach))
@@ -245,6 +248,7 @@ pub(crate) fn to_user(id: UserId, bytes: &[u8]) -> Result<User, Undecodable> {
         session_epoch: record.session_epoch,
         created_at: Timestamp::from_millis(record.created_at),
         confined: reach.confined,
+        address_proved: reach.address_proved,
         owner: reach.owner.map(UserId::from_bytes),
     })
 }
@@ -483,6 +487,7 @@ pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
         EventKind::ConfinedChanged { user, confined } => {
             KindRecord::ConfinedChanged(*user.as_bytes(), *confined)
         }
+        EventKind::AddressProved { user } => KindRecord::AddressProved(*user.as_bytes()),
         EventKind::OwnerChanged { user, owner } => {
             let owner = owner.map(|owner| *owner.as_bytes());
             KindRecord::OwnerChanged(*user.as_bytes(), owner)
@@ -561,6 +566,7 @@ pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
             user: user(id),
             confined,
         },
+        KindRecord::AddressProved(id) => EventKind::AddressProved { user: user(id) },
         KindRecord::OwnerChanged(id, owner) => EventKind::OwnerChanged {
             user: user(id),
             owner: owner.map(user),
@@ -967,6 +973,7 @@ mod tests {
             let written = User {
                 status: Status::Disabled,
                 confined: n % 2 == 0,
+                address_proved: n % 5 == 0,
                 owner: (n % 3 == 0).then_some(UserId::from_bytes([7; 16])),
                 ..sample_user(n, role)
             };

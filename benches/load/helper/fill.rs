@@ -55,6 +55,7 @@ pub(crate) async fn fill(folder: &Path, files: u64, users: u64) -> Result<(), Bo
             session_epoch: 0,
             created_at: Timestamp::from_secs(1_700_000_000),
             confined: false,
+            address_proved: false,
             owner: None,
         };
         let store = store.clone();

@@ -338,6 +338,11 @@ impl State {
             Change::EditLink { id, edit, .. } => {
                 let link = self.link(id).ok_or(Outcome::Missing)?;
                 let edited = link.edited(&edit);
+                if edited.recipient != link.recipient
+                    && let Some(codes) = self.codes.get_mut(&id)
+                {
+                    *codes = codes.withdrawn();
+                }
                 Ok(self.set_link(edited))
             }
             Change::RevokeLink { id, at, .. } => {

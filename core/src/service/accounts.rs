@@ -93,7 +93,7 @@ impl Consign {
         registration: Registration,
         by: Option<&Actor>,
     ) -> Result<User, Error> {
-        let guard = self.registration_guard(registration.role, by).await?;
+        let mut guard = self.registration_guard(registration.role, by).await?;
         let mut user = self.new_user(registration).await?;
         let author = match by {
             None => Author::Anonymous,
@@ -101,9 +101,13 @@ impl Consign {
                 let (id, epoch) = (actor.user.id, actor.user.session_epoch);
                 // The hash may have waited for its turn. Whoever was logged out, disabled or given
                 // another role meanwhile has not invited.
-                self.present(id, epoch).await?;
-                let theirs = user.role == Role::Client && actor.user.role == Role::Operations;
-                user.owner = theirs.then_some(id);
+                let now = Actor {
+                    user: self.present(id, epoch).await?,
+                };
+                guard = self.registration_guard(user.role, Some(&now)).await?;
+                let operates = policy::allows(&now.user, Action::Share);
+                user.owner = (operates && user.role == Role::Client).then_some(id);
+                user.address_proved = operates;
                 Author::User(id)
             }
         };
@@ -249,6 +253,7 @@ impl Consign {
             session_epoch: 0,
             created_at: parts.clock.now(),
             confined: false,
+            address_proved: false,
             owner: None,
         })
     }
@@ -307,6 +312,7 @@ impl Consign {
                 user,
                 confined: *confined,
             }),
+            UserChange::AddressProved => Some(EventKind::AddressProved { user }),
             UserChange::Owner(owner) => Some(EventKind::OwnerChanged {
                 user,
                 owner: *owner,

@@ -37,7 +37,10 @@ impl Administration {
     /// Adds a user, whatever the settings say about registration.
     pub async fn add_user(&self, registration: Registration) -> Result<User, Error> {
         let consign = &self.consign;
-        let user = consign.new_user(registration).await?;
+        let user = User {
+            address_proved: true,
+            ..consign.new_user(registration).await?
+        };
         consign
             .insert(user, InsertGuard::None, Author::Administrator)
             .await
@@ -66,6 +69,11 @@ impl Administration {
     /// Confines an operations user to what is their own, or no more.
     pub async fn set_confined(&self, username: &Username, confined: bool) -> Result<User, Error> {
         self.change(username, UserChange::Confined(confined)).await
+    }
+
+    /// Takes a user's address to be theirs.
+    pub async fn prove_address(&self, username: &Username) -> Result<User, Error> {
+        self.change(username, UserChange::AddressProved).await
     }
 
     /// Has a client be an operations user's, or nobody's.

@@ -16,6 +16,9 @@ use crate::{
     user::{Role, User, Username},
 };
 
+/// Groups that are looked at in one go, where those of others are passed over.
+const LOOKED_AT: usize = 1000;
+
 impl Consign {
     /// A file that the actor sees.
     ///
@@ -131,7 +134,7 @@ impl Consign {
         let (mut items, mut after) = (Vec::new(), after.cloned());
         // Those of others are passed over: of these there may be whole pages.
         loop {
-            let page = files.groups(after.as_ref(), limit).await?;
+            let page = files.groups(after.as_ref(), limit.max(LOOKED_AT)).await?;
             let own = page.items.into_iter();
             let own = own.filter(|group| policy::may_manage(actor.user(), group));
             items.extend(own);

@@ -134,6 +134,9 @@ impl Consign {
             Author::User(id) => parts.users.by_id(id).await?,
             Author::Anonymous | Author::Administrator => None,
         };
+        // Whose clients others are is not told to one who is confined.
+        let user =
+            user.filter(|user| user.id == actor.user().id || policy::may_name(actor.user(), user));
         let client = Client::of(download, user.as_ref());
         let now = parts.clock.now();
         Ok(Receipt::sign(
@@ -155,7 +158,9 @@ impl Consign {
         let Some(by) = &download.by_lease else {
             return Ok(false);
         };
-        let is_recipient = |recipient: &Email| recipient.unique_key() == user.email.unique_key();
+        let is_recipient = |recipient: &Email| {
+            user.address_proved && recipient.unique_key() == user.email.unique_key()
+        };
         Ok(by.recipient.as_ref().is_some_and(is_recipient)
             || self.may_ask_of(actor, by.link).await?)
     }

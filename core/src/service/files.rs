@@ -235,6 +235,8 @@ impl Consign {
         if !policy::allows(&user, Action::Upload) {
             return Err(ErrorKind::Forbidden(Action::Upload).into());
         }
+        // They may have been confined since, or have lost a client.
+        self.check_audience(&user, &permit.audience).await?;
         Ok(media_type)
     }
 

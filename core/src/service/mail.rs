@@ -1,5 +1,11 @@
 //! Codes for recipients, and the mail that brings them.
 
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
 use futures_util::{StreamExt, stream};
 
 use super::{Administration, Consign};
@@ -34,6 +40,53 @@ pub struct MailReport {
     pub next: Option<Timestamp>,
 }
 
+/// Codes that are sent to one address at most within [`Codes::WITHIN`], by whatever links.
+const TO_ONE: usize = 10;
+
+/// Addresses that are remembered at most.
+const MAX_ADDRESSES: usize = 1 << 16;
+
+/// When codes were sent to each address of late: links are easily made, and nobody is to be flooded. It is
+/// kept in memory: a restart forgets.
+#[derive(Debug, Default)]
+pub(super) struct Mailed {
+    sent: Mutex<HashMap<u64, Vec<Timestamp>>>,
+    addresses: RandomState,
+}
+
+impl Mailed {
+    /// Until when there is to be no code more to this address, if that is so.
+    fn full_until(&self, to: &Email, at: Timestamp) -> Option<Timestamp> {
+        let key = self.addresses.hash_one(to.unique_key());
+        let sent = self.sent();
+        match sent.get(&key) {
+            Some(times) => {
+                let lately = times.iter().filter(|sent| at < **sent + Codes::WITHIN);
+                let lately: Vec<_> = lately.collect();
+                (lately.len() >= TO_ONE).then(|| *lately[0] + Codes::WITHIN)
+            }
+            // Who fills the memory sends no more until it has room again.
+            None => (sent.len() >= MAX_ADDRESSES).then(|| at + Codes::APART),
+        }
+    }
+
+    fn count(&self, to: &Email, at: Timestamp) {
+        let key = self.addresses.hash_one(to.unique_key());
+        let mut sent = self.sent();
+        if sent.len() >= MAX_ADDRESSES / 2 {
+            sent.retain(|_, times| times.iter().any(|sent| at < *sent + Codes::WITHIN));
+        }
+        let times = sent.entry(key).or_default();
+        times.retain(|sent| at < *sent + Codes::WITHIN);
+        times.push(at);
+    }
+
+    /// The map is whole between any two calls, so a panic elsewhere does not spoil it.
+    fn sent(&self) -> MutexGuard<'_, HashMap<u64, Vec<Timestamp>>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 enum Delivery {
     Delivered,
     Failed,
@@ -54,16 +107,21 @@ impl Consign {
             return Err(ErrorKind::RecipientNeeded.into());
         }
         let (code, at) = (Code::random(&*parts.entropy), self.now());
+        if let Some(until) = self.0.mailed.full_until(to, at) {
+            let retry_after = until.saturating_since(at);
+            return Err(ErrorKind::TooManyCodes { retry_after }.into());
+        }
         let mail = mail(MailId::random(&*parts.entropy), to, &code);
         let change = Change::SendCode {
             link: link.id,
             revision: link.revision,
-            code: code.hash(link.id),
+            code: code.hash(link.id, to),
             mail: Queued::new(mail, at, at + Codes::LASTS),
             at,
         };
         match parts.files.apply(change).await? {
             Outcome::CodeSent => {
+                self.0.mailed.count(to, at);
                 self.0.mail_queued.notify_one();
                 Err(ErrorKind::CodeSent.into())
             }
@@ -102,7 +160,7 @@ impl Administration {
                 .map(|queued| queued.due)
                 .find(|due| *due > now);
             let due = waiting.into_iter().filter(|queued| queued.due <= now);
-            let deliveries = due.map(|queued| self.deliver(&*courier, queued, now));
+            let deliveries = due.map(|queued| self.deliver(&*courier, queued));
             let deliveries: Vec<_> = deliveries.collect();
             if deliveries.is_empty() {
                 return Ok(report);
@@ -119,12 +177,8 @@ impl Administration {
         }
     }
 
-    async fn deliver(
-        &self,
-        courier: &dyn Courier,
-        queued: Queued,
-        at: Timestamp,
-    ) -> Result<Delivery, StoreError> {
+    async fn deliver(&self, courier: &dyn Courier, queued: Queued) -> Result<Delivery, StoreError> {
+        let at = self.consign.now();
         let files = &self.consign.parts().files;
         let (id, attempts) = (queued.mail.id, queued.attempts);
         if queued.until <= at {

@@ -3,20 +3,20 @@
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use crate::{
-    code::Code,
+    code::{Code, CodeHash},
     error::{Error, ErrorKind},
     event::Author,
     file::File,
     id::{LeaseId, LinkId},
     link::{Edit, Lease, LinkEdit, LinkSecret, ManagedLink, Note},
     once::{IdempotencyKey, Made},
-    password::{Password, Verdict},
+    password::{Password, PasswordHash, Verdict},
     policy::{self, Action},
     service::{Actor, Consign, once::Repeatable},
     store::{Change, Outcome, Page},
     time::Timestamp,
     token::{Claims, Purpose, TokenId},
-    user::{Email, Status, User},
+    user::{Email, Status, User, UserChange},
 };
 
 /// How often a link that is edited meanwhile is judged anew before that is given up.
@@ -134,7 +134,7 @@ impl Consign {
         let lifetime = self.checked_lifetime(request.expires_in.unwrap_or(week.min(longest)))?;
         let files = self.files_for(actor.user(), &request.files).await?;
         let password = match request.password {
-            Some(password) => Some(self.hash(password).await?),
+            Some(password) => Some(self.hash_for(actor, password).await?),
             None => None,
         };
         let now = self.now();
@@ -218,7 +218,7 @@ impl Consign {
         let password = match changes.password {
             Edit::Keep => Edit::Keep,
             Edit::Set(None) => Edit::Set(None),
-            Edit::Set(Some(password)) => Edit::Set(Some(self.hash(password).await?)),
+            Edit::Set(Some(password)) => Edit::Set(Some(self.hash_for(actor, password).await?)),
         };
         let at = self.now();
         let expires_at = match changes.expires_in {
@@ -250,6 +250,15 @@ impl Consign {
         let link = self.managed_link(actor, id).await?;
         let by = Author::User(actor.user().id);
         Ok(self.revoke(id, by).await?.unwrap_or(link))
+    }
+
+    /// The hash of a link's password. It may have waited for its turn: whoever was logged out or disabled
+    /// meanwhile decides nothing more.
+    async fn hash_for(&self, actor: &Actor, password: Password) -> Result<PasswordHash, Error> {
+        let hash = self.hash(password).await?;
+        let user = actor.user();
+        self.present(user.id, user.session_epoch).await?;
+        Ok(hash)
     }
 
     /// The link revoked, unless it was before.
@@ -307,7 +316,10 @@ impl Consign {
     /// [`TooManyCodes`](ErrorKind::TooManyCodes).
     pub async fn open_link(&self, secret: &str, proof: LinkProof<'_>) -> Result<NewLease, Error> {
         let mut judged = None;
-        for _ in 0..TRIES {
+        for at in 0..=TRIES {
+            if at == TRIES {
+                return Err(ErrorKind::Busy.into());
+            }
             let (link, files) = self.available(secret).await?;
             let repeatable = Repeatable::new(proof.key.as_ref(), link.id.as_bytes(), "lease", &[]);
             let before = self.made_before(repeatable).await?;
@@ -327,6 +339,7 @@ impl Consign {
                 continue;
             }
             let code = code_of(&link, &proof);
+            let by_code = code.is_some();
             let lease = self.new_lease(&link);
             let outcome = match before {
                 Some(made) => Outcome::Repeated(made),
@@ -335,14 +348,19 @@ impl Consign {
                     let change = Change::OpenLease {
                         lease: lease.clone(),
                         revision: link.revision,
-                        code: code.map(|code| code.hash(link.id)),
+                        code,
                         by: by.unwrap_or(Author::Anonymous),
                     };
                     self.apply_once(repeatable, change).await?
                 }
             };
             let lease = match outcome {
-                Outcome::LinkSet(_) => lease,
+                Outcome::LinkSet(_) => {
+                    if by_code && let Some(actor) = proof.actor {
+                        self.address_was_proved(actor, &link).await;
+                    }
+                    lease
+                }
                 Outcome::Repeated(made) => self.made_lease(made, &link).await?,
                 Outcome::Stale => continue,
                 Outcome::WrongCode => return Err(ErrorKind::WrongCode.into()),
@@ -356,6 +374,23 @@ impl Consign {
             });
         }
         Err(ErrorKind::LinkNotAvailable.into())
+    }
+
+    /// Remembers that a signed-in user has shown that they read mail at their address. That they have to
+    /// show it again is no harm.
+    async fn address_was_proved(&self, actor: &Actor, link: &ManagedLink) {
+        let user = actor.user();
+        let theirs = |recipient| is_at(actor, recipient);
+        if !link.recipient.as_ref().is_some_and(theirs) || user.address_proved {
+            return;
+        }
+        let change = UserChange::AddressProved;
+        if let Err(error) = self
+            .change_user(user.id, change, Author::User(user.id))
+            .await
+        {
+            tracing::warn!(user = %user.id, %error, "that an address was proved is not kept");
+        }
     }
 
     fn new_lease(&self, link: &ManagedLink) -> Lease {
@@ -542,24 +577,36 @@ fn sends_code(link: &ManagedLink, proof: &LinkProof<'_>) -> Result<bool, Error> 
         return Ok(false);
     };
     match proof.actor {
-        Some(actor) if is_at(actor, recipient) => Ok(false),
+        Some(actor) if is_proved_at(actor, recipient) => Ok(false),
         _ if proof.code.is_some() => Ok(false),
-        Some(_) => Err(ErrorKind::LinkNotAvailable.into()),
-        None => Ok(true),
+        Some(actor) if !is_at(actor, recipient) => Err(ErrorKind::LinkNotAvailable.into()),
+        // Whoever registered under an address has typed it, which anybody can.
+        Some(_) | None => Ok(true),
     }
 }
 
 /// The code that is to be tried: none where the link asks for none, or its recipient has signed in.
-fn code_of<'p>(link: &ManagedLink, proof: &'p LinkProof<'_>) -> Option<&'p Code> {
+fn code_of(link: &ManagedLink, proof: &LinkProof<'_>) -> Option<CodeHash> {
     let recipient = link.recipient.as_ref()?;
-    let signed_in = proof.actor.is_some_and(|actor| is_at(actor, recipient));
-    proof.code.as_ref().filter(|_| !signed_in)
+    if proof
+        .actor
+        .is_some_and(|actor| is_proved_at(actor, recipient))
+    {
+        return None;
+    }
+    let code = proof.code.as_ref()?;
+    Some(code.hash(link.id, recipient))
 }
 
 /// Written alike or not.
 fn same_address(one: &Option<Email>, other: &Option<Email>) -> bool {
     let key = |address: &Option<Email>| address.as_ref().map(Email::unique_key);
     key(one) == key(other)
+}
+
+/// Whether somebody has signed in whose address this is, as far as is known.
+fn is_proved_at(actor: &Actor, address: &Email) -> bool {
+    actor.user().address_proved && is_at(actor, address)
 }
 
 fn is_at(actor: &Actor, address: &Email) -> bool {

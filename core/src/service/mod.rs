@@ -83,6 +83,7 @@ struct Inner {
     /// The latest time that the clock has shown: milliseconds.
     latest: AtomicU64,
     mail_queued: Notify,
+    mailed: mail::Mailed,
 }
 
 impl Consign {
@@ -115,6 +116,7 @@ impl Consign {
             counter: Arc::new(counter),
             latest: AtomicU64::default(),
             mail_queued: Notify::default(),
+            mailed: mail::Mailed::default(),
         }))
     }
 

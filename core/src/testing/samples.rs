@@ -70,6 +70,7 @@ pub fn sample_user(n: u32, role: Role) -> User {
         created_at: Timestamp::from_secs(1_700_000_000)
             + std::time::Duration::from_millis(n.into()),
         confined: false,
+        address_proved: false,
         owner: None,
     }
 }

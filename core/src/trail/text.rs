@@ -58,6 +58,7 @@ impl EventKind {
             Self::SessionsEnded { .. } => "sessions ended",
             Self::ConfinedChanged { .. } => "confinement changed",
             Self::OwnerChanged { .. } => "owner changed",
+            Self::AddressProved { .. } => "address proved",
             Self::FileAdded { .. } => "file added",
             Self::FileRemoved { .. } => "file removed",
             Self::AudienceChanged { .. } => "audience changed",
@@ -86,7 +87,9 @@ impl EventKind {
             Self::StatusChanged { user, status } => {
                 vec![("user", of(user)), ("status", of(status))]
             }
-            Self::PasswordChanged { user } | Self::SessionsEnded { user } => {
+            Self::PasswordChanged { user }
+            | Self::SessionsEnded { user }
+            | Self::AddressProved { user } => {
                 vec![("user", of(user))]
             }
             Self::ConfinedChanged { user, confined } => {

@@ -99,7 +99,8 @@ pub async fn whether_it_was_downloaded_is_told(start: &Start) {
 
 pub async fn a_lease_tells_whose_download_it_was(start: &Start) {
     let site = Site::new(start).await;
-    let (olga, carl) = (site.operations().await, site.client().await);
+    let olga = site.operations().await;
+    let carl = site.client_of(&olga).await;
     site.upload(&olga, "a.docx", &DOCX.document("a")).await;
     let (own, open) = site.link_for(&olga, Some("carl@example.org")).await;
     is_completed(&site.downloads(&own, &olga).await, false, 0);

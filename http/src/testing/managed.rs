@@ -424,7 +424,11 @@ pub async fn a_password_guards_a_link(start: &Start) {
 
 pub async fn a_link_for_a_recipient_opens_for_them(start: &Start) {
     let site = Site::new(start).await;
-    let (olga, carl) = (site.operations().await, site.client().await);
+    let olga = site.operations().await;
+    // Whom an operations user has registered is who they say.
+    let carl = site.client_of(&olga).await;
+    site.register("dora", false, None).await.has_status(201);
+    let dora = site.token("dora").await;
     site.upload(&olga, "a.docx", &DOCX.document("a")).await;
     let properties = json!({"files": ["a.docx"], "recipient": "carl@example.org"});
     let made = site.managed(&olga, properties).await;
@@ -441,6 +445,11 @@ pub async fn a_link_for_a_recipient_opens_for_them(start: &Start) {
     let as_carl = Request::post(&*made.open).bearer(&carl);
     let lease = site.call(as_carl).await.is_json(201);
     site.fetch(&lease).await.has_status(200);
+    // Who registered themselves has typed an address, and no more.
+    let properties = json!({"files": ["a.docx"], "recipient": "dora@example.org"});
+    let made = site.managed(&olga, properties).await;
+    let as_dora = Request::post(&*made.open).bearer(&dora);
+    site.call(as_dora).await.has_status(401);
 }
 
 pub async fn browsers_see_a_page(start: &Start) {

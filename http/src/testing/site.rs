@@ -130,6 +130,13 @@ impl Site {
         text(&answer.is_json(201)["member"]["id"])
     }
 
+    /// The access token of `carl`, whom an operations user has registered.
+    pub async fn client_of(&self, token: &str) -> String {
+        let registered = self.register("carl", false, Some(token)).await;
+        registered.has_status(201);
+        self.token("carl").await
+    }
+
     pub async fn try_upload(&self, token: &str, form: Form) -> Answer {
         self.call(Request::post("/upload").bearer(token).form(form))
             .await

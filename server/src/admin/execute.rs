@@ -86,6 +86,10 @@ async fn carry_out(
             };
             format!("{} {what}", user.username)
         }
+        Request::UserVouch { username } => {
+            let user = administration.prove_address(&username).await?;
+            format!("{} is taken to be at {}", user.username, user.email)
+        }
         Request::UserOwner { client, owner } => {
             let user = administration.set_owner(&client, owner.as_ref()).await?;
             match owner {
@@ -380,6 +384,7 @@ fn user_json(user: &User) -> String {
         "role": user.role,
         "status": user.status,
         "confined": user.confined,
+        "address_proved": user.address_proved,
         "owner": user.owner.map(|id| id.to_string()),
         "created_at": day(user.created_at),
     })

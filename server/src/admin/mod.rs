@@ -59,6 +59,9 @@ pub(crate) enum Request {
         username: Username,
         confined: bool,
     },
+    UserVouch {
+        username: Username,
+    },
     UserOwner {
         client: Username,
         owner: Option<Username>,

@@ -277,7 +277,15 @@ impl Model {
                 }
             }
             Change::EditLink { id, edit, .. } => match self.links.get(id) {
-                Some(link) => self.set_link(link.edited(edit)),
+                Some(link) => {
+                    let edited = link.edited(edit);
+                    if let Some(codes) = self.codes.get_mut(id)
+                        && edited.recipient != link.recipient
+                    {
+                        *codes = codes.withdrawn();
+                    }
+                    self.set_link(edited)
+                }
                 None => Outcome::Missing,
             },
             Change::RevokeLink { id, at, .. } => match self.links.get(id) {

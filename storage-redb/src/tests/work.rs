@@ -271,8 +271,13 @@ impl Worker {
             }
             3 => {
                 let expires_at = Edit::Set(at + Duration::from_secs(100));
+                let recipient = match self.numbers.chance(50) {
+                    true => Edit::Set(None),
+                    false => Edit::Keep,
+                };
                 let edit = LinkEdit {
                     expires_at,
+                    recipient,
                     ..LinkEdit::default()
                 };
                 Change::EditLink { id, edit, by, at }

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::{
-    LinkProof, LinkRequest, MailReport, NewLink,
+    LinkChanges, LinkProof, LinkRequest, MailReport, NewLink,
     code::{Code, Codes},
     error::ErrorKind::*,
+    link::Edit,
     memory::Fault,
     once::IdempotencyKey,
 };
@@ -158,6 +159,102 @@ async fn no_code_is_sent_where_none_is_needed() {
     let secret = link.secret.expose();
     let asked = deaf.open_link(&secret, LinkProof::default()).await;
     assert_eq!(refusal(asked), RecipientNeeded);
+}
+
+#[tokio::test]
+async fn nobody_is_flooded_whatever_links_are_made() {
+    let (world, op, _) = cast().await;
+    for at in 0..12 {
+        let address = ["rita@example.net", "Rita@Example.net"][at % 2];
+        let link = link_for(&world, &op, address).await;
+        match world.ask(&link).await {
+            CodeSent => assert!(at < 10),
+            TooManyCodes { retry_after } => {
+                assert!(at >= 10);
+                assert_eq!(retry_after, Codes::WITHIN);
+            }
+            other => panic!("{other}"),
+        }
+    }
+    let other = link_for(&world, &op, "rolf@example.net").await;
+    assert_eq!(world.ask(&other).await, CodeSent);
+    world.clock.advance(Codes::WITHIN);
+    let op = world.actor("op").await;
+    let link = link_for(&world, &op, "rita@example.net").await;
+    assert_eq!(world.ask(&link).await, CodeSent);
+}
+
+/// What a code was sent to somebody for is no other's.
+#[tokio::test]
+async fn a_code_is_its_recipients() {
+    let (world, op, link) = cast().await;
+    world.ask(&link).await;
+    let code = world.code().await;
+    let edit = async |recipient: &str| {
+        let changes = LinkChanges {
+            recipient: Edit::Set(recipient.parse().ok()),
+            ..LinkChanges::default()
+        };
+        world
+            .consign
+            .edit_link(&op, link.link.id, changes)
+            .await
+            .unwrap();
+    };
+    edit("rolf@example.net").await;
+    assert_eq!(refusal(world.try_code(&link, &code).await), WrongCode);
+    assert!(
+        matches!(world.ask(&link).await, TooManyCodes { .. }),
+        "and none went to Rolf"
+    );
+    world.clock.advance(Codes::APART);
+    assert_eq!(world.ask(&link).await, CodeSent);
+    let rolfs = world.code().await;
+    edit("rita@example.net").await;
+    for code in [code, rolfs] {
+        assert_eq!(refusal(world.try_code(&link, &code).await), WrongCode);
+    }
+}
+
+/// Whoever registers types an address, which need not be theirs.
+#[tokio::test]
+async fn an_address_counts_once_it_is_known_to_be_theirs() {
+    let (world, op, link) = cast().await;
+    let consign = &world.consign;
+    let typed = Registration {
+        email: "rita@example.net".to_owned(),
+        ..registration("mallory", Role::Client)
+    };
+    let user = consign.register(typed, None).await.unwrap();
+    assert!(!user.address_proved);
+    let secret = link.secret.expose();
+    let open = async |actor: &Actor, code: Option<&str>| {
+        let proof = LinkProof {
+            actor: Some(actor),
+            code: code.and_then(|code| code.parse().ok()),
+            ..LinkProof::default()
+        };
+        consign.open_link(&secret, proof).await
+    };
+    let mallory = world.actor("mallory").await;
+    assert_eq!(refusal(open(&mallory, None).await), CodeSent);
+    let code = world.code().await;
+    open(&mallory, Some(&code)).await.unwrap();
+    // Whoever reads the mail is at the address, and need not show it again.
+    let known = world.actor("mallory").await;
+    assert!(known.user().address_proved);
+    open(&known, None).await.unwrap();
+    let invited = Registration {
+        email: "rolf@example.net".to_owned(),
+        ..registration("rolf", Role::Client)
+    };
+    let invited = consign.register(invited, Some(&op)).await.unwrap();
+    assert!(invited.address_proved, "whoever invites knows whom");
+    let typed = consign.register(registration("nora", Role::Client), None);
+    typed.await.unwrap();
+    let administration = consign.administration();
+    let vouched = administration.prove_address(&username("nora")).await;
+    assert!(vouched.unwrap().address_proved);
 }
 
 /// Nothing is lost where a mail server, or this one, is down.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     code::{CodeHash, Codes, NoCode},
     event::Author,
-    link::{LinkEdit, ManagedLink},
+    link::{Edit, LinkEdit, ManagedLink},
     mail::MailId,
     outbox::Queued,
     store::{Change, Outcome},
@@ -122,6 +122,47 @@ pub async fn a_code_ends_after_its_time_or_too_many_wrong_ones(store: Store) {
         apply(&store, opening(&guessed, 9, 9, 61)).await,
         Outcome::LinkSet(_),
         "SendCode: the next is good again"
+    );
+}
+
+pub async fn an_edit_of_the_recipient_withdraws_the_code(store: Store) {
+    add_many(&store, 1).await;
+    let known = link(&store, 1).await;
+    apply(&store, sending(&known, 7, 1, 0)).await;
+    let (by, at) = (Author::Administrator, Timestamp::from_secs(1));
+    let id = known.id;
+    let mut edited = known;
+    for (edit, answer) in [
+        (LinkEdit::default(), true),
+        (
+            LinkEdit {
+                recipient: Edit::Set(None),
+                ..LinkEdit::default()
+            },
+            false,
+        ),
+    ] {
+        let change = Change::EditLink {
+            id,
+            edit: edit.clone(),
+            by,
+            at,
+        };
+        apply(&store, change).await;
+        edited = edited.edited(&edit);
+        if answer {
+            continue;
+        }
+        promise_eq!(
+            apply(&store, opening(&edited, 7, 1, 2)).await,
+            Outcome::WrongCode,
+            "EditLink: with another recipient the code is none any more"
+        );
+    }
+    promise_matches!(
+        apply(&store, sending(&edited, 7, 2, 2)).await,
+        Outcome::NoCode(NoCode::TooMany { .. }),
+        "EditLink: but when it was sent still counts"
     );
 }
 

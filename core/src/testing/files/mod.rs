@@ -104,6 +104,7 @@ macro_rules! __file_store_suite {
                     a_code_is_kept_with_the_mail_that_brings_it,
                     a_code_ends_after_its_time_or_too_many_wrong_ones,
                     a_code_is_sent_for_the_link_that_was_judged,
+                    an_edit_of_the_recipient_withdraws_the_code,
                     mails_wait_in_the_order_in_which_they_are_due,
                     what_is_asked_for_twice_is_made_once,
                     all_that_makes_something_can_be_made_once,
