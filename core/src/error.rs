@@ -114,6 +114,9 @@ pub enum ErrorKind {
     /// The file is not of a kind that is taken.
     #[error("file type not taken")]
     UnsupportedType,
+    /// The file cannot end then; the error's detail says why.
+    #[error("not an end that a file can have")]
+    InvalidExpiry,
     /// There is no such file.
     #[error("no such file")]
     FileNotFound,

@@ -109,6 +109,13 @@ pub enum EventKind {
         /// Whom it is for now.
         audience: Audience,
     },
+    /// A file ends at another time than before, or, new, at any.
+    ExpiryChanged {
+        /// The file.
+        file: FileId,
+        /// When; `None` is never.
+        expires_at: Option<Timestamp>,
+    },
     /// A group was made.
     GroupAdded {
         /// The group.

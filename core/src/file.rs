@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audience::Audience,
     id::{BlobKey, FileId, UserId},
+    link::Edit,
     time::Timestamp,
 };
 
@@ -42,9 +43,55 @@ pub struct FileEntry {
     pub uploaded_by: UserId,
     /// That user's name at the time.
     pub uploader: Arc<str>,
-    /// Whom it is for. This alone may change later, and a CRC-32 be added. It is no client's business who else has a file: what
-    /// is shown to one leaves it out.
+    /// Whom it is for. This may change later, as its end may, and a CRC-32 be added. It is no client's business who else has a
+    /// file: what is shown to one leaves it out.
     pub audience: Audience,
+    /// From when on it [is not there](Self::is_there) for anybody; `None` is never.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl FileEntry {
+    /// Whether it has not expired yet.
+    pub fn is_there(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// What it is after an edit.
+    #[must_use]
+    pub fn edited(&self, edit: &FileEdit) -> Self {
+        Self {
+            audience: edit.audience.clone().or(self.audience.clone()),
+            expires_at: edit.expires_at.clone().or(self.expires_at),
+            ..self.clone()
+        }
+    }
+}
+
+/// A change of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileEdit {
+    /// Whom it is for.
+    pub audience: Edit<Audience>,
+    /// From when on it is not there for anybody.
+    pub expires_at: Edit<Option<Timestamp>>,
+}
+
+impl FileEdit {
+    /// Has it be for others.
+    pub fn sharing_with(audience: Audience) -> Self {
+        Self {
+            audience: Edit::Set(audience),
+            ..Self::default()
+        }
+    }
+
+    /// Gives it another end.
+    pub fn expiring_at(end: Option<Timestamp>) -> Self {
+        Self {
+            expires_at: Edit::Set(end),
+            ..Self::default()
+        }
+    }
 }
 
 /// A position in the catalogue or in its trail, given by the store; strictly increasing.

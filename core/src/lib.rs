@@ -120,8 +120,8 @@ pub use error::{Error, ErrorKind};
 pub use file::File;
 pub use service::{
     Actor, Administration, AuthorizedArchive, AuthorizedFile, ClientRegistration, Consign,
-    Described, Downloads, Link, LinkChanges, LinkProof, LinkRequest, MailReport, NewLease, NewLink,
-    OpenedBy, OperationsRegistration, Parts, Registration, Session, Settings, SweepReport,
-    TrailItem, TrailReader, UnknownPolicy, UploadPermit,
+    Described, Downloads, FileChanges, Link, LinkChanges, LinkProof, LinkRequest, MailReport,
+    NewLease, NewLink, OpenedBy, OperationsRegistration, Parts, Registration, Session, Settings,
+    SweepReport, TrailItem, TrailReader, UnknownPolicy, UploadPermit,
 };
 pub use user::User;

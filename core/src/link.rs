@@ -98,7 +98,7 @@ impl ManagedLink {
     }
 }
 
-/// What becomes of one of a link's properties.
+/// What becomes of one property of a link, or of something else that is edited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Edit<T> {
     /// It stays as it is.

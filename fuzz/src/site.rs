@@ -127,7 +127,14 @@ impl Site {
     pub async fn is_tidy(&self) {
         let stages = self.blobs.stages(None, 1).await.expect("memory answers");
         assert_eq!(stages.items, [], "an upload left a stage behind");
-        let files = FileStore::list(&self.store, &Scope::All, None, 1000).await;
+        let files = FileStore::list(
+            &self.store,
+            &Scope::All,
+            consign_core::time::Timestamp::default(),
+            None,
+            1000,
+        )
+        .await;
         let mut files: Vec<(BlobKey, u64)> = files
             .expect("memory answers")
             .items

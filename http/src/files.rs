@@ -3,29 +3,24 @@
 use std::fmt::Display;
 
 use consign_core::{
-    Actor, ErrorKind, File, file::Sha256, id::FileId, policy::Action, time::Timestamp,
+    Actor, ErrorKind, File, FileChanges, file::Sha256, id::FileId, policy::Action, time::Timestamp,
 };
 use http::{Method, Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
+use serde::{Serialize, Serializer};
 
 use crate::{
     api::Inner,
-    audience::{AudienceObject, Names, Wanted, sees_audiences},
+    audience::{AudienceObject, Names, sees_audiences},
     body::Body,
     json,
+    lifetimes::WantedChanges,
     paging::page,
     problem::Failure,
     rendered::Listing,
     request::RequestBody,
     route::id_of,
 };
-
-#[derive(Deserialize)]
-struct Shared {
-    audience: Option<Value>,
-}
 
 /// A file as the API shows it.
 #[derive(Serialize)]
@@ -42,6 +37,8 @@ pub(crate) struct FileObject<'f> {
     /// RFC 3339, in UTC.
     uploaded_at: String,
     uploaded_by: &'f str,
+    /// RFC 3339, in UTC; null where it has no end.
+    expires_at: Option<String>,
     /// For those who may know it.
     #[serde(skip_serializing_if = "Option::is_none")]
     audience: Option<AudienceObject>,
@@ -72,6 +69,7 @@ impl<'f> FileObject<'f> {
             sha256: entry.sha256,
             uploaded_at: rfc3339(entry.uploaded_at),
             uploaded_by: &entry.uploader,
+            expires_at: entry.expires_at.map(rfc3339),
             audience: None,
         }
     }
@@ -79,6 +77,11 @@ impl<'f> FileObject<'f> {
     pub(crate) fn with_audience(self, audience: AudienceObject) -> Self {
         let audience = Some(audience);
         Self { audience, ..self }
+    }
+
+    fn expiring_at(self, end: Option<Timestamp>) -> Self {
+        let expires_at = end.map(rfc3339);
+        Self { expires_at, ..self }
     }
 }
 
@@ -120,20 +123,22 @@ impl Inner {
         };
         let actor = self.permitted(&head.headers, action).await?;
         let wanted = match action {
-            Action::Share => Some(wanted(head, body).await?),
+            Action::Share => Some(WantedChanges::read(head, body).await?),
             _ => None,
         };
         let id: FileId = id_of(segment).ok_or(ErrorKind::FileNotFound)?;
         let mut file = self.consign.file(&actor, id).await?;
+        let mut changes = FileChanges::default();
         if let Some(wanted) = wanted {
-            file.entry.audience = self.audience(&actor, wanted).await?;
+            changes = self.changes(&actor, wanted).await?;
+            file.entry.audience = changes.audience.clone().or(file.entry.audience);
         }
         // What is shown is looked up first, so that what was done is not told as a failure.
-        let object = self.file_object(&actor, &file).await?;
+        let mut object = self.file_object(&actor, &file).await?;
         let msg = match action {
             Action::Share => {
-                let audience = file.entry.audience.clone();
-                self.consign.share(&actor, id, audience).await?;
+                let file = self.consign.edit_file(&actor, id, changes).await?;
+                object = object.expiring_at(file.entry.expires_at);
                 Some("File updated")
             }
             Action::Delete => {
@@ -179,13 +184,6 @@ impl Inner {
         }
         Ok(())
     }
-}
-
-async fn wanted(head: &request::Parts, body: &mut RequestBody) -> Result<Wanted, Failure> {
-    let request: Shared = json::read(&head.headers, body).await?;
-    let given = request.audience.filter(|audience| audience != "");
-    let missing = || Failure::bad_request("Missing required parameters: audience is required.");
-    Wanted::of_json(given.ok_or_else(missing)?)
 }
 
 /// RFC 3339, in UTC, to the second.

@@ -52,6 +52,7 @@ mod files;
 pub mod fuzzing;
 mod groups;
 mod json;
+mod lifetimes;
 mod managed;
 mod multipart;
 mod open;

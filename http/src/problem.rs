@@ -179,6 +179,7 @@ fn of_error(error: &Error, accepted_types: &str) -> Problem {
             S::BAD_REQUEST,
             format!("Invalid file type. Only {accepted_types} are allowed."),
         ),
+        ErrorKind::InvalidExpiry => Problem::new(S::BAD_REQUEST, "Invalid expiry"),
         ErrorKind::FileNotFound => Problem::new(S::NOT_FOUND, "File not found"),
         ErrorKind::UserNotFound => Problem::new(S::NOT_FOUND, "User not found"),
         ErrorKind::GroupNotFound => Problem::new(S::NOT_FOUND, "Group not found"),

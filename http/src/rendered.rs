@@ -1,11 +1,12 @@
 //! What is said of a file each time anew, kept as text.
 //!
-//! Of an entry of the catalogue its audience alone ever changes, and that is not kept here. So what was
-//! made of it once is right for as long as the file is there, and nobody asks here for one that is not.
+//! Of an entry of the catalogue its audience and its end alone ever change. The one is not kept here, and the
+//! other is what an object is found by. So what was made of it once is right for as long as the file is
+//! there, and nobody asks here for one that is not.
 
 use std::{fmt, sync::Arc};
 
-use consign_core::{File, file::Seq, id::FileId};
+use consign_core::{File, file::Seq, id::FileId, time::Timestamp};
 use http::HeaderMap;
 use quick_cache::sync::Cache;
 use serde_json::value::RawValue;
@@ -22,7 +23,7 @@ const OBJECT_LEN: usize = 400;
 
 pub(crate) struct Rendered {
     headers: Cache<FileId, HeaderMap>,
-    objects: Cache<FileId, Arc<RawValue>>,
+    objects: Cache<(FileId, Option<Timestamp>), Arc<RawValue>>,
 }
 
 impl Rendered {
@@ -38,11 +39,11 @@ impl Rendered {
 
     /// A file as it stands in a client's list.
     pub(crate) fn object(&self, file: &File) -> Arc<RawValue> {
-        let id = file.entry.id;
-        self.objects.get(&id).unwrap_or_else(|| {
+        let key = (file.entry.id, file.entry.expires_at);
+        self.objects.get(&key).unwrap_or_else(|| {
             let object = serde_json::value::to_raw_value(&FileObject::of(file));
             let object: Arc<RawValue> = object.expect("its parts can all be written").into();
-            self.objects.insert(id, Arc::clone(&object));
+            self.objects.insert(key, Arc::clone(&object));
             object
         })
     }

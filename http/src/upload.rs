@@ -12,7 +12,7 @@ use crate::{
     audience::{Names, Wanted},
     body::Body,
     files::FileObject,
-    json,
+    json, lifetimes,
     multipart::{MultipartError, Upload},
     problem::Failure,
     request::RequestBody,
@@ -45,6 +45,9 @@ impl Inner {
         let shown = self.audience_object(&actor, &audience, &mut names).await?;
         let wanted = audience.clone();
         let mut permit = permit.sharing_with(audience);
+        if let Some(lifetime) = lifetimes::of_query(query)? {
+            permit = permit.expiring_in(lifetime)?;
+        }
         if let Some(key) = json::idempotency_key(&head.headers)? {
             permit = permit.once(key);
         }

@@ -30,6 +30,7 @@ const DEFAULT_FILE: &str = "consign.toml";
 /// Milliseconds.
 const SECOND: u64 = 1000;
 const MAX_LINK: u64 = Consign::MAX_LINK_LIFETIME.as_secs() * SECOND;
+const MAX_FILE: u64 = Consign::MAX_FILE_LIFETIME.as_secs() * SECOND;
 const MAX_MANAGED: u64 = 3650 * 24 * 60 * 60 * SECOND;
 
 /// What ASVS 5.0 and NIST SP 800-63B-4 ask for where a password is all that is asked for.
@@ -74,6 +75,10 @@ pub(crate) struct Options {
     /// Whom a file is for, unless its upload says otherwise [default: everybody]
     #[arg(long, env = "CONSIGN_AUDIENCE", value_name = "WHOM")]
     audience: Option<Whom>,
+
+    /// How long a file is there, unless its upload says otherwise, at most 100 years [default: for ever]
+    #[arg(long, env = "CONSIGN_FILE_LIFETIME", value_name = "TIME")]
+    file_lifetime: Option<Span<SECOND, MAX_FILE>>,
 
     /// What uploads leave free of the disk; 0 fills it [default: 64MiB]
     #[arg(long, env = "CONSIGN_MIN_FREE", value_name = "SIZE")]
@@ -257,6 +262,7 @@ impl Options {
                 .audience
                 .or(file.audience)
                 .map_or(defaults.audience, Into::into),
+            file_lifetime: self.file_lifetime.or(file.file_lifetime).map(|span| span.0),
             min_free: self
                 .min_free
                 .or(file.min_free)

@@ -136,6 +136,40 @@ async fn a_file_is_for_whom_is_set_unless_its_upload_says_otherwise() {
 }
 
 #[tokio::test]
+async fn a_file_ends_when_it_is_set_unless_its_upload_says_otherwise() {
+    let home = Home::new();
+    let server = Server::on(&home, |_| {});
+    let olga = server.sign_up("olga", true).await;
+    let lasts = async |server: &Server, query: &str| {
+        let upload = Request::post(format!("/upload{query}")).bearer(&olga);
+        let form = Form::of_file("a.docx", &DOCX.document("a"));
+        let answer = server.call(upload.form(form)).await.is_json(200);
+        let file = &answer["file"];
+        let time =
+            |at: &serde_json::Value| text(at).parse::<jiff::Timestamp>().unwrap().as_second();
+        let end = &file["expires_at"];
+        (!end.is_null()).then(|| time(end) - time(&file["uploaded_at"]))
+    };
+    assert_eq!(lasts(&server, "").await, None);
+    assert_eq!(lasts(&server, "?expires_in=90").await, Some(90));
+    server.stop();
+
+    home.settings("file-lifetime = \"1h\"");
+    let server = Server::on(&home, |_| {});
+    assert_eq!(lasts(&server, "").await, Some(3600));
+    assert_eq!(lasts(&server, "?expires_in=90").await, Some(90));
+    server.stop();
+
+    let server = Server::on(&home, |command| {
+        command
+            .env("CONSIGN_FILE_LIFETIME", "2h")
+            .arg("--file-lifetime=30d");
+    });
+    assert_eq!(lasts(&server, "").await, Some(30 * 24 * 3600));
+    server.stop();
+}
+
+#[tokio::test]
 async fn the_folder_is_found_the_same_way_by_all_commands() {
     let home = Home::new();
     home.settings("data = \"by-file\"\nlisten = \"127.0.0.1:0\"\nlog = \"warn\"");
@@ -204,6 +238,8 @@ fn a_bad_file_is_refused_with_the_setting_that_is_bad() {
         ),
         ("client-registration = \"first\"", "client-registration"),
         ("audience = \"carl\"", "audience"),
+        ("file-lifetime = \"0s\"", "file-lifetime"),
+        ("file-lifetime = 3600", "file-lifetime"),
         ("audience = [\"nobody\"]", "audience"),
         ("max-connections = -1", "max-connections"),
         ("max-connections = 0", "max-connections"),
@@ -274,6 +310,8 @@ fn a_bad_flag_and_a_bad_variable_are_refused_alike() {
         ("operations-registration", "all"),
         ("client-registration", "first"),
         ("audience", "carl"),
+        ("file-lifetime", "999ms"),
+        ("file-lifetime", "36501d"),
         ("audience", ""),
         ("max-connections", "0"),
         ("max-connections", "1e3"),

@@ -8,14 +8,15 @@ use async_trait::async_trait;
 use consign_core::{
     audience::{Audience, Scope},
     event::{Recorded, Transfers},
-    file::{File, FileEntry, FileName, Seq},
+    file::{File, FileEdit, FileEntry, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
-    link::{Lease, ManagedLink, SecretHash},
+    link::{Edit, Lease, ManagedLink, SecretHash},
     once::{OnceKey, Remembered},
     outbox::Queued,
     quota::{Quota, Usage},
     store::{Change, DownloadsOf, FileStore, MAX_GROUPS, Outcome, Page, StoreError},
+    time::Timestamp,
     trail::{Checkpoint, Head},
 };
 use redb::{ReadTransaction, ReadableTable, StorageError};
@@ -50,15 +51,20 @@ impl FileStore for RedbStore {
         })
     }
 
-    async fn newest(&self, name: &FileName, scope: &Scope) -> Result<Option<File>, StoreError> {
+    async fn newest(
+        &self,
+        name: &FileName,
+        scope: &Scope,
+        now: Timestamp,
+    ) -> Result<Option<File>, StoreError> {
         let looked =
-            self.point_recent(|snapshot, recent| newest(snapshot, recent, name, scope, FEW))?;
+            self.point_recent(|snapshot, recent| newest(snapshot, recent, name, scope, now, FEW))?;
         if let Looked::ToTheEnd(found) = looked {
             return Ok(found);
         }
         let (name, scope) = (name.clone(), scope.clone());
         let looked = self.scan_recent(move |snapshot, recent| {
-            newest(snapshot, recent, &name, &scope, usize::MAX)
+            newest(snapshot, recent, &name, &scope, now, usize::MAX)
         });
         match looked.await? {
             Looked::ToTheEnd(found) => Ok(found),
@@ -69,23 +75,43 @@ impl FileStore for RedbStore {
     async fn list(
         &self,
         scope: &Scope,
+        now: Timestamp,
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Page<File, Seq>, StoreError> {
         let views = View::of_scope(scope);
-        let few = limit.min(FEW);
         if views.as_ref().is_none_or(|views| views.len() <= FEW) {
             let page = self.point_recent(|snapshot, recent| {
-                list(snapshot, recent, views.as_deref(), before, few)
+                list(
+                    snapshot,
+                    recent,
+                    views.as_deref(),
+                    now,
+                    before,
+                    limit,
+                    FEW + 1,
+                )
             })?;
-            if few == limit || page.next.is_none() {
+            if let Some(page) = page {
                 return Ok(page);
             }
         }
-        self.scan_recent(move |snapshot, recent| {
-            list(snapshot, recent, views.as_deref(), before, limit)
-        })
-        .await
+        let page = self.scan_recent(move |snapshot, recent| {
+            list(
+                snapshot,
+                recent,
+                views.as_deref(),
+                now,
+                before,
+                limit,
+                usize::MAX,
+            )
+        });
+        let none = Page {
+            items: Vec::new(),
+            next: None,
+        };
+        Ok(page.await?.unwrap_or(none))
     }
 
     async fn group(&self, id: GroupId) -> Result<Option<Group>, StoreError> {
@@ -217,6 +243,7 @@ fn newest(
     recent: &Reader<'_>,
     name: &FileName,
     scope: &Scope,
+    now: Timestamp,
     most: usize,
 ) -> Result<Looked, Fault> {
     let (names, files) = (
@@ -231,42 +258,83 @@ fn newest(
         }
         let seq = version?.0.value().1;
         let file = recent.file(seq, || schema::indexed_file(&files, seq))?;
-        if scope.has(&file.entry) {
+        if scope.has(&file.entry) && file.entry.is_there(now) {
             return Ok(Looked::ToTheEnd(Some(file)));
         }
     }
     Ok(Looked::ToTheEnd(None))
 }
 
-/// All files, or those that the views have.
+/// All files, or those that the views have; `None` where it would take a look at more than `most`.
 fn list(
     snapshot: &ReadTransaction,
     recent: &Reader<'_>,
     views: Option<&[View]>,
+    now: Timestamp,
     before: Option<Seq>,
     limit: usize,
-) -> Result<Page<File, Seq>, Fault> {
+    most: usize,
+) -> Result<Option<Page<File, Seq>>, Fault> {
     let files = snapshot.open_table(FILES)?;
     let to = before.map_or(Unbounded, Excluded);
-    let mut items = Vec::new();
-    let wanted = limit.saturating_add(1);
+    let mut listed = Listed {
+        items: Vec::new(),
+        wanted: limit.saturating_add(1),
+        left: most,
+        gave_up: false,
+        now,
+    };
     match views {
         None => {
-            for entry in files.range::<Seq>((Unbounded, to))?.rev().take(wanted) {
+            for entry in files.range::<Seq>((Unbounded, to))?.rev() {
+                if !listed.goes_on() {
+                    break;
+                }
                 let (seq, bytes) = entry?;
                 let seq = seq.value();
-                items.push(recent.file(seq, || schema::file(seq, bytes.value()))?);
+                listed.see(recent.file(seq, || schema::file(seq, bytes.value()))?);
             }
         }
         Some(views) => {
             let table = snapshot.open_table(VIEWS)?;
-            for seq in merged(&table, views, before)?.take(wanted) {
+            for seq in merged(&table, views, before)? {
+                if !listed.goes_on() {
+                    break;
+                }
                 let seq = seq?;
-                items.push(recent.file(seq, || schema::indexed_file(&files, seq))?);
+                listed.see(recent.file(seq, || schema::indexed_file(&files, seq))?);
             }
         }
     }
-    Ok(Page::cut(items, limit, |file: &File| file.seq))
+    let page = |items| Page::cut(items, limit, |file: &File| file.seq);
+    Ok((!listed.gave_up).then(|| page(listed.items)))
+}
+
+/// A page as it comes together.
+struct Listed {
+    items: Vec<File>,
+    /// How many, with the one that shows whether there is a next page.
+    wanted: usize,
+    /// At how many more files it looks.
+    left: usize,
+    gave_up: bool,
+    now: Timestamp,
+}
+
+impl Listed {
+    /// Whether there is to be another look.
+    fn goes_on(&mut self) -> bool {
+        let goes_on = self.items.len() < self.wanted;
+        self.gave_up = goes_on && self.left == 0;
+        goes_on && !self.gave_up
+    }
+
+    fn see(&mut self, file: File) {
+        self.left -= 1;
+        if file.entry.is_there(self.now) {
+            self.items.push(file);
+        }
+    }
 }
 
 /// The positions before `before` that any of the views has, each once, the last first.
@@ -381,7 +449,7 @@ impl Tables<'_> {
             Change::AddFile { entry, quota } => self.add_file(entry, quota)?,
             Change::RemoveFile { id, .. } => self.remove_file(*id)?,
             Change::SetCrc32 { id, crc32 } => self.set_crc32(*id, *crc32)?,
-            Change::SetAudience { id, audience, .. } => self.set_audience(*id, audience)?,
+            Change::EditFile { id, edit, at, .. } => self.edit_file(*id, edit, *at)?,
             Change::AddGroup(group) => self.add_group(group)?,
             Change::RenameGroup { id, name, .. } => self.rename_group(*id, name)?,
             Change::RemoveGroup { id, .. } => self.remove_group(*id)?,
@@ -435,9 +503,7 @@ impl Tables<'_> {
         self.file_ids.insert(id, seq)?;
         self.file_names.insert((entry.name.as_str(), seq), ())?;
         self.blobs.insert(blob, seq)?;
-        for view in View::that_have(entry) {
-            self.views.insert((view.key(), seq), ())?;
-        }
+        self.show(seq, entry)?;
         self.count(entry)?;
         let entry = entry.clone();
         Ok(Verdict::Changed(Outcome::Added(File { seq, entry })))
@@ -453,11 +519,30 @@ impl Tables<'_> {
         self.file_names
             .remove((file.entry.name.as_str(), file.seq))?;
         self.blobs.remove(file.entry.blob.as_bytes())?;
+        self.hide(&file)?;
+        self.discount(&file.entry)?;
+        Ok(Verdict::Changed(Outcome::Removed(file)))
+    }
+
+    /// Has a file be found by what may change of it.
+    fn show(&mut self, seq: Seq, entry: &FileEntry) -> Result<(), Fault> {
+        for view in View::that_have(entry) {
+            self.views.insert((view.key(), seq), ())?;
+        }
+        if let Some(end) = entry.expires_at {
+            self.expiries.insert((end.as_millis(), seq), ())?;
+        }
+        Ok(())
+    }
+
+    fn hide(&mut self, file: &File) -> Result<(), Fault> {
         for view in View::that_have(&file.entry) {
             self.views.remove((view.key(), file.seq))?;
         }
-        self.discount(&file.entry)?;
-        Ok(Verdict::Changed(Outcome::Removed(file)))
+        if let Some(end) = file.entry.expires_at {
+            self.expiries.remove((end.as_millis(), file.seq))?;
+        }
+        Ok(())
     }
 
     fn set_crc32(&mut self, id: FileId, crc32: u32) -> Result<Verdict<Outcome>, Fault> {
@@ -471,24 +556,28 @@ impl Tables<'_> {
         Ok(Verdict::Changed(Outcome::Crc32Set(file)))
     }
 
-    fn set_audience(&mut self, id: FileId, audience: &Audience) -> Result<Verdict<Outcome>, Fault> {
-        let Some(mut file) = schema::file_by_id(&self.file_ids, &self.files, id)? else {
+    fn edit_file(
+        &mut self,
+        id: FileId,
+        edit: &FileEdit,
+        at: Timestamp,
+    ) -> Result<Verdict<Outcome>, Fault> {
+        let file = schema::file_by_id(&self.file_ids, &self.files, id)?;
+        let Some(mut file) = file.filter(|file| file.entry.is_there(at)) else {
             return Ok(Verdict::Unchanged(Outcome::Missing));
         };
-        if let Some(group) = self.missing_group(audience)? {
+        if let Edit::Set(audience) = &edit.audience
+            && let Some(group) = self.missing_group(audience)?
+        {
             return Ok(Verdict::Unchanged(Outcome::NoSuchGroup(group)));
         }
         self.touched.files.push((id, file.seq));
-        for view in View::that_have(&file.entry) {
-            self.views.remove((view.key(), file.seq))?;
-        }
-        file.entry.audience = audience.clone();
-        for view in View::that_have(&file.entry) {
-            self.views.insert((view.key(), file.seq), ())?;
-        }
+        self.hide(&file)?;
+        file.entry = file.entry.edited(edit);
+        self.show(file.seq, &file.entry)?;
         let record = record::file(&file.entry)?;
         self.files.insert(file.seq, record.as_slice())?;
-        Ok(Verdict::Changed(Outcome::AudienceSet(file)))
+        Ok(Verdict::Changed(Outcome::FileSet(file)))
     }
 
     /// A group of the audience that there is not.

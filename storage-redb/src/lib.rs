@@ -30,12 +30,14 @@
 //!         uploaded_by: UserId::random(&OsEntropy),
 //!         uploader: "ann".into(),
 //!         audience: Audience::everybody(),
+//!         expires_at: None,
 //!     }))
 //!     .await?;
 //!
 //! // Once the call has returned, the file survives a power cut.
 //! assert!(matches!(outcome, Outcome::Added(_)));
-//! assert_eq!(store.newest(&name, &Scope::All).await?.map(|file| file.seq), Some(1));
+//! let newest = store.newest(&name, &Scope::All, Timestamp::from_secs(1_700_000_000)).await?;
+//! assert_eq!(newest.map(|file| file.seq), Some(1));
 //! # Ok(())
 //! # }
 //! ```

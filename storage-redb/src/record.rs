@@ -30,8 +30,10 @@ const VERSION: u8 = 1;
 const REACHING: u8 = 2;
 /// A file of before its CRC-32 was kept, and not for everybody: its audience follows what version 1 has.
 const LIMITED: u8 = 2;
-/// A file as it is written now: the CRC-32, if it is known, follows what version 2 has.
+/// A file of before any ended: the CRC-32, if it is known, follows what version 2 has.
 const SUMMED: u8 = 3;
+/// A file as it is written now: its end, if it has one, follows what version 3 has.
+const ENDING: u8 = 4;
 
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,6 +132,7 @@ enum KindRecord<'a> {
     ConfinedChanged([u8; 16], bool),
     OwnerChanged([u8; 16], Option<[u8; 16]>),
     AddressProved([u8; 16]),
+    ExpiryChanged([u8; 16], Option<u64>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -265,20 +268,27 @@ pub(crate) fn file(entry: &FileEntry) -> Result<Vec<u8>, StoreError> {
         uploaded_by: *entry.uploaded_by.as_bytes(),
         uploader: &entry.uploader,
     };
-    pack_as(SUMMED, &(record, principals(&entry.audience), entry.crc32))
+    let expires_at = entry.expires_at.map(Timestamp::as_millis);
+    let principals = principals(&entry.audience);
+    pack_as(ENDING, &(record, principals, entry.crc32, expires_at))
 }
 
 pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
-    let (record, audience, crc32): (FileRecord<'_>, _, _) = match bytes.first() {
+    type Parts<'a> = (FileRecord<'a>, Audience, Option<u32>, Option<u64>);
+    let (record, audience, crc32, expires_at): Parts<'_> = match bytes.first() {
+        Some(&ENDING) => {
+            let (record, principals, crc32, end): (_, Vec<_>, _, _) = unpack_as(ENDING, bytes)?;
+            (record, to_audience(principals)?, crc32, end)
+        }
         Some(&SUMMED) => {
             let (record, principals, crc32): (_, Vec<_>, _) = unpack_as(SUMMED, bytes)?;
-            (record, to_audience(principals)?, crc32)
+            (record, to_audience(principals)?, crc32, None)
         }
         Some(&LIMITED) => {
             let (record, principals): (_, Vec<_>) = unpack_as(LIMITED, bytes)?;
-            (record, to_audience(principals)?, None)
+            (record, to_audience(principals)?, None, None)
         }
-        _ => (unpack(bytes)?, Audience::everybody(), None),
+        _ => (unpack(bytes)?, Audience::everybody(), None, None),
     };
     let entry = FileEntry {
         id: FileId::from_bytes(record.id),
@@ -292,6 +302,7 @@ pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
         uploaded_by: UserId::from_bytes(record.uploaded_by),
         uploader: record.uploader.into(),
         audience,
+        expires_at: expires_at.map(Timestamp::from_millis),
     };
     Ok(File { seq, entry })
 }
@@ -504,6 +515,10 @@ pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
         EventKind::AudienceChanged { file, audience } => {
             KindRecord::AudienceChanged(*file.as_bytes(), principals(audience))
         }
+        EventKind::ExpiryChanged { file, expires_at } => {
+            let end = expires_at.map(Timestamp::as_millis);
+            KindRecord::ExpiryChanged(*file.as_bytes(), end)
+        }
         EventKind::GroupAdded { group, name } => {
             KindRecord::GroupAdded(*group.as_bytes(), name.as_str())
         }
@@ -592,6 +607,10 @@ pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
         KindRecord::AudienceChanged(id, principals) => EventKind::AudienceChanged {
             file: FileId::from_bytes(id),
             audience: to_audience(principals)?,
+        },
+        KindRecord::ExpiryChanged(id, end) => EventKind::ExpiryChanged {
+            file: FileId::from_bytes(id),
+            expires_at: end.map(Timestamp::from_millis),
         },
         KindRecord::GroupAdded(id, name) => EventKind::GroupAdded {
             group: GroupId::from_bytes(id),
@@ -840,6 +859,7 @@ mod tests {
         ];
         FileEntry {
             audience: Audience::of(principals).unwrap(),
+            expires_at: Some(Timestamp::from_millis(5)),
             ..sample_entry(n)
         }
     }
@@ -865,7 +885,7 @@ mod tests {
         let id = any::<[u8; 16]>();
         let role = prop_oneof![Just(Role::Operations), Just(Role::Client)];
         let status = prop_oneof![Just(Status::Active), Just(Status::Disabled)];
-        (0..24_u32, id, role, status, any::<[u8; 32]>()).prop_map(
+        (0..26_u32, id, role, status, any::<[u8; 32]>()).prop_map(
             |(kind, id, role, status, sha256)| {
                 let (user, file, group) = (
                     UserId::from_bytes(id),
@@ -923,6 +943,10 @@ mod tests {
                             completed: 1,
                             bytes: 1 << 40,
                         },
+                    },
+                    21 | 22 => EventKind::ExpiryChanged {
+                        file,
+                        expires_at: (kind == 21).then_some(Timestamp::from_millis(id[0].into())),
                     },
                     _ => sample_download(kind).kind,
                 }
@@ -1068,24 +1092,28 @@ mod tests {
         expected.push(1);
         assert_eq!(bytes.unwrap(), expected);
 
-        // Version 3 of a file is what version 1 has, whom it is for, and its CRC-32.
+        // Version 4 of a file is what version 1 has, whom it is for, its CRC-32, and its end.
         let written = file(&limited(1)).unwrap();
         let mut end = vec![2, 1];
         end.extend([1; 16]);
         end.push(2);
         end.extend(sample_group(1).as_bytes());
-        let limited_until = written.len() - 2;
-        assert_eq!(&written[limited_until..], [1, 1]);
+        let summed_until = written.len() - 2;
+        assert_eq!(&written[summed_until..], [1, 5]);
+        let limited_until = summed_until - 2;
+        assert_eq!(&written[limited_until..summed_until], [1, 1]);
         let first_until = limited_until - end.len();
         assert_eq!(&written[first_until..limited_until], end);
         for (version, until, entry) in [
             (1, first_until, sample_entry(1)),
             (2, limited_until, limited(1)),
+            (3, summed_until, limited(1)),
         ] {
             let mut before = written[..until].to_vec();
             before[0] = version;
             let entry = FileEntry {
-                crc32: None,
+                crc32: entry.crc32.filter(|_| version == 3),
+                expires_at: None,
                 ..entry
             };
             assert_eq!(to_file(9, &before), Ok(File { seq: 9, entry }));

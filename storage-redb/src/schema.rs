@@ -54,6 +54,8 @@ pub(crate) const USAGE: TableDefinition<'_, Id, (u64, u128)> = TableDefinition::
 /// The positions of the files that each [view](crate::view) has.
 pub(crate) const VIEWS: TableDefinition<'_, (&[u8; View::LEN], Seq), ()> =
     TableDefinition::new("views");
+/// When each file expires that does: milliseconds since the epoch, and its position.
+pub(crate) const EXPIRIES: TableDefinition<'_, (u64, Seq), ()> = TableDefinition::new("expiries");
 /// Groups by id.
 pub(crate) const GROUPS: TableDefinition<'_, Id, Record> = TableDefinition::new("groups");
 /// The id of the group of each name.
@@ -140,7 +142,8 @@ fn lay_out(database: &Database) -> Result<(), redb::Error> {
 }
 
 /// Version 1 did not count what each user's files take; version 2 did not know who sees which files;
-/// version 3 knew no managed links, chained no events, and did not know who has uploaded which files.
+/// version 3 knew no managed links, chained no events, no file ended, and it did not know who has uploaded
+/// which files.
 fn migrate(database: &Database, before: u64) -> Result<(), OpenError> {
     let transaction = database.begin_write().map_err(damaged)?;
     trail::chain(&transaction).map_err(unusable)?;
@@ -196,6 +199,7 @@ pub(crate) struct Tables<'txn> {
     pub(crate) blobs: Table<'txn, Id, Seq>,
     pub(crate) usage: Table<'txn, Id, (u64, u128)>,
     pub(crate) views: Table<'txn, (&'static [u8; View::LEN], Seq), ()>,
+    pub(crate) expiries: Table<'txn, (u64, Seq), ()>,
     pub(crate) groups: Table<'txn, Id, Record>,
     pub(crate) group_names: Table<'txn, &'static str, Id>,
     pub(crate) members: Table<'txn, (Id, Id), ()>,
@@ -231,6 +235,7 @@ impl<'txn> Tables<'txn> {
             blobs: transaction.open_table(BLOBS)?,
             usage: transaction.open_table(USAGE)?,
             views: transaction.open_table(VIEWS)?,
+            expiries: transaction.open_table(EXPIRIES)?,
             groups: transaction.open_table(GROUPS)?,
             group_names: transaction.open_table(GROUP_NAMES)?,
             members: transaction.open_table(MEMBERS)?,

@@ -84,14 +84,17 @@ fn everything_is_kept() {
         assert_eq!(store.events(None, 10).await.unwrap(), events);
         assert_eq!(store.by_username(&bob.username).await.unwrap(), Some(bob));
         assert_eq!(
-            FileStore::list(&store, &Scope::All, None, 10)
+            FileStore::list(&store, &Scope::All, Timestamp::default(), None, 10)
                 .await
                 .unwrap()
                 .items,
             std::slice::from_ref(&file)
         );
         assert_eq!(
-            store.newest(&file.entry.name, &Scope::All).await.unwrap(),
+            store
+                .newest(&file.entry.name, &Scope::All, Timestamp::default())
+                .await
+                .unwrap(),
             Some(file.clone())
         );
         assert_eq!(
@@ -352,10 +355,12 @@ fn a_database_of_version_2_has_its_files_for_everybody() {
     for _ in ["migrated", "as it was left"] {
         run(async {
             let store = open(&path).unwrap();
-            let all = FileStore::list(&store, &Scope::All, None, 99)
+            let all = FileStore::list(&store, &Scope::All, Timestamp::default(), None, 99)
                 .await
                 .unwrap();
-            let seen = FileStore::list(&store, &client, None, 99).await.unwrap();
+            let seen = FileStore::list(&store, &client, Timestamp::default(), None, 99)
+                .await
+                .unwrap();
             assert_eq!(all.items.len(), 8);
             assert_eq!(seen.items, all.items);
         });
@@ -559,7 +564,7 @@ fn more_files_than_are_read_at_once_are_listed() {
         }
         for limit in [1, 127, 128, 129, 299, 300, 301] {
             for _ in 0..2 {
-                let page = FileStore::list(&store, &Scope::All, None, limit)
+                let page = FileStore::list(&store, &Scope::All, Timestamp::default(), None, limit)
                     .await
                     .unwrap();
                 let seqs: Vec<_> = page.items.iter().map(|file| file.seq).collect();
@@ -642,7 +647,7 @@ proptest! {
             Ok(store) => run(async {
                 for n in 0..40 {
                     let (user, file) = (sample_user(n, Role::Client), sample_entry(n));
-                    let found = store.newest(&file.name, &Scope::All).await.unwrap();
+                    let found = store.newest(&file.name, &Scope::All, Timestamp::default()).await.unwrap();
                     prop_assert_eq!(found.map(|found| found.entry), Some(file));
                     prop_assert_eq!(UserStore::by_id(&store, user.id).await.unwrap(), Some(user));
                 }

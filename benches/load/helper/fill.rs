@@ -113,5 +113,6 @@ fn entry(n: u64, owner: UserId) -> Result<FileEntry, BoxError> {
         uploaded_by: owner,
         uploader: format!("user-{n:07}").into(),
         audience: Audience::everybody(),
+        expires_at: None,
     })
 }

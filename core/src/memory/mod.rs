@@ -28,6 +28,7 @@ use crate::{
         Change, DownloadsOf, FileStore, Insert, InsertGuard, Outcome, Page, StoreError, Update,
         UserStore,
     },
+    time::Timestamp,
     trail::{Checkpoint, Head},
     user::{Email, User, UserChange, Username},
 };
@@ -103,17 +104,23 @@ impl FileStore for MemoryStore {
         Ok(self.state().file(id).cloned())
     }
 
-    async fn newest(&self, name: &FileName, scope: &Scope) -> Result<Option<File>, StoreError> {
-        Ok(self.state().newest(name, scope).cloned())
+    async fn newest(
+        &self,
+        name: &FileName,
+        scope: &Scope,
+        now: Timestamp,
+    ) -> Result<Option<File>, StoreError> {
+        Ok(self.state().newest(name, scope, now).cloned())
     }
 
     async fn list(
         &self,
         scope: &Scope,
+        now: Timestamp,
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Page<File, Seq>, StoreError> {
-        Ok(self.state().files_before(scope, before, limit))
+        Ok(self.state().files_before(scope, now, before, limit))
     }
 
     async fn group(&self, id: GroupId) -> Result<Option<Group>, StoreError> {

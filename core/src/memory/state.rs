@@ -13,7 +13,7 @@ use crate::{
     file::{File, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
-    link::{Lease, ManagedLink, SecretHash},
+    link::{Edit, Lease, ManagedLink, SecretHash},
     mail::MailId,
     once::{OnceKey, Remembered},
     outbox::Queued,
@@ -21,6 +21,7 @@ use crate::{
     store::{
         Change, FORGET_AT_ONCE, Insert, InsertGuard, MAX_GROUPS, Outcome, Page, StoreError, Update,
     },
+    time::Timestamp,
     user::{Email, Role, User, UserChange, Username},
 };
 
@@ -116,21 +117,22 @@ impl State {
         self.files.values().find(|file| file.entry.id == id)
     }
 
-    pub(super) fn newest(&self, name: &FileName, scope: &Scope) -> Option<&File> {
+    pub(super) fn newest(&self, name: &FileName, scope: &Scope, now: Timestamp) -> Option<&File> {
         let files = self.files.values().rev();
-        let mut seen = files.filter(|file| scope.has(&file.entry));
+        let mut seen = files.filter(|file| scope.has(&file.entry) && file.entry.is_there(now));
         seen.find(|file| file.entry.name == *name)
     }
 
     pub(super) fn files_before(
         &self,
         scope: &Scope,
+        now: Timestamp,
         before: Option<Seq>,
         limit: usize,
     ) -> Page<File, Seq> {
         let to = before.map_or(Unbounded, Excluded);
         let files = self.files.range((Unbounded, to)).rev();
-        let seen = files.filter(|(_, file)| scope.has(&file.entry));
+        let seen = files.filter(|(_, file)| scope.has(&file.entry) && file.entry.is_there(now));
         let items = seen.take(limit.saturating_add(1));
         let items = items.map(|(_, file)| file.clone()).collect();
         Page::cut(items, limit, |file: &File| file.seq)
@@ -279,14 +281,17 @@ impl State {
                 file.entry.crc32 = Some(crc32);
                 Ok(Outcome::Crc32Set(file.clone()))
             }
-            Change::SetAudience { id, audience, .. } => {
-                let seq = self.file(id).ok_or(Outcome::Missing)?.seq;
-                if let Some(group) = self.missing_group(&audience) {
+            Change::EditFile { id, edit, at, .. } => {
+                let there = self.file(id).filter(|file| file.entry.is_there(at));
+                let seq = there.ok_or(Outcome::Missing)?.seq;
+                if let Edit::Set(audience) = &edit.audience
+                    && let Some(group) = self.missing_group(audience)
+                {
                     return Err(Outcome::NoSuchGroup(group));
                 }
                 let file = self.files.get_mut(&seq).ok_or(Outcome::Missing)?;
-                file.entry.audience = audience;
-                Ok(Outcome::AudienceSet(file.clone()))
+                file.entry = file.entry.edited(&edit);
+                Ok(Outcome::FileSet(file.clone()))
             }
             Change::AddGroup(group) => {
                 if self.groups.contains_key(&group.id) {

@@ -137,7 +137,8 @@ impl Administration {
     /// At most `limit` files, newest first, older than position `before`.
     pub async fn files(&self, before: Option<Seq>, limit: usize) -> Result<Page<File, Seq>, Error> {
         let files = &self.consign.parts().files;
-        Ok(files.list(&Scope::All, before, limit.max(1)).await?)
+        let now = self.consign.now();
+        Ok(files.list(&Scope::All, now, before, limit.max(1)).await?)
     }
 
     /// Removes a file. Every link to it dies.

@@ -9,9 +9,10 @@ use crate::{
     file::{File, FileEntry},
     group::{Group, GroupName},
     id::{FileId, GroupId, UserId},
+    link::Edit,
     once::{IdempotencyKey, Made},
     policy::{self, Action},
-    service::{Actor, Consign, once::Repeatable},
+    service::{Actor, Consign, lifetimes::FileChanges, once::Repeatable},
     store::{Change, Outcome, Page},
     user::{Role, User, Username},
 };
@@ -41,21 +42,11 @@ impl Consign {
         id: FileId,
         audience: Audience,
     ) -> Result<File, Error> {
-        self.seen(actor, Action::Share, id).await?;
-        self.check_audience(actor.user(), &audience).await?;
-        let (by, at) = self.by(actor);
-        let change = Change::SetAudience {
-            id,
-            audience,
-            by,
-            at,
+        let changes = FileChanges {
+            audience: Edit::Set(audience),
+            ..FileChanges::default()
         };
-        match self.parts().files.apply(change).await? {
-            Outcome::AudienceSet(file) => Ok(file),
-            Outcome::Missing => Err(ErrorKind::FileNotFound.into()),
-            Outcome::NoSuchGroup(_) => Err(ErrorKind::GroupNotFound.into()),
-            outcome => Err(outcome.unexpected()),
-        }
+        self.edit_file(actor, id, changes).await
     }
 
     /// The user of this id, for one who may have files be for others.
@@ -292,7 +283,7 @@ impl Consign {
                 return Ok(false);
             }
             let groups = files.groups_of(user.id).await?;
-            let Some(now) = files.by_id(file.id).await? else {
+            let Some(now) = self.there(file.id).await? else {
                 return Ok(false);
             };
             if now.entry.audience == file.audience {
@@ -310,7 +301,7 @@ impl Consign {
         id: FileId,
     ) -> Result<File, Error> {
         actor.demand(action)?;
-        let file = self.parts().files.by_id(id).await?;
+        let file = self.there(id).await?;
         let file = file.ok_or(ErrorKind::FileNotFound)?;
         match self.may(actor.user(), action, &file.entry).await? {
             true => Ok(file),

@@ -89,7 +89,7 @@ impl Consign {
         if policy::allows(user, Action::ReadAudit) {
             return Ok(true);
         }
-        let file = self.parts().files.by_id(file).await?;
+        let file = self.there(file).await?;
         Ok(file.is_some_and(|file| policy::may(user, [], Action::Share, &file.entry)))
     }
 

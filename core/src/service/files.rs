@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -13,7 +13,11 @@ use crate::{
     once::{IdempotencyKey, Made},
     policy::{self, Action},
     service::room::UploadRoom,
-    service::{Actor, Consign, once::Repeatable},
+    service::{
+        Actor, Consign,
+        lifetimes::{self, end},
+        once::Repeatable,
+    },
     store::{BodyError, Change, Outcome, Page, Received, StagedContent, StoreError, receive},
     user::User,
 };
@@ -24,6 +28,7 @@ pub struct UploadPermit {
     uploader: User,
     expected: u64,
     audience: Audience,
+    lifetime: Option<Duration>,
     key: Option<IdempotencyKey>,
 }
 
@@ -40,6 +45,17 @@ impl UploadPermit {
     #[must_use]
     pub fn sharing_with(self, audience: Audience) -> Self {
         Self { audience, ..self }
+    }
+
+    /// The file expires so long after its upload, and not as
+    /// [the settings](crate::Settings::file_lifetime) say. What is left of a second at its end is cut off.
+    ///
+    /// # Errors
+    /// [`InvalidExpiry`](ErrorKind::InvalidExpiry) when it is shorter than a second or longer than
+    /// [`Consign::MAX_FILE_LIFETIME`].
+    pub fn expiring_in(self, lifetime: Duration) -> Result<Self, Error> {
+        let lifetime = Some(lifetimes::checked(lifetime)?);
+        Ok(Self { lifetime, ..self })
     }
 
     /// At least this many bytes will come: where there is no room for them, the upload is refused
@@ -64,6 +80,7 @@ impl Consign {
             uploader: actor.user().clone(),
             expected: 0,
             audience: self.default_audience(actor),
+            lifetime: self.settings().file_lifetime,
             key: None,
         })
     }
@@ -137,6 +154,7 @@ impl Consign {
                 return Err(error);
             }
         };
+        let uploaded_at = self.now();
         let entry = FileEntry {
             id: FileId::random(&*parts.entropy),
             blob: BlobKey::random(&*parts.entropy),
@@ -145,15 +163,16 @@ impl Consign {
             media_type,
             sha256: received.sha256(),
             crc32: Some(received.crc32()),
-            uploaded_at: parts.clock.now(),
+            uploaded_at,
             uploaded_by: permit.uploader.id,
             uploader: permit.uploader.username.as_str().into(),
             audience: permit.audience.clone(),
+            expires_at: permit.lifetime.map(|lifetime| end(uploaded_at, lifetime)),
         };
         // From here on it is finished whether or not anybody still waits for the answer: half-way,
         // nobody could say whether the file is there.
         let consign = self.clone();
-        let repeatable = repeatable(&entry, permit.key.as_ref());
+        let repeatable = repeatable(&entry, permit.lifetime, permit.key.as_ref());
         tokio::spawn(async move { consign.finish(received, entry, repeatable, room).await })
             .await
             .map_err(|failure| Error::new(ErrorKind::Internal, failure))?
@@ -173,7 +192,7 @@ impl Consign {
         let files = &self.parts().files;
         let mut scope = self.scope(actor.user()).await?;
         loop {
-            let page = files.list(&scope, before, limit.max(1)).await?;
+            let page = files.list(&scope, self.now(), before, limit.max(1)).await?;
             if self.is_still(actor.user(), &mut scope).await? {
                 return Ok(page);
             }
@@ -276,14 +295,18 @@ impl Consign {
             tracing::warn!(%blob, %error, "refused bytes remain; the sweeper will remove them");
         }
         match before {
-            Some(id) => Ok(parts.files.by_id(id).await?.ok_or(refused)?),
+            Some(id) => Ok(self.there(id).await?.ok_or(refused)?),
             None => Err(refused),
         }
     }
 }
 
-/// What is asked for is this content under this name for these.
-fn repeatable(entry: &FileEntry, key: Option<&IdempotencyKey>) -> Repeatable {
+/// What is asked for is this content under this name for these, for so long.
+fn repeatable(
+    entry: &FileEntry,
+    lifetime: Option<Duration>,
+    key: Option<&IdempotencyKey>,
+) -> Repeatable {
     let principals = entry.audience.principals().iter();
     let audience = principals.flat_map(|principal| {
         let (kind, id) = match principal {
@@ -294,6 +317,10 @@ fn repeatable(entry: &FileEntry, key: Option<&IdempotencyKey>) -> Repeatable {
         [kind].into_iter().chain(id)
     });
     let audience: Vec<u8> = audience.collect();
-    let request: [&[u8]; 3] = [entry.name.as_str().as_bytes(), &entry.sha256.0, &audience];
+    // A length of its own tells one that has no end.
+    let lifetime = lifetime.map(|lifetime| lifetime.as_millis().to_le_bytes());
+    let lifetime = lifetime.as_ref().map_or(&[][..], |bytes| bytes);
+    let name = entry.name.as_str().as_bytes();
+    let request = [name, &entry.sha256.0, &audience, lifetime];
     Repeatable::new(key, entry.uploaded_by.as_bytes(), "upload", &request)
 }

@@ -11,7 +11,7 @@ use crate::{
     link::Lease,
     policy::Action,
     service::{Actor, Consign, metered::Opened},
-    store::{BlobStore, ByteStream, Change, FileStore, ReadGrant, StoreError},
+    store::{ByteStream, Change, ReadGrant, StoreError},
     time::Timestamp,
     token::{Claims, Purpose},
     user::User,
@@ -96,7 +96,7 @@ impl Consign {
     async fn linked(&self, claims: &Claims) -> Result<AuthorizedFile, Error> {
         let maker = self.present(claims.subject, claims.epoch).await?;
         let id = claims.file.ok_or(ErrorKind::InvalidToken)?;
-        let file = self.parts().files.by_id(id).await?;
+        let file = self.there(id).await?;
         let file = file.ok_or(ErrorKind::InvalidToken)?;
         if !self.may(&maker, Action::Open, &file.entry).await? {
             return Err(ErrorKind::InvalidToken.into());
@@ -108,8 +108,7 @@ impl Consign {
     fn authorized(&self, file: File, by: OpenedBy) -> AuthorizedFile {
         AuthorizedFile {
             grant: ReadGrant::new(file.entry.blob),
-            blobs: Arc::clone(&self.parts().blobs),
-            files: Arc::clone(&self.parts().files),
+            consign: self.clone(),
             opened: Arc::new(Opened {
                 counter: Arc::clone(&self.0.counter),
                 by,
@@ -127,7 +126,7 @@ impl Consign {
     ) -> Result<Option<File>, Error> {
         let files = &self.parts().files;
         if let Ok(id) = target.parse::<FileId>()
-            && let Some(file) = files.by_id(id).await?
+            && let Some(file) = self.there(id).await?
             && self.may(user, action, &file.entry).await?
         {
             return Ok(Some(file));
@@ -135,14 +134,14 @@ impl Consign {
         let Ok(name) = FileName::parse(target) else {
             return Ok(None);
         };
-        match files.newest(&name, &Scope::All).await? {
+        match files.newest(&name, &Scope::All, self.now()).await? {
             // Most see the newest of all: then it need not be asked what else they see.
             Some(file) if !self.may(user, action, &file.entry).await? => {}
             newest => return Ok(newest),
         }
         let mut scope = self.scope(user).await?;
         loop {
-            let newest = files.newest(&name, &scope).await?;
+            let newest = files.newest(&name, &scope, self.now()).await?;
             if self.is_still(user, &mut scope).await? {
                 return Ok(newest);
             }
@@ -154,8 +153,7 @@ impl Consign {
 #[derive(Debug)]
 pub struct AuthorizedFile {
     grant: ReadGrant,
-    blobs: Arc<dyn BlobStore>,
-    files: Arc<dyn FileStore>,
+    consign: Consign,
     opened: Arc<Opened>,
 }
 
@@ -183,7 +181,7 @@ impl AuthorizedFile {
     /// of them is counted, and told in the trail.
     ///
     /// # Errors
-    /// [`InvalidToken`](ErrorKind::InvalidToken) when the file was removed since it was opened.
+    /// [`InvalidToken`](ErrorKind::InvalidToken) when the file was removed, or has expired, since it was opened.
     pub async fn read(&self, range: Range<u64>) -> Result<ByteStream, Error> {
         let end = range.end.min(self.opened.file.entry.size);
         let range = range.start.min(end)..end;
@@ -193,8 +191,11 @@ impl AuthorizedFile {
 
     /// As [`read`](Self::read), for what nobody takes away.
     pub(super) async fn uncounted(&self, range: Range<u64>) -> Result<ByteStream, Error> {
-        match self.blobs.open(&self.grant, range).await {
-            Err(StoreError::Missing) if self.removed().await? => {
+        if self.is_gone().await? {
+            return Err(ErrorKind::InvalidToken.into());
+        }
+        match self.consign.parts().blobs.open(&self.grant, range).await {
+            Err(StoreError::Missing) if self.is_gone().await? => {
                 Err(ErrorKind::InvalidToken.into())
             }
             bytes => Ok(bytes?),
@@ -204,12 +205,14 @@ impl AuthorizedFile {
     pub(super) async fn keep_crc32(&self, crc32: u32) -> Result<(), Error> {
         let id = self.file().entry.id;
         // That it was removed meanwhile shows when its bytes are asked for.
-        self.files.apply(Change::SetCrc32 { id, crc32 }).await?;
+        let change = Change::SetCrc32 { id, crc32 };
+        self.consign.parts().files.apply(change).await?;
         Ok(())
     }
 
-    async fn removed(&self) -> Result<bool, Error> {
-        Ok(self.files.by_id(self.file().entry.id).await?.is_none())
+    async fn is_gone(&self) -> Result<bool, Error> {
+        let file = self.consign.there(self.file().entry.id).await?;
+        Ok(file.is_none())
     }
 
     /// All its bytes, of a file that has `limit` at most.

@@ -12,7 +12,7 @@ use crate::{
     once::{IdempotencyKey, Made},
     password::{Password, PasswordHash, Verdict},
     policy::{self, Action},
-    service::{Actor, Consign, once::Repeatable},
+    service::{Actor, Consign, lifetimes::end, once::Repeatable},
     store::{Change, Outcome, Page},
     time::Timestamp,
     token::{Claims, Purpose, TokenId},
@@ -466,7 +466,7 @@ impl Consign {
         }
         let mut files = Vec::with_capacity(link.files.len());
         for id in &*link.files {
-            if let Some(file) = parts.files.by_id(*id).await?
+            if let Some(file) = self.there(*id).await?
                 && self.may(&maker, Action::ManageLinks, &file.entry).await?
             {
                 files.push(file);
@@ -611,11 +611,6 @@ fn is_proved_at(actor: &Actor, address: &Email) -> bool {
 
 fn is_at(actor: &Actor, address: &Email) -> bool {
     actor.user().email.unique_key() == address.unique_key()
-}
-
-/// In whole seconds, as they are told and signed.
-fn end(from: Timestamp, lifetime: Duration) -> Timestamp {
-    Timestamp::from_secs((from + lifetime).as_secs())
 }
 
 fn invalid(detail: String) -> Error {

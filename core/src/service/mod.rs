@@ -9,6 +9,7 @@ mod audit;
 mod coverage;
 mod downloads;
 mod files;
+mod lifetimes;
 mod links;
 mod mail;
 mod managed;
@@ -40,6 +41,7 @@ pub use self::{
     audit::{TrailItem, TrailReader},
     downloads::Downloads,
     files::UploadPermit,
+    lifetimes::FileChanges,
     links::{AuthorizedFile, Link, OpenedBy},
     mail::MailReport,
     managed::{Described, LinkChanges, LinkProof, LinkRequest, NewLease, NewLink},
@@ -90,6 +92,9 @@ impl Consign {
     /// The longest life of a download link: nothing about a link is stored, so none can be taken
     /// back one by one.
     pub const MAX_LINK_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+    /// The longest life of a file that has an end: a hundred years.
+    pub const MAX_FILE_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
     /// Characters that a password has at most. Hashing takes any number; reading them costs.
     pub const MAX_PASSWORD: usize = 1024;
@@ -215,6 +220,8 @@ pub struct Settings {
     pub quota: Quota,
     /// Whom a file is for unless its uploader says otherwise.
     pub audience: Audience,
+    /// How long a file is there unless its uploader says otherwise; `None` is for ever.
+    pub file_lifetime: Option<Duration>,
     /// Bytes that the blob store keeps free, if it can tell how many there are: an upload that would
     /// leave fewer is refused. 0 asks it nothing.
     pub min_free: u64,
@@ -240,7 +247,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 5 GiB, no quota, files for everybody, 64 MiB kept free; an hour for a login, 15 minutes for a
+    /// 5 GiB, no quota, files for everybody and without an end, 64 MiB kept free; an hour for a login, 15 minutes for a
     /// link, 90 days for a managed one and a day for a lease of it; 8 characters; the first operations
     /// user and any client register freely; a second for events.
     fn default() -> Self {
@@ -248,6 +255,7 @@ impl Default for Settings {
             max_upload: 5 << 30,
             quota: Quota::NONE,
             audience: Audience::everybody(),
+            file_lifetime: None,
             min_free: 64 << 20,
             access_lifetime: Duration::from_secs(60 * 60),
             link_lifetime: Duration::from_secs(15 * 60),

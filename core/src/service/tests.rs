@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod intake;
 mod interleaved;
+mod lifetimes;
 mod links;
 mod logins;
 mod managed;
@@ -163,7 +164,7 @@ impl World {
     }
 
     async fn files(&self) -> Vec<File> {
-        FileStore::list(&self.store, &Scope::All, None, 1000)
+        FileStore::list(&self.store, &Scope::All, Timestamp::default(), None, 1000)
             .await
             .unwrap()
             .items

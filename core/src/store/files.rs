@@ -8,10 +8,10 @@ use crate::{
     code::{CodeHash, NoCode},
     error::{Error, ErrorKind},
     event::{Author, Event, EventKind, Recorded, Transfers},
-    file::{File, FileEntry, FileName, Seq},
+    file::{File, FileEdit, FileEntry, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
-    link::{Lease, LinkEdit, ManagedLink, SecretHash},
+    link::{Edit, Lease, LinkEdit, ManagedLink, SecretHash},
     mail::MailId,
     once::{Made, Once, OnceKey, Remembered},
     outbox::Queued,
@@ -30,16 +30,23 @@ pub const MAX_GROUPS: usize = 1000;
 /// them durable at once, and a test can hold any store against the one in [`memory`](crate::memory).
 #[async_trait]
 pub trait FileStore: fmt::Debug + Send + Sync + 'static {
-    /// The file of this id.
+    /// The file of this id, also one that has expired.
     async fn by_id(&self, id: FileId) -> Result<Option<File>, StoreError>;
 
-    /// The newest file of this name that is in `scope`: the one added last.
-    async fn newest(&self, name: &FileName, scope: &Scope) -> Result<Option<File>, StoreError>;
+    /// The newest file of this name that is in `scope`, and [there](FileEntry::is_there) at `now`: the one added last.
+    async fn newest(
+        &self,
+        name: &FileName,
+        scope: &Scope,
+        now: Timestamp,
+    ) -> Result<Option<File>, StoreError>;
 
-    /// At most `limit` files in `scope` (at least 1), newest first, older than position `before`.
+    /// At most `limit` files (at least 1) in `scope`, and [there](FileEntry::is_there) at `now`, newest first, older than
+    /// position `before`.
     async fn list(
         &self,
         scope: &Scope,
+        now: Timestamp,
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Page<File, Seq>, StoreError>;
@@ -164,12 +171,13 @@ pub enum Change {
         /// The CRC-32 of its bytes.
         crc32: u32,
     },
-    /// Have a file be for others. It exists, and so do the groups it is for.
-    SetAudience {
+    /// Change a file by [`FileEntry::edited`]. It exists and is [there](FileEntry::is_there) at the time, and so do the groups
+    /// exist that it is to be for.
+    EditFile {
         /// The file.
         id: FileId,
-        /// Whom it is for.
-        audience: Audience,
+        /// What is another from now on.
+        edit: FileEdit,
         /// Who wants it so.
         by: Author,
         /// When.
@@ -321,16 +329,7 @@ impl Change {
         let (at, by, kind) = match self {
             Self::AddFile { entry, .. } => return added(entry),
             Self::RemoveFile { id, by, at } => (at, *by, EventKind::FileRemoved { file: *id }),
-            Self::SetAudience {
-                id,
-                audience,
-                by,
-                at,
-            } => {
-                let audience = audience.clone();
-                let file = *id;
-                (at, *by, EventKind::AudienceChanged { file, audience })
-            }
+            Self::EditFile { id, edit, by, at } => return edited(*id, edit, *by, *at),
             Self::AddGroup(group) => {
                 let kind = EventKind::GroupAdded {
                     group: group.id,
@@ -394,7 +393,19 @@ impl Change {
     }
 }
 
-/// That it is for everybody need not be told.
+fn edited(file: FileId, edit: &FileEdit, by: Author, at: Timestamp) -> Vec<Event> {
+    let mut kinds = Vec::new();
+    if let Edit::Set(audience) = edit.audience.clone() {
+        kinds.push(EventKind::AudienceChanged { file, audience });
+    }
+    if let Edit::Set(expires_at) = edit.expires_at {
+        kinds.push(EventKind::ExpiryChanged { file, expires_at });
+    }
+    let event = |kind| Event { at, by, kind };
+    kinds.into_iter().map(event).collect()
+}
+
+/// That it is for everybody and has no end need not be told.
 fn added(entry: &FileEntry) -> Vec<Event> {
     let added = EventKind::FileAdded {
         file: entry.id,
@@ -405,12 +416,18 @@ fn added(entry: &FileEntry) -> Vec<Event> {
         file: entry.id,
         audience: entry.audience.clone(),
     });
+    let ends = entry.expires_at.is_some();
+    let ending = ends.then_some(EventKind::ExpiryChanged {
+        file: entry.id,
+        expires_at: entry.expires_at,
+    });
     let event = |kind| Event {
         at: entry.uploaded_at,
         by: Author::User(entry.uploaded_by),
         kind,
     };
-    [added].into_iter().chain(limited).map(event).collect()
+    let kinds = [added].into_iter().chain(limited).chain(ending);
+    kinds.map(event).collect()
 }
 
 /// What became of a change.
@@ -429,8 +446,8 @@ pub enum Outcome {
     OverQuota,
     /// There is no such file, group, member, link, lease, mail or entry, or no event.
     Missing,
-    /// The file is for these now.
-    AudienceSet(File),
+    /// The file is so now.
+    FileSet(File),
     /// The file's CRC-32 is kept now.
     Crc32Set(File),
     /// There is no such group among those that the file was to be for.

@@ -96,6 +96,7 @@ pub fn sample_entry(n: u32) -> FileEntry {
         uploaded_by: UserId::from_bytes(id_bytes(n % 3)),
         uploader: format!("user{}", n % 3).into(),
         audience: Audience::everybody(),
+        expires_at: None,
     }
 }
 

@@ -89,6 +89,20 @@ fn the_text_of_each_kind_stays_as_it_is() {
             ),
         ),
         (
+            EventKind::ExpiryChanged {
+                file,
+                expires_at: Some(Timestamp::from_millis(1_500)),
+            },
+            format!(r#"{by},"expires_at":1500,"file":"{HEX}","kind":"expiry changed"}}"#),
+        ),
+        (
+            EventKind::ExpiryChanged {
+                file,
+                expires_at: None,
+            },
+            format!(r#"{by},"expires_at":null,"file":"{HEX}","kind":"expiry changed"}}"#),
+        ),
+        (
             EventKind::GroupAdded {
                 group,
                 name: called.clone(),

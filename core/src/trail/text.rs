@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     audience::Principal,
     event::{Author, Event, EventKind, Transfers},
+    time::Timestamp,
 };
 
 /// What is told of an event, by name.
@@ -62,6 +63,7 @@ impl EventKind {
             Self::FileAdded { .. } => "file added",
             Self::FileRemoved { .. } => "file removed",
             Self::AudienceChanged { .. } => "audience changed",
+            Self::ExpiryChanged { .. } => "expiry changed",
             Self::GroupAdded { .. } => "group added",
             Self::GroupRenamed { .. } => "group renamed",
             Self::GroupRemoved { .. } => "group removed",
@@ -111,6 +113,9 @@ impl EventKind {
                 let principals = audience.principals().iter().map(principal);
                 let audience = Value::List(principals.collect());
                 vec![("file", of(file)), ("audience", audience)]
+            }
+            Self::ExpiryChanged { file, expires_at } => {
+                vec![("file", of(file)), ("expires_at", time(*expires_at))]
             }
             Self::GroupAdded { group, name } | Self::GroupRenamed { group, name } => {
                 vec![("group", of(group)), ("name", of(name.as_str()))]
@@ -179,6 +184,11 @@ impl Value {
 
 fn of(text: impl ToString) -> Value {
     Value::Text(text.to_string())
+}
+
+/// Milliseconds since the Unix epoch.
+fn time(time: Option<Timestamp>) -> Value {
+    time.map_or(Value::Null, |time| Value::Number(time.as_millis()))
 }
 
 fn transferred(transfers: Transfers) -> Fields {

@@ -50,7 +50,14 @@ impl Issued {
 
 impl Site {
     pub async fn newest(&self) -> Option<File> {
-        let page = FileStore::list(&self.store, &Scope::All, None, 1).await;
+        let page = FileStore::list(
+            &self.store,
+            &Scope::All,
+            consign_core::time::Timestamp::default(),
+            None,
+            1,
+        )
+        .await;
         page.expect("memory answers").items.pop()
     }
 

@@ -402,7 +402,7 @@ pub async fn audiences_that_cannot_be_are_refused(start: &Start) {
     let Cast { site, olga, id, .. } = &cast;
     let file = cast.file("a.docx").await;
     let before = site.get(&file, olga).await.is_json(200);
-    let missing = "Missing required parameters: audience is required.";
+    let missing = "Missing required parameters: audience or expires_in is required.";
     for body in [
         json!({}),
         json!({"audience": null}),

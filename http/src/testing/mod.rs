@@ -55,6 +55,8 @@ pub mod files;
 #[doc(hidden)]
 pub mod groups;
 #[doc(hidden)]
+pub mod lifetimes;
+#[doc(hidden)]
 pub mod managed;
 #[doc(hidden)]
 pub mod once;
@@ -305,6 +307,14 @@ macro_rules! __front_end_suite {
                     only_clients_get_links,
                     a_link_is_for_one_version,
                     secrets_are_told_to_their_owners_alone,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
+                lifetimes,
+                [
+                    ends_are_said_shown_and_changed,
+                    ends_that_cannot_be_are_refused,
                 ]
             );
             $crate::__front_end_group!(

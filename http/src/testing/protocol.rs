@@ -414,6 +414,7 @@ fn odd_requests(token: &str, link: &str) -> Vec<Request> {
         "/groups/../members/%FF",
         "/groups/%2F/members/%2F?limit=0",
         "/upload?audience=%FF",
+        "/upload?expires_in=%FF",
         "/upload?audience",
         "/generate_download_url/%00",
         "/generate_download_url/%0d%0aX:%20y",

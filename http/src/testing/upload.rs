@@ -26,7 +26,7 @@ pub async fn documents_are_taken(start: &Start) {
             let answer = answer.is_json(200);
             assert_eq!(answer["msg"], format!("File {name} uploaded successfully"));
             let file = answer["file"].as_object().expect("file is an object");
-            assert_eq!(file.len(), 8, "{answer}");
+            assert_eq!(file.len(), 9, "{answer}");
             assert_eq!(file["filename"], name);
             assert_eq!(file["size"], content.len());
             assert_eq!(file["content_type"], kind.media_type);

@@ -172,7 +172,12 @@ impl Storm {
         self.place.sweep().await;
         let files = parts
             .files
-            .list(&Scope::All, None, 100_000)
+            .list(
+                &Scope::All,
+                consign_core::time::Timestamp::default(),
+                None,
+                100_000,
+            )
             .await
             .unwrap()
             .items;

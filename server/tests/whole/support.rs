@@ -73,7 +73,12 @@ impl Place {
             blobs.stages(None, 100_000).await.unwrap().items.len(),
             blobs.keys(None, 100_000).await.unwrap().items.len(),
             files
-                .list(&Scope::All, None, 100_000)
+                .list(
+                    &Scope::All,
+                    consign_core::time::Timestamp::default(),
+                    None,
+                    100_000,
+                )
                 .await
                 .unwrap()
                 .items

@@ -216,7 +216,7 @@ impl World {
 
     async fn files(&self) -> Vec<File> {
         self.catalogue
-            .list(&Scope::All, None, 9)
+            .list(&Scope::All, Timestamp::default(), None, 9)
             .await
             .unwrap()
             .items

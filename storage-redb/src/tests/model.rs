@@ -12,7 +12,7 @@ use consign_core::{
     file::{File, FileEntry, Seq},
     group::Group,
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
-    link::{Lease, ManagedLink},
+    link::{Edit, Lease, ManagedLink},
     mail::MailId,
     once::{OnceKey, Remembered},
     outbox::Queued,
@@ -21,6 +21,7 @@ use consign_core::{
         Change, DownloadsOf, FileStore, Insert, InsertGuard, Outcome, StoreError, Update, UserStore,
     },
     testing::sample_checkpoint,
+    time::Timestamp,
     trail::{self, Checkpoint, EntryHash, WriterId},
     user::{Role, User, UserChange},
 };
@@ -31,10 +32,10 @@ use crate::{
     fault::Fault,
     record,
     schema::{
-        BLOBS, CHECKPOINTS, CODES, DONE, DOWNLOADED, DOWNLOADS, EMAILS, FILE_IDS, FILE_NAMES,
-        FILES, GROUP_NAMES, GROUPS, LAST_COMMIT, LAST_EVENT, LAST_FILE, LEASES, LINK_MAKERS,
-        LINK_SECRETS, LINKS, MAILS, MAILS_DUE, MEMBERS, MEMBERSHIPS, META, OPERATIONS_USERS,
-        SCHEMA, TRAIL, USAGE, USERNAMES, USERS, VERSION, VIEWS,
+        BLOBS, CHECKPOINTS, CODES, DONE, DOWNLOADED, DOWNLOADS, EMAILS, EXPIRIES, FILE_IDS,
+        FILE_NAMES, FILES, GROUP_NAMES, GROUPS, LAST_COMMIT, LAST_EVENT, LAST_FILE, LEASES,
+        LINK_MAKERS, LINK_SECRETS, LINKS, MAILS, MAILS_DUE, MEMBERS, MEMBERSHIPS, META,
+        OPERATIONS_USERS, SCHEMA, TRAIL, USAGE, USERNAMES, USERS, VERSION, VIEWS,
     },
     trail as trail_rows,
 };
@@ -113,7 +114,7 @@ impl Model {
                     outcome,
                     Outcome::Added(_)
                         | Outcome::Removed(_)
-                        | Outcome::AudienceSet(_)
+                        | Outcome::FileSet(_)
                         | Outcome::GroupSet(_)
                         | Outcome::GroupRemoved(_)
                         | Outcome::MembersSet
@@ -142,7 +143,9 @@ impl Model {
             self.trail.is_empty(),
         ];
         let limited = |entry: &FileEntry| entry.audience != Audience::everybody();
-        !empty.contains(&true) && self.files.values().any(limited)
+        let ends = |entry: &FileEntry| entry.expires_at.is_some();
+        let any = |of: fn(&FileEntry) -> bool| self.files.values().any(of);
+        !empty.contains(&true) && any(limited) && any(ends)
     }
 
     fn insert(&mut self, user: &User, guard: InsertGuard) -> Insert {
@@ -202,17 +205,21 @@ impl Model {
                 let entry = self.files.remove(&seq).unwrap();
                 Outcome::Removed(File { seq, entry })
             }
-            Change::SetAudience { id, audience, .. } => {
-                let missing = self.missing_group(audience);
-                let files = &mut self.files;
-                let Some((seq, entry)) = files.iter_mut().find(|(_, entry)| entry.id == *id) else {
+            Change::EditFile { id, edit, at, .. } => {
+                let missing = match &edit.audience {
+                    Edit::Set(audience) => self.missing_group(audience),
+                    Edit::Keep => None,
+                };
+                let mut files = self.files.iter_mut();
+                let known = files.find(|(_, entry)| entry.id == *id && entry.is_there(*at));
+                let Some((seq, entry)) = known else {
                     return Outcome::Missing;
                 };
                 if let Some(group) = missing {
                     return Outcome::NoSuchGroup(group);
                 }
-                entry.audience = audience.clone();
-                Outcome::AudienceSet(file((seq, entry)))
+                *entry = entry.edited(edit);
+                Outcome::FileSet(file((seq, entry)))
             }
             Change::SetCrc32 { id, crc32 } => {
                 let mut files = self.files.iter_mut();
@@ -525,6 +532,12 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
         same(snapshot, VIEWS, views, |(key, seq), ()| (key.to_vec(), seq))?,
         same(
             snapshot,
+            EXPIRIES,
+            files().filter_map(|(seq, entry)| Some((entry.expires_at?.as_millis(), *seq))),
+            |row, ()| row,
+        )?,
+        same(
+            snapshot,
             GROUPS,
             groups().map(|group| (*group.id.as_bytes(), record::group(group).unwrap())),
             |key, value| (*key, value.to_vec()),
@@ -722,11 +735,16 @@ async fn compare_answers(
     let all = usize::MAX;
     let mut users = model.users.clone();
     users.sort_by(|one, other| one.username.cmp(&other.username));
-    let files: Vec<_> = model.files.iter().rev().map(file).collect();
+    let now = Timestamp::from_secs(model.last_file);
+    let there = |file: &File| file.entry.is_there(now);
+    let files: Vec<_> = model.files.iter().rev().map(file).filter(there).collect();
     let recorded = model.recorded();
     let checkpoints = model.checkpoints(&recorded);
     let mut right = UserStore::list(store, None, all).await?.items == users
-        && FileStore::list(store, &Scope::All, None, all).await?.items == files
+        && FileStore::list(store, &Scope::All, now, None, all)
+            .await?
+            .items
+            == files
         && store.events(None, all).await?.items == recorded
         && store.heads().await? == Vec::from_iter(recorded.last().map(Recorded::head))
         && store.checkpoints(None, all).await?.items == checkpoints
@@ -739,7 +757,7 @@ async fn compare_answers(
         let in_groups: Vec<_> = in_groups.map(|(group, _)| *group).collect();
         let scope = Scope::of_client(user.id, in_groups.iter().copied());
         let seen = files.iter().filter(|file| scope.has(&file.entry));
-        let listed = FileStore::list(store, &scope, None, all).await?.items;
+        let listed = FileStore::list(store, &scope, now, None, all).await?.items;
         right &= listed.iter().eq(seen) && store.groups_of(user.id).await? == in_groups;
         let (by_id, by_name) = (
             UserStore::by_id(store, user.id).await?,
@@ -749,7 +767,10 @@ async fn compare_answers(
     }
     for one in files.iter().take(2) {
         let named = |other: &&File| other.entry.name == one.entry.name;
-        right &= store.newest(&one.entry.name, &Scope::All).await?.as_ref()
+        right &= store
+            .newest(&one.entry.name, &Scope::All, now)
+            .await?
+            .as_ref()
             == files.iter().find(named)
             && FileStore::by_id(store, one.entry.id).await?.as_ref() == Some(one)
             && store.references(one.entry.blob).await?

@@ -6,7 +6,7 @@ use consign_core::{
     audience::{Audience, Principal},
     code::CodeHash,
     event::{Author, Event, EventKind, Recorded},
-    file::{FileEntry, FileName},
+    file::{FileEdit, FileEntry, FileName},
     group::{Group, GroupName},
     id::{FileId, GroupId, UserId},
     link::{Edit, LinkEdit, ManagedLink},
@@ -241,9 +241,9 @@ impl Worker {
             _ => {
                 let file = self.numbers.below(model.files.len() as u64 + 1) as usize;
                 let file = model.files.values().nth(file).map(|entry| entry.id);
-                Change::SetAudience {
+                Change::EditFile {
                     id: file.unwrap_or(FileId::from_bytes([0; 16])),
-                    audience: self.audience(id, user),
+                    edit: self.edit(id, user, at),
                     by,
                     at,
                 }
@@ -353,6 +353,20 @@ impl Worker {
         Change::AddCheckpoint(sample_checkpoint(head))
     }
 
+    fn edit(&mut self, group: GroupId, user: UserId, at: Timestamp) -> FileEdit {
+        let end = at + Duration::from_secs(self.numbers.below(200));
+        FileEdit {
+            audience: match self.numbers.chance(80) {
+                true => Edit::Set(self.audience(group, user)),
+                false => Edit::Keep,
+            },
+            expires_at: match self.numbers.chance(30) {
+                true => Edit::Set(self.numbers.chance(70).then_some(end)),
+                false => Edit::Keep,
+            },
+        }
+    }
+
     fn audience(&mut self, group: GroupId, user: UserId) -> Audience {
         let principals = match self.numbers.below(4) {
             0 => vec![Principal::Everybody],
@@ -370,8 +384,10 @@ impl Worker {
         if n.is_multiple_of(5) {
             name.insert_str(0, &"x".repeat(200));
         }
+        let end = Timestamp::from_secs(u64::from(n) + self.numbers.below(200));
         FileEntry {
             name: FileName::parse(&name).unwrap(),
+            expires_at: self.numbers.chance(20).then_some(end),
             ..sample_entry(n)
         }
     }

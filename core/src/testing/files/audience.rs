@@ -4,15 +4,16 @@ use super::{
         samples::{file_name, sample_entry, sample_group},
         walk,
     },
-    Store, add, add_many, all, by_id, events,
+    NOW, Store, add, add_many, all, by_id, events,
     groups::{add_group, remove_group},
     ids, remove, trail,
 };
 use crate::{
     audience::{Audience, Principal, Scope},
     event::{Author, Event, EventKind},
-    file::{File, FileEntry},
+    file::{File, FileEdit, FileEntry},
     id::{FileId, GroupId, UserId},
+    link::Edit,
     store::{Change, Outcome},
     time::Timestamp,
 };
@@ -34,15 +35,15 @@ fn entry_for(n: u32, principals: &[Principal]) -> FileEntry {
 
 async fn in_scope(store: &Store, scope: &Scope, limit: usize) -> Vec<FileId> {
     let files = walk(limit, None, async |before| {
-        store.list(scope, before, limit).await
+        store.list(scope, NOW, before, limit).await
     });
     ids(files.await)
 }
 
 async fn set_audience(store: &Store, id: FileId, audience: &Audience) -> Outcome {
-    let change = Change::SetAudience {
+    let change = Change::EditFile {
         id,
-        audience: audience.clone(),
+        edit: FileEdit::sharing_with(audience.clone()),
         by: Author::Administrator,
         at: Timestamp::from_millis(9),
     };
@@ -109,17 +110,20 @@ pub async fn a_scope_of_an_uploader_has_what_they_uploaded_alone(store: Store) {
         let expected = files.iter().rev();
         let expected = expected.filter(|file| file.entry.uploaded_by == by(n));
         let expected: Vec<_> = expected.cloned().collect();
-        let listed = walk(2, None, async |before| store.list(&scope, before, 2).await).await;
+        let listed = walk(2, None, async |before| {
+            store.list(&scope, NOW, before, 2).await
+        })
+        .await;
         promise_eq!(listed, expected, "list: those that the user has uploaded");
         let newest = &expected[0];
-        let found = store.newest(&newest.entry.name, &scope);
+        let found = store.newest(&newest.entry.name, &scope, NOW);
         promise_eq!(
             found.await.expect(ANSWERS).as_ref(),
             Some(newest),
             "newest: among those that the user has uploaded"
         );
         let others = Scope::By(by(n + 1));
-        let found = store.newest(&newest.entry.name, &others);
+        let found = store.newest(&newest.entry.name, &others, NOW);
         promise_eq!(
             found.await.expect(ANSWERS),
             None,
@@ -127,20 +131,18 @@ pub async fn a_scope_of_an_uploader_has_what_they_uploaded_alone(store: Store) {
         );
     }
     let (id, removed) = (files[6].entry.id, &files[6]);
-    let audience = Audience::of([]).expect("it is small");
-    let (by, at) = (Author::Administrator, Timestamp::from_secs(1));
-    let change = Change::SetAudience {
-        id,
-        audience,
-        by,
-        at,
+    let edit = FileEdit {
+        audience: Edit::Set(Audience::nobody()),
+        ..FileEdit::default()
     };
+    let (by, at) = (Author::Administrator, Timestamp::from_secs(1));
+    let change = Change::EditFile { id, edit, by, at };
     store.apply(change).await.expect(ANSWERS);
     let scope = Scope::By(removed.entry.uploaded_by);
-    let page = store.list(&scope, None, 9).await.expect(ANSWERS);
+    let page = store.list(&scope, NOW, None, 9).await.expect(ANSWERS);
     promise_eq!(page.items[0].entry.id, id, "list: whomever the file is for");
     remove(&store, id).await;
-    let page = store.list(&scope, None, 9).await.expect(ANSWERS);
+    let page = store.list(&scope, NOW, None, 9).await.expect(ANSWERS);
     promise!(
         page.items.iter().all(|file| file.entry.id != id),
         "list: and not when it is gone"
@@ -167,7 +169,7 @@ pub async fn pages_of_a_scope_are_its_list(store: Store) {
             "list: pages of {limit} are the list"
         );
     }
-    let page = store.list(&scope, None, 20).await.expect(ANSWERS);
+    let page = store.list(&scope, NOW, None, 20).await.expect(ANSWERS);
     promise_eq!(page.next, None, "list: the last page says so");
 }
 
@@ -193,7 +195,11 @@ pub async fn newest_in_a_scope_passes_over_what_is_not_for_it(store: Store) {
         (Scope::of_client(client(3), []), None),
     ] {
         promise_eq!(
-            store.newest(&name, &scope).await.expect(ANSWERS).as_ref(),
+            store
+                .newest(&name, &scope, NOW)
+                .await
+                .expect(ANSWERS)
+                .as_ref(),
             expected,
             "newest: the newest of this name in the scope: {scope:?}"
         );
@@ -224,10 +230,10 @@ pub async fn set_audience_takes_effect_in_every_read(store: Store) {
         all(&store).await;
         let audience = audience(principals.iter().copied());
         file.entry.audience = audience.clone();
-        let statement = format!("SetAudience: the file is for these alone: {principals:?}");
+        let statement = format!("EditFile: the file is for these alone: {principals:?}");
         promise_eq!(
             set_audience(&store, file.entry.id, &audience).await,
-            Outcome::AudienceSet(file.clone()),
+            Outcome::FileSet(file.clone()),
             "{statement}"
         );
         promise_eq!(
@@ -244,14 +250,14 @@ pub async fn set_audience_takes_effect_in_every_read(store: Store) {
             let listed = in_scope(&store, scope, 3).await;
             promise_eq!(listed.contains(&file.entry.id), sees, "{statement}");
             let name = &file.entry.name;
-            let newest = store.newest(name, scope).await.expect(ANSWERS);
+            let newest = store.newest(name, scope, NOW).await.expect(ANSWERS);
             promise_eq!(newest.is_some(), sees, "{statement}");
         }
     }
     promise_eq!(
         set_audience(&store, sample_entry(9).id, &Audience::everybody()).await,
         Outcome::Missing,
-        "SetAudience: `Missing` when there is no such file"
+        "EditFile: `Missing` when there is no such file"
     );
     let last = events(trail(&store).await).pop();
     promise_eq!(

@@ -4,6 +4,7 @@ mod audience;
 mod change;
 mod evidence;
 mod groups;
+mod lifetimes;
 mod links;
 mod mail;
 mod once;
@@ -14,8 +15,8 @@ mod trail;
 use std::sync::Arc;
 
 pub use self::{
-    audience::*, change::*, evidence::*, groups::*, links::*, mail::*, once::*, quota::*, read::*,
-    trail::*,
+    audience::*, change::*, evidence::*, groups::*, lifetimes::*, links::*, mail::*, once::*,
+    quota::*, read::*, trail::*,
 };
 use super::{
     ANSWERS, check_chains, promise, promise_eq, promise_matches, samples::sample_entry, walk,
@@ -83,6 +84,10 @@ macro_rules! __file_store_suite {
                     set_audience_takes_effect_in_every_read,
                     set_crc32_is_seen_by_every_read_and_is_no_event,
                     an_audience_has_groups_that_there_are,
+                    what_has_expired_is_in_no_list,
+                    newest_passes_over_what_has_expired,
+                    an_end_is_edited_while_the_file_is_there,
+                    an_edit_is_made_whole_or_not_at_all,
                     groups_are_found_by_id_and_listed_by_name,
                     two_groups_never_have_one_name,
                     remove_group_takes_its_members_out,
@@ -124,6 +129,9 @@ macro_rules! __file_store_suite {
 pub use super::model::files as behaves_like_the_model;
 
 type Store = Arc<dyn FileStore>;
+
+/// When files are asked for that do not expire.
+const NOW: Timestamp = Timestamp::from_millis(1);
 
 async fn add(store: &Store, entry: &FileEntry) -> File {
     match apply_add(store, entry).await {
@@ -178,7 +186,7 @@ async fn by_id(store: &Store, id: FileId) -> Option<File> {
 }
 
 async fn newest(store: &Store, name: &FileName) -> Option<File> {
-    store.newest(name, &Scope::All).await.expect(ANSWERS)
+    store.newest(name, &Scope::All, NOW).await.expect(ANSWERS)
 }
 
 /// The store holds this file alone, with its event.
@@ -204,7 +212,7 @@ async fn only(store: &Store, file: &File, statement: &str) {
 
 async fn all(store: &Store) -> Vec<File> {
     walk(3, None, async |before| {
-        store.list(&Scope::All, before, 3).await
+        store.list(&Scope::All, NOW, before, 3).await
     })
     .await
 }

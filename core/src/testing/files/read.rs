@@ -4,7 +4,7 @@ use super::{
         samples::{file_name, sample_entry, sample_key},
         walk,
     },
-    Store, add, add_many, all, by_id, ids, newest, remove,
+    NOW, Store, add, add_many, all, by_id, ids, newest, remove,
 };
 use crate::{
     audience::Scope,
@@ -28,7 +28,7 @@ pub async fn an_empty_store_has_no_files_and_no_events(store: Store) {
         !store.references(entry.blob).await.expect(ANSWERS),
         "references: whether a file has its bytes under the key, and there is none"
     );
-    let page = store.list(&Scope::All, None, 10).await.expect(ANSWERS);
+    let page = store.list(&Scope::All, NOW, None, 10).await.expect(ANSWERS);
     promise!(
         page.items.is_empty() && page.next.is_none(),
         "list: an empty list is one empty page"
@@ -176,7 +176,7 @@ pub async fn list_is_newest_first(store: Store) {
     for n in [4, 2, 9, 1, 300, 70_000] {
         files.insert(0, add(&store, &sample_entry(n)).await);
     }
-    let page = store.list(&Scope::All, None, 10).await.expect(ANSWERS);
+    let page = store.list(&Scope::All, NOW, None, 10).await.expect(ANSWERS);
     promise_eq!(
         page.items,
         files,
@@ -195,7 +195,7 @@ pub async fn list_pages_are_the_list(store: Store) {
         whole.insert(0, add(&store, &sample_entry(n)).await);
     }
     check_paging(&whole, async |before, limit| {
-        store.list(&Scope::All, before, limit).await
+        store.list(&Scope::All, NOW, before, limit).await
     })
     .await;
 }
@@ -204,7 +204,7 @@ pub async fn list_takes_any_limit(store: Store) {
     let mut whole = add_many(&store, 2).await;
     whole.reverse();
     check_any_limit(&whole, async |before, limit| {
-        store.list(&Scope::All, before, limit).await
+        store.list(&Scope::All, NOW, before, limit).await
     })
     .await;
 }
@@ -214,7 +214,7 @@ pub async fn list_goes_on_before_a_position_that_need_not_exist(store: Store) {
     remove(&store, files[2].entry.id).await;
     let before = async |seq| {
         ids(walk(2, Some(seq), async |before| {
-            store.list(&Scope::All, before, 2).await
+            store.list(&Scope::All, NOW, before, 2).await
         })
         .await)
     };
@@ -238,7 +238,7 @@ pub async fn list_goes_on_before_a_position_that_need_not_exist(store: Store) {
 
 pub async fn list_pages_are_not_upset_by_changes_between_them(store: Store) {
     let files = add_many(&store, 6).await;
-    let first = store.list(&Scope::All, None, 2).await.expect(ANSWERS);
+    let first = store.list(&Scope::All, NOW, None, 2).await.expect(ANSWERS);
     promise_eq!(
         first.items,
         [files[5].clone(), files[4].clone()],
@@ -248,7 +248,7 @@ pub async fn list_pages_are_not_upset_by_changes_between_them(store: Store) {
     remove(&store, files[4].entry.id).await;
     remove(&store, files[2].entry.id).await;
     let rest = walk(2, first.next, async |before| {
-        store.list(&Scope::All, before, 2).await
+        store.list(&Scope::All, NOW, before, 2).await
     })
     .await;
     promise_eq!(

@@ -17,7 +17,7 @@ use crate::{
     audience::{Audience, Principal, Scope},
     code::CodeHash,
     event::{Author, Event, Recorded, Transfers},
-    file::{File, FileEntry, FileName, Seq},
+    file::{File, FileEdit, FileEntry, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Edit, Lease, LinkEdit, ManagedLink, SecretHash},
@@ -50,11 +50,12 @@ pub fn files<G>(make: impl AsyncFn() -> (G, Arc<dyn FileStore>)) {
 pub(super) enum FileOp {
     Apply(Change),
     ById(FileId),
-    Newest(FileName, Scope),
+    Newest(FileName, Scope, Timestamp),
     References(BlobKey),
     Usage(UserId),
     List {
         scope: Scope,
+        now: Timestamp,
         before: Option<usize>,
         limit: usize,
     },
@@ -105,6 +106,7 @@ impl FileOp {
         };
         let list = Self::List {
             scope: Scope::All,
+            now: Timestamp::default(),
             before: None,
             limit: 3,
         };
@@ -126,12 +128,13 @@ impl FileOp {
             4 => (any_id(), any_author(), any_time())
                 .prop_map(|(id, by, at)| Self::Apply(Change::RemoveFile { id, by, at })),
             3 => any_group_change().prop_map(Self::Apply),
-            2 => (any_id(), any_audience(), any_author(), any_time())
-                .prop_map(|(id, audience, by, at)| Self::Apply(Change::SetAudience { id, audience, by, at })),
+            2 => (any_id(), any_edit(), any_author(), any_time())
+                .prop_map(|(id, edit, by, at)| Self::Apply(Change::EditFile { id, edit, by, at })),
             1 => (any_id(), 0..3_u32)
                 .prop_map(|(id, crc32)| Self::Apply(Change::SetCrc32 { id, crc32 })),
             1 => any_id().prop_map(Self::ById),
-            2 => (any_name(), any_scope()).prop_map(|(name, scope)| Self::Newest(name, scope)),
+            2 => (any_name(), any_scope(), any_time())
+                .prop_map(|(name, scope, now)| Self::Newest(name, scope, now)),
             1 => any_group().prop_map(Self::Group),
             1 => (prop::option::of(any_group_name()), 1..4_usize)
                 .prop_map(|(after, limit)| Self::Groups { after, limit }),
@@ -151,8 +154,8 @@ impl FileOp {
             1 => (0..3_u8).prop_map(|n| Self::Remembered(OnceKey([n; 32]))),
             1 => any_blob().prop_map(Self::References),
             1 => any_owner().prop_map(Self::Usage),
-            2 => (any_scope(), prop::option::of(0..20_usize), 1..4_usize)
-                .prop_map(|(scope, before, limit)| Self::List { scope, before, limit }),
+            2 => (any_scope(), any_time(), prop::option::of(0..20_usize), 1..4_usize)
+                .prop_map(|(scope, now, before, limit)| Self::List { scope, now, before, limit }),
             1 => (prop::option::of(0..20_usize), 1..4_usize)
                 .prop_map(|(after, limit)| Self::Events { after, limit }),
             3 => prop::collection::vec((0..9_u32).prop_map(sample_download), 0..4)
@@ -197,9 +200,7 @@ impl Side {
                     Seen::Outcome(Outcome::Added(self.ranked(file)))
                 }
                 Outcome::Removed(file) => Seen::Outcome(Outcome::Removed(self.ranked(file))),
-                Outcome::AudienceSet(file) => {
-                    Seen::Outcome(Outcome::AudienceSet(self.ranked(file)))
-                }
+                Outcome::FileSet(file) => Seen::Outcome(Outcome::FileSet(self.ranked(file))),
                 Outcome::Crc32Set(file) => Seen::Outcome(Outcome::Crc32Set(self.ranked(file))),
                 outcome => Seen::Outcome(outcome),
             },
@@ -207,8 +208,8 @@ impl Side {
                 let file = self.store.by_id(id).await.expect(ANSWERS);
                 Seen::Files(file.into_iter().map(|file| self.ranked(file)).collect())
             }
-            FileOp::Newest(name, scope) => {
-                let file = self.store.newest(&name, &scope).await.expect(ANSWERS);
+            FileOp::Newest(name, scope, now) => {
+                let file = self.store.newest(&name, &scope, now).await.expect(ANSWERS);
                 Seen::Files(file.into_iter().map(|file| self.ranked(file)).collect())
             }
             FileOp::References(blob) => {
@@ -261,13 +262,14 @@ impl Side {
             FileOp::Lease(id) => Seen::Lease(self.store.lease(id).await.expect(ANSWERS)),
             FileOp::List {
                 scope,
+                now,
                 before,
                 limit,
             } => {
                 let before =
                     before.map(|rank| self.positions.get(rank).copied().unwrap_or(Seq::MAX));
                 let files = walk(limit, before, async |before| {
-                    self.store.list(&scope, before, limit).await
+                    self.store.list(&scope, now, before, limit).await
                 })
                 .await;
                 Seen::Files(files.into_iter().map(|file| self.ranked(file)).collect())
@@ -406,8 +408,8 @@ fn any_author() -> impl Strategy<Value = Author> {
 
 fn any_entry() -> impl Strategy<Value = FileEntry> {
     let what = (any_id(), any_blob(), any_name(), any_time());
-    (what, any_owner(), 0..4_u64, any_audience()).prop_map(
-        |((id, blob, name, uploaded_at), uploaded_by, size, audience)| FileEntry {
+    (what, any_owner(), 0..4_u64, any_audience(), any_end()).prop_map(
+        |((id, blob, name, uploaded_at), uploaded_by, size, audience, expires_at)| FileEntry {
             id,
             blob,
             name,
@@ -415,10 +417,31 @@ fn any_entry() -> impl Strategy<Value = FileEntry> {
             uploaded_at,
             uploaded_by,
             audience,
+            expires_at,
             crc32: None,
             ..sample_entry(1)
         },
     )
+}
+
+/// Most have none.
+fn any_end() -> impl Strategy<Value = Option<Timestamp>> {
+    prop::option::weighted(0.4, any_time())
+}
+
+fn any_edit() -> impl Strategy<Value = FileEdit> {
+    let audience = prop_oneof![
+        1 => Just(Edit::Keep),
+        2 => any_audience().prop_map(Edit::Set),
+    ];
+    let expires_at = prop_oneof![
+        2 => Just(Edit::Keep),
+        1 => any_end().prop_map(Edit::Set),
+    ];
+    (audience, expires_at).prop_map(|(audience, expires_at)| FileEdit {
+        audience,
+        expires_at,
+    })
 }
 
 /// Most are for everybody, or for groups that there may be.

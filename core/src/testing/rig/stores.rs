@@ -20,6 +20,7 @@ use crate::{
         BlobInfo, BlobStore, ByteStream, Change, DownloadsOf, FileStore, Insert, InsertGuard,
         Outcome, Page, ReadGrant, Stage, StageInfo, StoreError, Update, UserStore,
     },
+    time::Timestamp,
     trail::{Checkpoint, Head},
     user::{Email, UserChange, Username},
 };
@@ -178,20 +179,26 @@ impl FileStore for RiggedFiles {
         self.rig.around("file", self.inner.by_id(id)).await
     }
 
-    async fn newest(&self, name: &FileName, scope: &Scope) -> Result<Option<File>, StoreError> {
+    async fn newest(
+        &self,
+        name: &FileName,
+        scope: &Scope,
+        now: Timestamp,
+    ) -> Result<Option<File>, StoreError> {
         self.rig
-            .around("newest", self.inner.newest(name, scope))
+            .around("newest", self.inner.newest(name, scope, now))
             .await
     }
 
     async fn list(
         &self,
         scope: &Scope,
+        now: Timestamp,
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Page<File, Seq>, StoreError> {
         self.rig
-            .around("files", self.inner.list(scope, before, limit))
+            .around("files", self.inner.list(scope, now, before, limit))
             .await
     }
 
