@@ -7,6 +7,7 @@ use crate::{
     file::{FileName, Seq, Sha256},
     group::GroupName,
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
+    removal::Removal,
     time::Timestamp,
     trail::{EntryHash, Head, WriterId},
     user::{Email, Role, Status},
@@ -32,6 +33,8 @@ pub enum Author {
     User(UserId),
     /// Whoever has a shell on the machine.
     Administrator,
+    /// The sweeper, which ends what has a time.
+    Sweeper,
 }
 
 /// What happened. Secrets, and hashes of secrets, have no place in it.
@@ -99,6 +102,20 @@ pub enum EventKind {
     },
     /// A file was removed.
     FileRemoved {
+        /// The file.
+        file: FileId,
+        /// Why.
+        why: Removal,
+        /// Until when it can be had back; `None` where it was removed for good.
+        kept_until: Option<Timestamp>,
+    },
+    /// A removed file was brought back.
+    FileRestored {
+        /// The file.
+        file: FileId,
+    },
+    /// A removed file is gone for good.
+    FilePurged {
         /// The file.
         file: FileId,
     },

@@ -106,6 +106,7 @@ pub mod quota;
 pub mod random;
 #[cfg(feature = "evidence")]
 pub mod receipt;
+pub mod removal;
 mod service;
 pub mod store;
 pub mod time;
@@ -120,8 +121,8 @@ pub use error::{Error, ErrorKind};
 pub use file::File;
 pub use service::{
     Actor, Administration, AuthorizedArchive, AuthorizedFile, ClientRegistration, Consign,
-    Described, Downloads, FileChanges, Link, LinkChanges, LinkProof, LinkRequest, MailReport,
-    NewLease, NewLink, OpenedBy, OperationsRegistration, Parts, Registration, Session, Settings,
-    SweepReport, TrailItem, TrailReader, UnknownPolicy, UploadPermit,
+    Described, Downloads, FileChanges, LifetimesReport, Link, LinkChanges, LinkProof, LinkRequest,
+    MailReport, NewLease, NewLink, OpenedBy, OperationsRegistration, Parts, Registration, Session,
+    Settings, SweepReport, TrailItem, TrailReader, UnknownPolicy, UploadPermit,
 };
 pub use user::User;

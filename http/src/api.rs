@@ -197,6 +197,7 @@ impl Api {
             Endpoint::Login => Box::pin(api.login(head, body)).await,
             Endpoint::Upload => Box::pin(api.upload(head, query, body)).await,
             Endpoint::File => Box::pin(api.file(head, segment, body)).await,
+            Endpoint::RemovedFile => Box::pin(api.removed_file(head, segment)).await,
             Endpoint::Groups => Box::pin(api.groups(head, query, body)).await,
             Endpoint::Group => Box::pin(api.group(head, segment, body)).await,
             Endpoint::Members => Box::pin(api.members(head, segment, query, body)).await,
@@ -210,6 +211,7 @@ impl Api {
             Endpoint::Audit => Box::pin(api.audit(head, query)).await,
             Endpoint::EvidenceKey => api.evidence_key(),
             Endpoint::Files => api.files(head, query).await,
+            Endpoint::RemovedFiles => api.removed_files(head, query).await,
             Endpoint::Link => api.link(head, segment).await,
             Endpoint::Download => api.download(head, segment, query).await,
         }

@@ -45,10 +45,17 @@ pub(crate) struct FileObject<'f> {
 }
 
 #[derive(Serialize)]
-struct OneFile<'f> {
+pub(crate) struct OneFile<'f> {
     #[serde(skip_serializing_if = "Option::is_none")]
     msg: Option<&'static str>,
     file: FileObject<'f>,
+}
+
+impl<'f> OneFile<'f> {
+    pub(crate) fn of(msg: &'static str, file: FileObject<'f>) -> Self {
+        let msg = Some(msg);
+        Self { msg, file }
+    }
 }
 
 #[derive(Serialize)]
@@ -79,7 +86,7 @@ impl<'f> FileObject<'f> {
         Self { audience, ..self }
     }
 
-    fn expiring_at(self, end: Option<Timestamp>) -> Self {
+    pub(crate) fn expiring_at(self, end: Option<Timestamp>) -> Self {
         let expires_at = end.map(rfc3339);
         Self { expires_at, ..self }
     }

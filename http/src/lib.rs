@@ -61,6 +61,7 @@ mod problem;
 mod public_url;
 mod range;
 mod rates;
+mod removed;
 mod rendered;
 mod request;
 mod route;

@@ -6,7 +6,7 @@ use std::io::{self, BufRead};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consign_core::{
-    id::LinkId,
+    id::{FileId, LinkId},
     user::{Email, Role, Status, Username},
 };
 
@@ -35,7 +35,7 @@ pub(crate) enum Command {
     Serve(Box<Options>),
     /// Add, list and change users
     User(User),
-    /// List and remove files
+    /// List, remove and restore files
     File(File),
     /// List and revoke managed links
     Link(Link),
@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     /// Verify receipts of downloads
     Receipt(audit::Receipt),
-    /// Remove what interrupted uploads and removals have left behind
+    /// Remove what has ended, and what interrupted uploads and removals have left behind
     Sweep(Sweep),
 }
 
@@ -121,7 +121,18 @@ pub(crate) enum FileCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Remove a file for ever
+    /// List the removed files that can be had back
+    Removed {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have a removed file be there again
+    Restore {
+        /// Its id
+        file: FileId,
+    },
+    /// Remove a file for ever, at once: also one that was removed and could be had back
     Remove {
         /// Its id, or its name when there is one version of it
         file: String,
@@ -250,6 +261,8 @@ impl From<FileCommand> for Request {
     fn from(command: FileCommand) -> Self {
         match command {
             FileCommand::List { json } => Self::FileList { json },
+            FileCommand::Removed { json } => Self::FileRemoved { json },
+            FileCommand::Restore { file } => Self::FileRestore { file },
             FileCommand::Remove { file } => Self::FileRemove { file },
         }
     }

@@ -80,6 +80,10 @@ pub(crate) struct Options {
     #[arg(long, env = "CONSIGN_FILE_LIFETIME", value_name = "TIME")]
     file_lifetime: Option<Span<SECOND, MAX_FILE>>,
 
+    /// How long a removed file can be had back; 0s removes for good at once [default: 7d]
+    #[arg(long, env = "CONSIGN_REMOVAL_GRACE", value_name = "TIME")]
+    removal_grace: Option<Span<0, MAX_FILE>>,
+
     /// What uploads leave free of the disk; 0 fills it [default: 64MiB]
     #[arg(long, env = "CONSIGN_MIN_FREE", value_name = "SIZE")]
     min_free: Option<Size>,
@@ -263,6 +267,10 @@ impl Options {
                 .or(file.audience)
                 .map_or(defaults.audience, Into::into),
             file_lifetime: self.file_lifetime.or(file.file_lifetime).map(|span| span.0),
+            removal_grace: self
+                .removal_grace
+                .or(file.removal_grace)
+                .map_or(defaults.removal_grace, |span| span.0),
             min_free: self
                 .min_free
                 .or(file.min_free)

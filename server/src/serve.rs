@@ -7,7 +7,7 @@ use std::{
 };
 
 use consign_core::{
-    Consign,
+    Consign, LifetimesReport,
     time::{Clock, SystemClock},
 };
 use consign_http::{Api, PublicUrl, Rates};
@@ -30,6 +30,8 @@ use crate::{
 
 /// How often orphans are looked for, and how old they are left to become.
 const SWEEP_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+/// So late a file that is at its end can become a removed one; nobody has it meanwhile.
+const END_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long the outbox is left alone at most, and after it could not be read.
@@ -76,6 +78,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let (stop, stopped) = watch::channel(false);
     let carrier = tokio::spawn(carry_mail(installation.clone()));
     let consign = installation.consign.clone();
+    let ending = tokio::spawn(end_lifetimes(installation.clone()));
     let sweeper = tokio::spawn(sweep_now_and_then(installation));
     let trail = consign.administration();
     let checkpoints = tokio::spawn(async move { trail.keep_checkpoints(CHECKPOINT_EVERY).await });
@@ -128,6 +131,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     tracing::info!("stopping");
     drop((listener, stopped));
     sweeper.abort();
+    ending.abort();
     carrier.abort();
     stop.send_replace(true);
     // Each connection holds a receiver; the channel is closed when the last has ended.
@@ -214,6 +218,24 @@ async fn sweep_now_and_then(installation: Installation) {
                 "swept"
             ),
             Err(error) => tracing::warn!(%error, "sweeping failed"),
+        }
+    }
+}
+
+/// Ends files and removals whose time is over.
+async fn end_lifetimes(installation: Installation) {
+    let administration = installation.consign.administration();
+    let mut ticks = time::interval(END_EVERY);
+    loop {
+        ticks.tick().await;
+        match administration.end_lifetimes().await {
+            Ok(report) if report == LifetimesReport::default() => {}
+            Ok(report) => tracing::info!(
+                removed = report.removed(),
+                purged = report.purged,
+                "ended what was at its end"
+            ),
+            Err(error) => tracing::warn!(%error, "what is at its end could not be ended"),
         }
     }
 }

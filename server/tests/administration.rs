@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use consign_http::testing::DOCX;
+use consign_http::testing::{DOCX, Request};
 use support::{Home, PASSWORD, Ran, Server, package::docx, run, text};
 
 /// A place with the operations users `olga` and `oskar` and the client `carl`.
@@ -273,6 +273,69 @@ async fn files_are_listed_and_removed() {
     home.run(&["file", "remove", "two.docx"]).succeeds();
     assert!(!server.opens(&links[1]).await);
     assert!(home.stored("blobs").is_empty());
+}
+
+#[tokio::test]
+async fn removed_files_are_listed_and_had_back() {
+    let home = peopled().await;
+    let server = Server::on(&home, |_| {});
+    let olga = server.token("olga").await;
+    let carl = server.token("carl").await;
+    let one = server
+        .upload(&olga, "one.docx", &DOCX.document("one"))
+        .await;
+    let two = server
+        .upload(&olga, "two.docx", &DOCX.document("two"))
+        .await;
+    let link = server.link(&carl, &one).await;
+    let before = server.files(&carl).await;
+    for id in [&one, &two] {
+        let remove = Request::new("DELETE", format!("/files/{id}"));
+        server.call(remove.bearer(&olga)).await.has_status(200);
+    }
+    let listed = home.run(&["file", "removed", "--json"]);
+    assert!(listed.err.starts_with("2 removed file(s), "), "{listed:?}");
+    let listed = listed.json();
+    let ids: Vec<_> = listed.iter().map(|file| text(&file["id"])).collect();
+    assert_eq!(ids, [two.as_str(), &one]);
+    assert_eq!(listed[0]["reason"], "removed");
+    let table = home.run(&["file", "removed"]);
+    let last = table.succeeds().lines().last().unwrap();
+    assert!(
+        last.starts_with(&one) && last.ends_with(" one.docx"),
+        "{last}"
+    );
+    assert!(home.run(&["file", "list", "--json"]).json().is_empty());
+
+    let restored = format!("one.docx ({one}) is there again");
+    has_run(&home.run(&["file", "restore", &one]), &restored);
+    assert!(server.opens(&link).await);
+    assert_eq!(server.files(&carl).await, before[1..]);
+    home.run(&["file", "restore", &one])
+        .fails(1, "no such file");
+    home.run(&["file", "restore", "two.docx"])
+        .fails(2, "two.docx");
+
+    let gone = format!("two.docx ({two}) is removed");
+    has_run(&home.run(&["file", "remove", &two]), &gone);
+    assert_eq!(home.stored("blobs").len(), 1, "for ever, and at once");
+    home.run(&["file", "restore", &two])
+        .fails(1, "no such file");
+    assert!(home.run(&["file", "removed", "--json"]).json().is_empty());
+}
+
+/// What was kept is at its end when it is kept no longer, though the server was stopped meanwhile.
+#[tokio::test]
+async fn a_server_without_a_grace_removes_at_once() {
+    let home = peopled().await;
+    home.settings("removal-grace = \"0s\"");
+    let server = Server::on(&home, |_| {});
+    let olga = server.token("olga").await;
+    let id = server.upload(&olga, "a.docx", &DOCX.document("a")).await;
+    let remove = Request::new("DELETE", format!("/files/{id}")).bearer(&olga);
+    server.call(remove).await.has_status(200);
+    assert!(home.stored("blobs").is_empty());
+    home.run(&["file", "restore", &id]).fails(1, "no such file");
 }
 
 #[tokio::test]

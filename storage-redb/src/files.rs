@@ -15,6 +15,7 @@ use consign_core::{
     once::{OnceKey, Remembered},
     outbox::Queued,
     quota::{Quota, Usage},
+    removal::{Ended, RemovedFile},
     store::{Change, DownloadsOf, FileStore, MAX_GROUPS, Outcome, Page, StoreError},
     time::Timestamp,
     trail::{Checkpoint, Head},
@@ -26,10 +27,10 @@ use crate::{
     fault::Fault,
     links, outbox,
     recent::Reader,
-    record,
+    record, removal,
     schema::{
         self, BLOBS, DONE, FILE_IDS, FILE_NAMES, FILES, GROUP_NAMES, GROUPS, Id, LAST_FILE, LEASES,
-        LINKS, MEMBERS, MEMBERSHIPS, Tables, USAGE, VIEWS,
+        LINKS, MEMBERS, MEMBERSHIPS, REMOVED, REMOVED_IDS, Tables, USAGE, VIEWS,
     },
     trail,
     view::View,
@@ -112,6 +113,33 @@ impl FileStore for RedbStore {
             next: None,
         };
         Ok(page.await?.unwrap_or(none))
+    }
+
+    async fn removed_file(&self, id: FileId) -> Result<Option<RemovedFile>, StoreError> {
+        self.point(|snapshot| {
+            let ids = snapshot.open_table(REMOVED_IDS)?;
+            schema::removed_by_id(&ids, &snapshot.open_table(REMOVED)?, id)
+        })
+    }
+
+    async fn removed(
+        &self,
+        now: Timestamp,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<RemovedFile, Seq>, StoreError> {
+        self.scan(move |snapshot| removal::list(snapshot, now, before, limit))
+            .await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RemovedFile>, StoreError> {
+        self.scan(move |snapshot| removal::due(snapshot, now, limit))
+            .await
+    }
+
+    async fn ended(&self, now: Timestamp, limit: usize) -> Result<Vec<Ended>, StoreError> {
+        self.scan(move |snapshot| removal::ended(snapshot, now, limit))
+            .await
     }
 
     async fn group(&self, id: GroupId) -> Result<Option<Group>, StoreError> {
@@ -447,7 +475,17 @@ impl Tables<'_> {
     pub(crate) fn make(&mut self, change: &Change) -> Result<Verdict<Outcome>, Fault> {
         Ok(match change {
             Change::AddFile { entry, quota } => self.add_file(entry, quota)?,
-            Change::RemoveFile { id, .. } => self.remove_file(*id)?,
+            Change::RemoveFile {
+                id,
+                why,
+                keep_until,
+                by,
+                at,
+            } => self.remove_file(*id, *why, *keep_until, *by, *at)?,
+            Change::RestoreFile {
+                id, expires_at, at, ..
+            } => self.restore_file(*id, expires_at, *at)?,
+            Change::PurgeFile { id, purge, at, .. } => self.purge_file(*id, *purge, *at)?,
             Change::SetCrc32 { id, crc32 } => self.set_crc32(*id, *crc32)?,
             Change::EditFile { id, edit, at, .. } => self.edit_file(*id, edit, *at)?,
             Change::AddGroup(group) => self.add_group(group)?,
@@ -488,7 +526,8 @@ impl Tables<'_> {
 
     fn add_file(&mut self, entry: &FileEntry, quota: &Quota) -> Result<Verdict<Outcome>, Fault> {
         let (id, blob) = (entry.id.as_bytes(), entry.blob.as_bytes());
-        if self.file_ids.get(id)?.is_some() || self.blobs.get(blob)?.is_some() {
+        let is_known = self.file_ids.get(id)?.is_some() || self.removed_ids.get(id)?.is_some();
+        if is_known || self.blobs.get(blob)?.is_some() {
             return Ok(Verdict::Unchanged(Outcome::Exists));
         }
         if let Some(group) = self.missing_group(&entry.audience)? {
@@ -499,9 +538,6 @@ impl Tables<'_> {
             return Ok(Verdict::Unchanged(Outcome::OverQuota));
         }
         let seq = self.next(LAST_FILE)?;
-        self.files.insert(seq, record::file(entry)?.as_slice())?;
-        self.file_ids.insert(id, seq)?;
-        self.file_names.insert((entry.name.as_str(), seq), ())?;
         self.blobs.insert(blob, seq)?;
         self.show(seq, entry)?;
         self.count(entry)?;
@@ -509,23 +545,11 @@ impl Tables<'_> {
         Ok(Verdict::Changed(Outcome::Added(File { seq, entry })))
     }
 
-    fn remove_file(&mut self, id: FileId) -> Result<Verdict<Outcome>, Fault> {
-        let Some(file) = schema::file_by_id(&self.file_ids, &self.files, id)? else {
-            return Ok(Verdict::Unchanged(Outcome::Missing));
-        };
-        self.touched.files.push((id, file.seq));
-        self.files.remove(file.seq)?;
-        self.file_ids.remove(id.as_bytes())?;
-        self.file_names
-            .remove((file.entry.name.as_str(), file.seq))?;
-        self.blobs.remove(file.entry.blob.as_bytes())?;
-        self.hide(&file)?;
-        self.discount(&file.entry)?;
-        Ok(Verdict::Changed(Outcome::Removed(file)))
-    }
-
-    /// Has a file be found by what may change of it.
-    fn show(&mut self, seq: Seq, entry: &FileEntry) -> Result<(), Fault> {
+    /// Has a file be in all reads that are not of removed ones.
+    pub(crate) fn show(&mut self, seq: Seq, entry: &FileEntry) -> Result<(), Fault> {
+        self.files.insert(seq, record::file(entry)?.as_slice())?;
+        self.file_ids.insert(entry.id.as_bytes(), seq)?;
+        self.file_names.insert((entry.name.as_str(), seq), ())?;
         for view in View::that_have(entry) {
             self.views.insert((view.key(), seq), ())?;
         }
@@ -535,7 +559,14 @@ impl Tables<'_> {
         Ok(())
     }
 
-    fn hide(&mut self, file: &File) -> Result<(), Fault> {
+    /// Takes a file out of them.
+    pub(crate) fn hide(&mut self, file: &File) -> Result<(), Fault> {
+        let id = file.entry.id;
+        self.touched.files.push((id, file.seq));
+        self.files.remove(file.seq)?;
+        self.file_ids.remove(id.as_bytes())?;
+        self.file_names
+            .remove((file.entry.name.as_str(), file.seq))?;
         for view in View::that_have(&file.entry) {
             self.views.remove((view.key(), file.seq))?;
         }
@@ -571,12 +602,9 @@ impl Tables<'_> {
         {
             return Ok(Verdict::Unchanged(Outcome::NoSuchGroup(group)));
         }
-        self.touched.files.push((id, file.seq));
         self.hide(&file)?;
         file.entry = file.entry.edited(edit);
         self.show(file.seq, &file.entry)?;
-        let record = record::file(&file.entry)?;
-        self.files.insert(file.seq, record.as_slice())?;
         Ok(Verdict::Changed(Outcome::FileSet(file)))
     }
 

@@ -84,6 +84,7 @@ mod open;
 mod outbox;
 mod recent;
 mod record;
+mod removal;
 mod schema;
 mod shared;
 mod store;

@@ -17,6 +17,7 @@ use consign_core::{
     once::{Made, Remembered},
     outbox::Queued,
     password::PasswordHash,
+    removal::{Removal, RemovedFile},
     store::StoreError,
     time::Timestamp,
     user::{Email, Role, Status, User, Username},
@@ -78,6 +79,22 @@ struct FileRecord<'a> {
     uploader: &'a str,
 }
 
+/// A removed file: its record as it was, and what became of it.
+#[derive(Serialize, Deserialize)]
+struct RemovedRecord<'a> {
+    file: &'a [u8],
+    why: RemovalRecord,
+    by: AuthorRecord,
+    at: u64,
+    kept_until: u64,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum RemovalRecord {
+    Asked,
+    Expired,
+}
+
 #[derive(Serialize, Deserialize)]
 struct EventRecord<'a> {
     at: u64,
@@ -103,6 +120,7 @@ enum AuthorRecord {
     Anonymous,
     User([u8; 16]),
     Administrator,
+    Sweeper,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,6 +131,7 @@ enum KindRecord<'a> {
     PasswordChanged([u8; 16]),
     SessionsEnded([u8; 16]),
     FileAdded([u8; 16], &'a str, [u8; 32]),
+    /// Of before any was kept.
     FileRemoved([u8; 16]),
     AudienceChanged([u8; 16], Vec<PrincipalRecord>),
     GroupAdded([u8; 16], &'a str),
@@ -133,6 +152,9 @@ enum KindRecord<'a> {
     OwnerChanged([u8; 16], Option<[u8; 16]>),
     AddressProved([u8; 16]),
     ExpiryChanged([u8; 16], Option<u64>),
+    FileRemovedFor([u8; 16], RemovalRecord, Option<u64>),
+    FileRestored([u8; 16]),
+    FilePurged([u8; 16]),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -305,6 +327,28 @@ pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
         expires_at: expires_at.map(Timestamp::from_millis),
     };
     Ok(File { seq, entry })
+}
+
+pub(crate) fn removed(removed: &RemovedFile) -> Result<Vec<u8>, StoreError> {
+    let file = file(&removed.file.entry)?;
+    pack(&RemovedRecord {
+        file: &file,
+        why: removed.why.into(),
+        by: removed.removed_by.into(),
+        at: removed.removed_at.as_millis(),
+        kept_until: removed.kept_until.as_millis(),
+    })
+}
+
+pub(crate) fn to_removed(seq: Seq, bytes: &[u8]) -> Result<RemovedFile, Undecodable> {
+    let record: RemovedRecord<'_> = unpack(bytes)?;
+    Ok(RemovedFile {
+        file: to_file(seq, record.file)?,
+        why: record.why.into(),
+        removed_by: record.by.into(),
+        removed_at: Timestamp::from_millis(record.at),
+        kept_until: Timestamp::from_millis(record.kept_until),
+    })
 }
 
 fn principals(audience: &Audience) -> Vec<PrincipalRecord> {
@@ -511,7 +555,16 @@ pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
         EventKind::FileAdded { file, name, sha256 } => {
             KindRecord::FileAdded(*file.as_bytes(), name.as_str(), sha256.0)
         }
-        EventKind::FileRemoved { file } => KindRecord::FileRemoved(*file.as_bytes()),
+        EventKind::FileRemoved {
+            file,
+            why,
+            kept_until,
+        } => {
+            let until = kept_until.map(Timestamp::as_millis);
+            KindRecord::FileRemovedFor(*file.as_bytes(), (*why).into(), until)
+        }
+        EventKind::FileRestored { file } => KindRecord::FileRestored(*file.as_bytes()),
+        EventKind::FilePurged { file } => KindRecord::FilePurged(*file.as_bytes()),
         EventKind::AudienceChanged { file, audience } => {
             KindRecord::AudienceChanged(*file.as_bytes(), principals(audience))
         }
@@ -560,11 +613,7 @@ pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
             return Err(StoreError::Unavailable(text.into()));
         }
     };
-    let by = match event.by {
-        Author::Anonymous => AuthorRecord::Anonymous,
-        Author::User(id) => AuthorRecord::User(*id.as_bytes()),
-        Author::Administrator => AuthorRecord::Administrator,
-    };
+    let by = event.by.into();
     let at = event.at.as_millis();
     pack(&EventRecord { at, by, kind })
 }
@@ -602,6 +651,19 @@ pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
             sha256: Sha256(sha256),
         },
         KindRecord::FileRemoved(id) => EventKind::FileRemoved {
+            file: FileId::from_bytes(id),
+            why: Removal::Asked,
+            kept_until: None,
+        },
+        KindRecord::FileRemovedFor(id, why, until) => EventKind::FileRemoved {
+            file: FileId::from_bytes(id),
+            why: why.into(),
+            kept_until: until.map(Timestamp::from_millis),
+        },
+        KindRecord::FileRestored(id) => EventKind::FileRestored {
+            file: FileId::from_bytes(id),
+        },
+        KindRecord::FilePurged(id) => EventKind::FilePurged {
             file: FileId::from_bytes(id),
         },
         KindRecord::AudienceChanged(id, principals) => EventKind::AudienceChanged {
@@ -661,11 +723,7 @@ pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
             downloads: to_transfers(downloads),
         },
     };
-    let by = match record.by {
-        AuthorRecord::Anonymous => Author::Anonymous,
-        AuthorRecord::User(id) => Author::User(user(id)),
-        AuthorRecord::Administrator => Author::Administrator,
-    };
+    let by = record.by.into();
     let at = Timestamp::from_millis(record.at);
     Ok(Event { at, by, kind })
 }
@@ -713,6 +771,46 @@ fn to_transfers((started, completed, bytes): TransfersRecord) -> Transfers {
         started,
         completed,
         bytes,
+    }
+}
+
+impl From<Author> for AuthorRecord {
+    fn from(author: Author) -> Self {
+        match author {
+            Author::Anonymous => Self::Anonymous,
+            Author::User(id) => Self::User(*id.as_bytes()),
+            Author::Administrator => Self::Administrator,
+            Author::Sweeper => Self::Sweeper,
+        }
+    }
+}
+
+impl From<AuthorRecord> for Author {
+    fn from(author: AuthorRecord) -> Self {
+        match author {
+            AuthorRecord::Anonymous => Self::Anonymous,
+            AuthorRecord::User(id) => Self::User(UserId::from_bytes(id)),
+            AuthorRecord::Administrator => Self::Administrator,
+            AuthorRecord::Sweeper => Self::Sweeper,
+        }
+    }
+}
+
+impl From<Removal> for RemovalRecord {
+    fn from(why: Removal) -> Self {
+        match why {
+            Removal::Asked => Self::Asked,
+            Removal::Expired => Self::Expired,
+        }
+    }
+}
+
+impl From<RemovalRecord> for Removal {
+    fn from(why: RemovalRecord) -> Self {
+        match why {
+            RemovalRecord::Asked => Self::Asked,
+            RemovalRecord::Expired => Self::Expired,
+        }
     }
 }
 
@@ -803,6 +901,10 @@ pub(crate) fn check(bytes: &[u8]) {
         let written = file(&read.entry).expect("a file can be written");
         assert_eq!(to_file(7, &written), Ok(read));
     }
+    if let Ok(read) = to_removed(7, bytes) {
+        let written = removed(&read).expect("a removed file can be written");
+        assert_eq!(to_removed(7, &written), Ok(read));
+    }
     let id = GroupId::from_bytes([7; 16]);
     if let Ok(read) = to_group(id, bytes) {
         let written = group(&read).expect("a group can be written");
@@ -864,6 +966,16 @@ mod tests {
         }
     }
 
+    fn gone(entry: FileEntry) -> RemovedFile {
+        RemovedFile {
+            file: File { seq: 9, entry },
+            why: Removal::Expired,
+            removed_by: Author::Sweeper,
+            removed_at: Timestamp::from_millis(5),
+            kept_until: Timestamp::from_millis(9),
+        }
+    }
+
     fn vouched(n: u32) -> consign_core::trail::Checkpoint {
         sample_checkpoint(Head {
             writer: WriterId::ONLY,
@@ -885,7 +997,7 @@ mod tests {
         let id = any::<[u8; 16]>();
         let role = prop_oneof![Just(Role::Operations), Just(Role::Client)];
         let status = prop_oneof![Just(Status::Active), Just(Status::Disabled)];
-        (0..26_u32, id, role, status, any::<[u8; 32]>()).prop_map(
+        (0..29_u32, id, role, status, any::<[u8; 32]>()).prop_map(
             |(kind, id, role, status, sha256)| {
                 let (user, file, group) = (
                     UserId::from_bytes(id),
@@ -902,7 +1014,14 @@ mod tests {
                     3 => EventKind::PasswordChanged { user },
                     4 => EventKind::SessionsEnded { user },
                     5 => EventKind::FileAdded { file, name, sha256 },
-                    6 => EventKind::FileRemoved { file },
+                    6 => EventKind::FileRemoved {
+                        file,
+                        why: match id[0] {
+                            0..99 => Removal::Asked,
+                            _ => Removal::Expired,
+                        },
+                        kept_until: (id[1] > 99).then_some(Timestamp::from_millis(id[2].into())),
+                    },
                     7 => EventKind::AudienceChanged {
                         file,
                         audience: Audience::of([Principal::User(user), Principal::Group(group)])
@@ -948,6 +1067,8 @@ mod tests {
                         file,
                         expires_at: (kind == 21).then_some(Timestamp::from_millis(id[0].into())),
                     },
+                    23 => EventKind::FileRestored { file },
+                    24 => EventKind::FilePurged { file },
                     _ => sample_download(kind).kind,
                 }
             },
@@ -967,6 +1088,7 @@ mod tests {
                 user(&sample_user(n, Role::Client)).unwrap(),
                 file(&sample_entry(n)).unwrap(),
                 file(&limited(n)).unwrap(),
+                removed(&gone(limited(n))).unwrap(),
                 group(&sample(n)).unwrap(),
                 link(&sample_link(n)).unwrap(),
                 lease(&sample_lease(n, 1)).unwrap(),
@@ -982,10 +1104,11 @@ mod tests {
         }
 
         #[test]
-        fn events_are_kept(at: u64, author in 0..3, id: [u8; 16], kind in any_kind()) {
+        fn events_are_kept(at: u64, author in 0..4, id: [u8; 16], kind in any_kind()) {
             let by = match author {
                 0 => Author::Anonymous,
                 1 => Author::User(UserId::from_bytes(id)),
+                2 => Author::Sweeper,
                 _ => Author::Administrator,
             };
             let written = Event { at: Timestamp::from_millis(at), by, kind };
@@ -1006,6 +1129,8 @@ mod tests {
             let unsummed = FileEntry { crc32: None, ..sample_entry(n) };
             for entry in [entry, unsummed, limited(n)] {
                 let bytes = file(&entry).unwrap();
+                let written = gone(entry.clone());
+                prop_assert_eq!(to_removed(9, &removed(&written).unwrap()), Ok(written));
                 prop_assert_eq!(to_file(9, &bytes), Ok(File { seq: 9, entry }));
             }
             let written = sample(n);
@@ -1091,6 +1216,16 @@ mod tests {
         expected.extend([3; 16]);
         expected.push(1);
         assert_eq!(bytes.unwrap(), expected);
+
+        // What was written before any removed file was kept.
+        let removed_before = [&[1, 7, 2, 6][..], &[3; 16]].concat();
+        let read = to_event(&removed_before).unwrap();
+        let for_good = EventKind::FileRemoved {
+            file: FileId::from_bytes([3; 16]),
+            why: Removal::Asked,
+            kept_until: None,
+        };
+        assert_eq!((read.by, read.kind), (Author::Administrator, for_good));
 
         // Version 4 of a file is what version 1 has, whom it is for, its CRC-32, and its end.
         let written = file(&limited(1)).unwrap();

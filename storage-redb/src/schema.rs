@@ -11,6 +11,7 @@ use consign_core::{
     once::{OnceKey, Remembered},
     outbox::Queued,
     quota::Usage,
+    removal::RemovedFile,
     store::StoreError,
     trail::EntryHash,
     user::User,
@@ -47,15 +48,22 @@ pub(crate) const FILE_IDS: TableDefinition<'_, Id, Seq> = TableDefinition::new("
 /// The positions of the files of each name.
 pub(crate) const FILE_NAMES: TableDefinition<'_, (&str, Seq), ()> =
     TableDefinition::new("file_names");
-/// The position of the file that has its bytes under each key.
+/// The position of the file, removed or not, that has its bytes under each key.
 pub(crate) const BLOBS: TableDefinition<'_, Id, Seq> = TableDefinition::new("blobs");
-/// How many files each user has uploaded, and their bytes; those alone who have any.
+/// How many files each user has uploaded, removed ones counted, and their bytes; those alone who have any.
 pub(crate) const USAGE: TableDefinition<'_, Id, (u64, u128)> = TableDefinition::new("usage");
 /// The positions of the files that each [view](crate::view) has.
 pub(crate) const VIEWS: TableDefinition<'_, (&[u8; View::LEN], Seq), ()> =
     TableDefinition::new("views");
 /// When each file expires that does: milliseconds since the epoch, and its position.
 pub(crate) const EXPIRIES: TableDefinition<'_, (u64, Seq), ()> = TableDefinition::new("expiries");
+/// Removed files by position.
+pub(crate) const REMOVED: TableDefinition<'_, Seq, Record> = TableDefinition::new("removed");
+/// The position of each removed file.
+pub(crate) const REMOVED_IDS: TableDefinition<'_, Id, Seq> = TableDefinition::new("removed_ids");
+/// Until when each removed file is kept: milliseconds since the epoch, and its position.
+pub(crate) const REMOVED_DUE: TableDefinition<'_, (u64, Seq), ()> =
+    TableDefinition::new("removed_due");
 /// Groups by id.
 pub(crate) const GROUPS: TableDefinition<'_, Id, Record> = TableDefinition::new("groups");
 /// The id of the group of each name.
@@ -142,8 +150,8 @@ fn lay_out(database: &Database) -> Result<(), redb::Error> {
 }
 
 /// Version 1 did not count what each user's files take; version 2 did not know who sees which files;
-/// version 3 knew no managed links, chained no events, no file ended, and it did not know who has uploaded
-/// which files.
+/// version 3 knew no managed links, chained no events, ended no files, kept none that were removed, and did
+/// not know who has uploaded which files.
 fn migrate(database: &Database, before: u64) -> Result<(), OpenError> {
     let transaction = database.begin_write().map_err(damaged)?;
     trail::chain(&transaction).map_err(unusable)?;
@@ -200,6 +208,9 @@ pub(crate) struct Tables<'txn> {
     pub(crate) usage: Table<'txn, Id, (u64, u128)>,
     pub(crate) views: Table<'txn, (&'static [u8; View::LEN], Seq), ()>,
     pub(crate) expiries: Table<'txn, (u64, Seq), ()>,
+    pub(crate) removed: Table<'txn, Seq, Record>,
+    pub(crate) removed_ids: Table<'txn, Id, Seq>,
+    pub(crate) removed_due: Table<'txn, (u64, Seq), ()>,
     pub(crate) groups: Table<'txn, Id, Record>,
     pub(crate) group_names: Table<'txn, &'static str, Id>,
     pub(crate) members: Table<'txn, (Id, Id), ()>,
@@ -236,6 +247,9 @@ impl<'txn> Tables<'txn> {
             usage: transaction.open_table(USAGE)?,
             views: transaction.open_table(VIEWS)?,
             expiries: transaction.open_table(EXPIRIES)?,
+            removed: transaction.open_table(REMOVED)?,
+            removed_ids: transaction.open_table(REMOVED_IDS)?,
+            removed_due: transaction.open_table(REMOVED_DUE)?,
             groups: transaction.open_table(GROUPS)?,
             group_names: transaction.open_table(GROUP_NAMES)?,
             members: transaction.open_table(MEMBERS)?,
@@ -365,6 +379,31 @@ pub(crate) fn file_by_id(
 ) -> Result<Option<File>, Fault> {
     match file_ids.get(id.as_bytes())? {
         Some(seq) => indexed_file(files, seq.value()).map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn removed(seq: Seq, bytes: &[u8]) -> Result<RemovedFile, Fault> {
+    record::to_removed(seq, bytes).map_err(|error| unreadable("removed file", seq, &error))
+}
+
+/// The removed file at a position that an index names.
+pub(crate) fn indexed_removed(
+    removed_files: &impl ReadableTable<Seq, Record>,
+    seq: Seq,
+) -> Result<RemovedFile, Fault> {
+    let bytes = removed_files.get(seq)?;
+    let bytes = bytes.ok_or_else(|| dangling("removed file", seq))?;
+    removed(seq, bytes.value())
+}
+
+pub(crate) fn removed_by_id(
+    ids: &impl ReadableTable<Id, Seq>,
+    removed_files: &impl ReadableTable<Seq, Record>,
+    id: FileId,
+) -> Result<Option<RemovedFile>, Fault> {
+    match ids.get(id.as_bytes())? {
+        Some(seq) => indexed_removed(removed_files, seq.value()).map(Some),
         None => Ok(None),
     }
 }

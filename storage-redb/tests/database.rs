@@ -10,12 +10,15 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use consign_core::{
     audience::Scope,
     event::Author,
+    file::FileEdit,
     quota::Usage,
+    removal::Removal,
     store::{Change, FileStore, Insert, InsertGuard, Outcome, Update, UserStore},
     testing::{sample_entry, sample_event, sample_link, sample_user},
     time::Timestamp,
@@ -46,11 +49,8 @@ async fn add(store: &RedbStore, n: u32) -> Outcome {
 }
 
 async fn remove(store: &RedbStore, n: u32) -> Outcome {
-    let change = Change::RemoveFile {
-        id: sample_entry(n).id,
-        by: Author::Administrator,
-        at: Timestamp::from_secs(9),
-    };
+    let (by, at) = (Author::Administrator, Timestamp::from_secs(9));
+    let change = Change::remove(sample_entry(n).id, by, at);
     store.apply(change).await.unwrap()
 }
 
@@ -397,6 +397,63 @@ fn a_database_of_version_3_has_its_events_chained() {
         last = consign_core::trail::link(last, entry.writer, entry.number, &entry.event);
         assert_eq!(entry.hash, last, "{}", entry.number);
     }
+}
+
+/// Version 3 was the same without ends of files and without removed ones.
+#[test]
+fn a_database_of_version_3_ends_and_keeps_files() {
+    let (_folder, path) = place();
+    run(async {
+        let store = open(&path).unwrap();
+        for n in 1..=3 {
+            add(&store, n).await;
+        }
+    });
+    set_schema(&path, 3);
+    let database = redb::Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    for name in ["expiries", "removed_due"] {
+        let table = TableDefinition::<(u64, u64), ()>::new(name);
+        assert!(transaction.delete_table(table).unwrap());
+    }
+    let removed = TableDefinition::<u64, &[u8]>::new("removed");
+    assert!(transaction.delete_table(removed).unwrap());
+    let ids = TableDefinition::<&[u8; 16], u64>::new("removed_ids");
+    assert!(transaction.delete_table(ids).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+    let (by, at) = (Author::Sweeper, Timestamp::from_secs(9));
+    let later = at + Duration::from_secs(1);
+    let [ends, goes] = [1, 2].map(|n| sample_entry(n).id);
+    run(async {
+        let store = open(&path).unwrap();
+        // Read before anything is written.
+        assert_eq!(store.ended(later, 9).await.unwrap(), []);
+        assert_eq!(store.due(later, 9).await.unwrap(), []);
+        assert_eq!(store.removed(at, None, 9).await.unwrap().items, []);
+        let edit = FileEdit::expiring_at(Some(later));
+        let id = ends;
+        store
+            .apply(Change::EditFile { id, edit, by, at })
+            .await
+            .unwrap();
+        let change = Change::RemoveFile {
+            id: goes,
+            why: Removal::Asked,
+            keep_until: Some(later),
+            by,
+            at,
+        };
+        store.apply(change).await.unwrap();
+    });
+    run(async {
+        let store = open(&path).unwrap();
+        let ended = store.ended(later, 9).await.unwrap();
+        assert_eq!(ended.iter().map(|one| one.file).collect::<Vec<_>>(), [ends]);
+        let removed = store.removed(at, None, 9).await.unwrap().items;
+        assert_eq!(removed, store.due(later, 9).await.unwrap());
+        assert_eq!(removed[0].file.entry, sample_entry(2));
+    });
 }
 
 /// Version 3 was the same without the tables of managed links.

@@ -24,6 +24,7 @@ use crate::{
     once::{OnceKey, Remembered},
     outbox::Queued,
     quota::Usage,
+    removal::{Ended, RemovedFile},
     store::{
         Change, DownloadsOf, FileStore, Insert, InsertGuard, Outcome, Page, StoreError, Update,
         UserStore,
@@ -121,6 +122,27 @@ impl FileStore for MemoryStore {
         limit: usize,
     ) -> Result<Page<File, Seq>, StoreError> {
         Ok(self.state().files_before(scope, now, before, limit))
+    }
+
+    async fn removed_file(&self, id: FileId) -> Result<Option<RemovedFile>, StoreError> {
+        Ok(self.state().removed_file(id).cloned())
+    }
+
+    async fn removed(
+        &self,
+        now: Timestamp,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<RemovedFile, Seq>, StoreError> {
+        Ok(self.state().removed_before(now, before, limit))
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RemovedFile>, StoreError> {
+        Ok(self.state().due(now, limit))
+    }
+
+    async fn ended(&self, now: Timestamp, limit: usize) -> Result<Vec<Ended>, StoreError> {
+        Ok(self.state().ended(now, limit))
     }
 
     async fn group(&self, id: GroupId) -> Result<Option<Group>, StoreError> {

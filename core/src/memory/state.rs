@@ -10,7 +10,7 @@ use crate::{
     audience::{Audience, Scope},
     code::Codes,
     event::Event,
-    file::{File, FileName, Seq},
+    file::{File, FileEntry, FileName, Seq},
     group::{Group, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Edit, Lease, ManagedLink, SecretHash},
@@ -18,6 +18,7 @@ use crate::{
     once::{OnceKey, Remembered},
     outbox::Queued,
     quota::Usage,
+    removal::{Ended, Purge, Removal, RemovedFile},
     store::{
         Change, FORGET_AT_ONCE, Insert, InsertGuard, MAX_GROUPS, Outcome, Page, StoreError, Update,
     },
@@ -29,6 +30,7 @@ use crate::{
 pub(super) struct State {
     users: BTreeMap<Username, User>,
     files: BTreeMap<Seq, File>,
+    removed: BTreeMap<Seq, RemovedFile>,
     last_file: Seq,
     groups: BTreeMap<GroupId, Group>,
     members: BTreeSet<(GroupId, UserId)>,
@@ -115,6 +117,51 @@ impl State {
 
     pub(super) fn file(&self, id: FileId) -> Option<&File> {
         self.files.values().find(|file| file.entry.id == id)
+    }
+
+    /// Of all files, also removed ones.
+    fn entries(&self) -> impl Iterator<Item = &FileEntry> {
+        let removed = self.removed.values().map(|removed| &removed.file);
+        let files = self.files.values().chain(removed);
+        files.map(|file| &file.entry)
+    }
+
+    pub(super) fn removed_file(&self, id: FileId) -> Option<&RemovedFile> {
+        let mut removed = self.removed.values();
+        removed.find(|removed| removed.file.entry.id == id)
+    }
+
+    pub(super) fn removed_before(
+        &self,
+        now: Timestamp,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Page<RemovedFile, Seq> {
+        let to = before.map_or(Unbounded, Excluded);
+        let removed = self.removed.range((Unbounded, to)).rev();
+        let kept = removed.filter(|(_, removed)| removed.is_kept(now));
+        let items = kept.take(limit.saturating_add(1));
+        let items = items.map(|(_, removed)| removed.clone()).collect();
+        Page::cut(items, limit, |removed: &RemovedFile| removed.file.seq)
+    }
+
+    pub(super) fn due(&self, now: Timestamp, limit: usize) -> Vec<RemovedFile> {
+        let removed = self.removed.values();
+        let due = removed.filter(|removed| !removed.is_kept(now));
+        let mut due: Vec<_> = due.cloned().collect();
+        due.sort_by_key(|removed| (removed.kept_until, removed.file.seq));
+        due.truncate(limit);
+        due
+    }
+
+    pub(super) fn ended(&self, now: Timestamp, limit: usize) -> Vec<Ended> {
+        let files = self.files.values();
+        let ended = files.filter(|file| !file.entry.is_there(now));
+        let ended = ended.map(|file| Ended {
+            file: file.entry.id,
+            why: Removal::Expired,
+        });
+        ended.take(limit).collect()
     }
 
     pub(super) fn newest(&self, name: &FileName, scope: &Scope, now: Timestamp) -> Option<&File> {
@@ -227,12 +274,12 @@ impl State {
     }
 
     pub(super) fn references(&self, key: BlobKey) -> bool {
-        self.files.values().any(|file| file.entry.blob == key)
+        let mut entries = self.entries();
+        entries.any(|entry| entry.blob == key)
     }
 
     pub(super) fn usage(&self, user: UserId) -> Usage {
-        let files = self.files.values().map(|file| &file.entry);
-        let own = files.filter(|entry| entry.uploaded_by == user);
+        let own = self.entries().filter(|entry| entry.uploaded_by == user);
         own.fold(Usage::default(), |sum, entry| {
             sum.plus(Usage::file(entry.size))
         })
@@ -254,7 +301,8 @@ impl State {
     fn make(&mut self, change: Change) -> Result<Outcome, Outcome> {
         match change {
             Change::AddFile { entry, quota } => {
-                if self.file(entry.id).is_some() || self.references(entry.blob) {
+                let known = self.entries().any(|known| known.id == entry.id);
+                if known || self.references(entry.blob) {
                     return Err(Outcome::Exists);
                 }
                 if let Some(group) = self.missing_group(&entry.audience) {
@@ -270,10 +318,50 @@ impl State {
                 self.files.insert(seq, file.clone());
                 Ok(Outcome::Added(file))
             }
-            Change::RemoveFile { id, .. } => {
-                let seq = self.file(id).map(|file| file.seq);
-                let file = seq.and_then(|seq| self.files.remove(&seq));
-                file.map(Outcome::Removed).ok_or(Outcome::Missing)
+            Change::RemoveFile {
+                id,
+                why,
+                keep_until,
+                by,
+                at,
+            } => {
+                let file = self.file(id).ok_or(Outcome::Missing)?.clone();
+                if why == Removal::Expired && file.entry.is_there(at) {
+                    return Err(Outcome::Stale);
+                }
+                self.files.remove(&file.seq);
+                if let Some(kept_until) = keep_until {
+                    let removed = RemovedFile {
+                        file: file.clone(),
+                        why,
+                        removed_by: by,
+                        removed_at: at,
+                        kept_until,
+                    };
+                    self.removed.insert(file.seq, removed);
+                }
+                Ok(Outcome::Removed(file))
+            }
+            Change::RestoreFile {
+                id, expires_at, at, ..
+            } => {
+                let removed = self.removed_file(id).filter(|removed| removed.is_kept(at));
+                let mut file = removed.ok_or(Outcome::Missing)?.file.clone();
+                file.entry.expires_at = expires_at.or(file.entry.expires_at);
+                if !file.entry.is_there(at) {
+                    return Err(Outcome::Stale);
+                }
+                self.removed.remove(&file.seq);
+                self.files.insert(file.seq, file.clone());
+                Ok(Outcome::Restored(file))
+            }
+            Change::PurgeFile { id, purge, at, .. } => {
+                let removed = self.removed_file(id).ok_or(Outcome::Missing)?.clone();
+                if purge == Purge::Due && removed.is_kept(at) {
+                    return Err(Outcome::Stale);
+                }
+                self.removed.remove(&removed.file.seq);
+                Ok(Outcome::Purged(removed))
             }
             Change::SetCrc32 { id, crc32 } => {
                 let seq = self.file(id).ok_or(Outcome::Missing)?.seq;

@@ -5,7 +5,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::{Author, Recorded},
     file::{File, Seq},
-    id::{FileId, LinkId},
+    id::LinkId,
     link::ManagedLink,
     password::Password,
     service::{Actor, Consign, Registration},
@@ -139,11 +139,6 @@ impl Administration {
         let files = &self.consign.parts().files;
         let now = self.consign.now();
         Ok(files.list(&Scope::All, now, before, limit.max(1)).await?)
-    }
-
-    /// Removes a file. Every link to it dies.
-    pub async fn remove_file(&self, id: FileId) -> Result<File, Error> {
-        self.consign.remove(id, Author::Administrator).await
     }
 
     /// At most `limit` events of the trail, oldest first, after position `after`.

@@ -132,7 +132,7 @@ impl Consign {
         }
         let user = match entry.event.by {
             Author::User(id) => parts.users.by_id(id).await?,
-            Author::Anonymous | Author::Administrator => None,
+            Author::Anonymous | Author::Administrator | Author::Sweeper => None,
         };
         // Whose clients others are is not told to one who is confined.
         let user =

@@ -6,7 +6,6 @@ use futures_core::Stream;
 use crate::{
     audience::{Audience, Principal},
     error::{Error, ErrorKind},
-    event::Author,
     file::{File, FileEntry, FileName, MediaType, Seq},
     id::{BlobKey, FileId},
     intake::{self, IntakeError},
@@ -197,30 +196,6 @@ impl Consign {
                 return Ok(page);
             }
         }
-    }
-
-    /// Removes a file. Every link to it dies with it.
-    ///
-    /// # Errors
-    /// [`Forbidden`](ErrorKind::Forbidden), [`FileNotFound`](ErrorKind::FileNotFound).
-    pub async fn delete(&self, actor: &Actor, id: FileId) -> Result<File, Error> {
-        self.seen(actor, Action::Delete, id).await?;
-        self.remove(id, Author::User(actor.user().id)).await
-    }
-
-    /// First the catalogue lets go of the file, then its bytes are removed: the other way round a
-    /// crash would leave a file without bytes.
-    pub(super) async fn remove(&self, id: FileId, by: Author) -> Result<File, Error> {
-        let parts = self.parts();
-        let at = parts.clock.now();
-        let change = Change::RemoveFile { id, by, at };
-        let Outcome::Removed(file) = parts.files.apply(change).await? else {
-            return Err(ErrorKind::FileNotFound.into());
-        };
-        if let Err(error) = parts.blobs.delete(file.entry.blob).await {
-            tracing::warn!(file = %id, %error, "a file's bytes remain; the sweeper will remove them");
-        }
-        Ok(file)
     }
 
     async fn inspect(

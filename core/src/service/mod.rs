@@ -16,6 +16,7 @@ mod managed;
 mod metered;
 mod once;
 mod recorder;
+mod removal;
 mod room;
 #[cfg(test)]
 #[cfg(all(feature = "jwt", feature = "scrypt", feature = "evidence"))]
@@ -45,6 +46,7 @@ pub use self::{
     links::{AuthorizedFile, Link, OpenedBy},
     mail::MailReport,
     managed::{Described, LinkChanges, LinkProof, LinkRequest, NewLease, NewLink},
+    removal::LifetimesReport,
 };
 use crate::{
     audience::Audience,
@@ -222,6 +224,8 @@ pub struct Settings {
     pub audience: Audience,
     /// How long a file is there unless its uploader says otherwise; `None` is for ever.
     pub file_lifetime: Option<Duration>,
+    /// How long a file that was removed can be had back; nothing removes it for good at once.
+    pub removal_grace: Duration,
     /// Bytes that the blob store keeps free, if it can tell how many there are: an upload that would
     /// leave fewer is refused. 0 asks it nothing.
     pub min_free: u64,
@@ -247,7 +251,8 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 5 GiB, no quota, files for everybody and without an end, 64 MiB kept free; an hour for a login, 15 minutes for a
+    /// 5 GiB, no quota, files for everybody and without an end, a week to have
+    /// removed ones back, 64 MiB kept free; an hour for a login, 15 minutes for a
     /// link, 90 days for a managed one and a day for a lease of it; 8 characters; the first operations
     /// user and any client register freely; a second for events.
     fn default() -> Self {
@@ -256,6 +261,7 @@ impl Default for Settings {
             quota: Quota::NONE,
             audience: Audience::everybody(),
             file_lifetime: None,
+            removal_grace: Duration::from_secs(7 * 24 * 60 * 60),
             min_free: 64 << 20,
             access_lifetime: Duration::from_secs(60 * 60),
             link_lifetime: Duration::from_secs(15 * 60),

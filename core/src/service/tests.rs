@@ -17,6 +17,7 @@ mod managed;
 mod once;
 mod quotas;
 mod receipts;
+mod removal;
 mod sessions;
 mod sweep;
 mod uploads;
@@ -67,8 +68,12 @@ struct World {
 }
 
 impl World {
+    /// What is removed is gone at once.
     fn new() -> Self {
-        Self::with(Settings::default())
+        Self::with(Settings {
+            removal_grace: Duration::ZERO,
+            ..Settings::default()
+        })
     }
 
     /// Events wait until a test has them recorded.
@@ -347,6 +352,9 @@ fn futures_are_send(consign: &Consign, actor: &Actor, registration: Registration
     send(administration.end_sessions(&ann));
     send(administration.files(None, 1));
     send(administration.remove_file(id));
+    send(administration.restore_file(id));
+    send(administration.end_lifetimes());
+    send(consign.restore(actor, id));
     send(administration.events(None, 1));
     send(administration.deliver_mail());
     send(administration.mail_queued());

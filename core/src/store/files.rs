@@ -16,6 +16,7 @@ use crate::{
     once::{Made, Once, OnceKey, Remembered},
     outbox::Queued,
     quota::{Quota, Usage},
+    removal::{Ended, Purge, Removal, RemovedFile},
     time::Timestamp,
     trail::{Checkpoint, Head},
 };
@@ -50,6 +51,26 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Page<File, Seq>, StoreError>;
+
+    /// The removed file of this id, also one that is not [kept](RemovedFile::is_kept) any more.
+    async fn removed_file(&self, id: FileId) -> Result<Option<RemovedFile>, StoreError>;
+
+    /// At most `limit` removed files (at least 1) that are [kept](RemovedFile::is_kept) at `now`, in the order of
+    /// their positions, newest first, older than position `before`.
+    async fn removed(
+        &self,
+        now: Timestamp,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<RemovedFile, Seq>, StoreError>;
+
+    /// At most `limit` removed files (at least 1) that are not [kept](RemovedFile::is_kept) at `now`, in the order of
+    /// their times and positions.
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RemovedFile>, StoreError>;
+
+    /// At most `limit` files (at least 1) that are not removed and are not [there](FileEntry::is_there) at `now`, in any order,
+    /// each once.
+    async fn ended(&self, now: Timestamp, limit: usize) -> Result<Vec<Ended>, StoreError>;
 
     /// The group of this id.
     async fn group(&self, id: GroupId) -> Result<Option<Group>, StoreError>;
@@ -97,10 +118,11 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
     /// What was done by this key, if that is still remembered.
     async fn remembered(&self, key: OnceKey) -> Result<Option<Remembered>, StoreError>;
 
-    /// Whether a file of the catalogue has its bytes under `key`.
+    /// Whether a file of the catalogue, or a removed one that is in it still, has its bytes under `key`.
     async fn references(&self, key: BlobKey) -> Result<bool, StoreError>;
 
-    /// What the files that `user` uploaded take: those of the catalogue, as it is now.
+    /// What the files that `user` uploaded take: those of the catalogue, as it is now, and the removed ones that are
+    /// in it still.
     async fn usage(&self, user: UserId) -> Result<Usage, StoreError>;
 
     /// At most `limit` events (at least 1), oldest first, after position `after`. Each is chained to the
@@ -147,7 +169,7 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// Add a file. No file has its id, none has its blob, there are the groups that it is for, and
+    /// Add a file. No file has its id, none has its blob, removed or not, there are the groups that it is for, and
     /// with it the files of its uploader are within the quota.
     AddFile {
         /// The file.
@@ -155,11 +177,40 @@ pub enum Change {
         /// What the files of the uploader may take.
         quota: Quota,
     },
-    /// Remove a file. It exists.
+    /// Remove a file. It exists, and where that is why, it has expired at the time. No read finds it any more but
+    /// those of removed files, which have it if it is to be kept.
     RemoveFile {
         /// The file.
         id: FileId,
+        /// Why.
+        why: Removal,
+        /// Until when it can be had back; `None` removes it for good.
+        keep_until: Option<Timestamp>,
         /// Who removes it.
+        by: Author,
+        /// When.
+        at: Timestamp,
+    },
+    /// Have a removed file be there again, at its position. It was removed and [is kept](RemovedFile::is_kept) at the
+    /// time, and with the end that it has then it [is there](FileEntry::is_there).
+    RestoreFile {
+        /// The file.
+        id: FileId,
+        /// When it ends from now on.
+        expires_at: Edit<Option<Timestamp>>,
+        /// Who wants it so.
+        by: Author,
+        /// When.
+        at: Timestamp,
+    },
+    /// Forget a removed file. It was removed and is in the catalogue still; where it is to be due, it is not
+    /// [kept](RemovedFile::is_kept) at the time.
+    PurgeFile {
+        /// The file.
+        id: FileId,
+        /// Whether its time has to be over.
+        purge: Purge,
+        /// Who wants it so.
         by: Author,
         /// When.
         at: Timestamp,
@@ -324,11 +375,42 @@ impl Change {
         Self::AddFile { entry, quota }
     }
 
+    /// Removes a file for good, because somebody asks for it.
+    pub fn remove(id: FileId, by: Author, at: Timestamp) -> Self {
+        Self::RemoveFile {
+            id,
+            why: Removal::Asked,
+            keep_until: None,
+            by,
+            at,
+        }
+    }
+
     /// The events that the change causes when it is made.
     pub fn events(&self) -> Vec<Event> {
         let (at, by, kind) = match self {
             Self::AddFile { entry, .. } => return added(entry),
-            Self::RemoveFile { id, by, at } => (at, *by, EventKind::FileRemoved { file: *id }),
+            Self::RemoveFile {
+                id,
+                why,
+                keep_until,
+                by,
+                at,
+            } => {
+                let kind = EventKind::FileRemoved {
+                    file: *id,
+                    why: *why,
+                    kept_until: *keep_until,
+                };
+                (at, *by, kind)
+            }
+            Self::RestoreFile {
+                id,
+                expires_at,
+                by,
+                at,
+            } => return restored(*id, expires_at, *by, *at),
+            Self::PurgeFile { id, by, at, .. } => (at, *by, EventKind::FilePurged { file: *id }),
             Self::EditFile { id, edit, by, at } => return edited(*id, edit, *by, *at),
             Self::AddGroup(group) => {
                 let kind = EventKind::GroupAdded {
@@ -405,6 +487,22 @@ fn edited(file: FileId, edit: &FileEdit, by: Author, at: Timestamp) -> Vec<Event
     kinds.into_iter().map(event).collect()
 }
 
+fn restored(
+    file: FileId,
+    expires_at: &Edit<Option<Timestamp>>,
+    by: Author,
+    at: Timestamp,
+) -> Vec<Event> {
+    let kind = EventKind::FileRestored { file };
+    let edit = FileEdit {
+        expires_at: expires_at.clone(),
+        ..FileEdit::default()
+    };
+    let mut events = vec![Event { at, by, kind }];
+    events.extend(edited(file, &edit, by, at));
+    events
+}
+
 /// That it is for everybody and has no end need not be told.
 fn added(entry: &FileEntry) -> Vec<Event> {
     let added = EventKind::FileAdded {
@@ -436,15 +534,19 @@ fn added(entry: &FileEntry) -> Vec<Event> {
 pub enum Outcome {
     /// The file is in the catalogue, at the position the store gave it.
     Added(File),
-    /// The file is gone; this is what it was.
+    /// The file is no longer there; this is what it was.
     Removed(File),
+    /// The file is there again.
+    Restored(File),
+    /// The removed file is gone for good; this is what it was.
+    Purged(RemovedFile),
     /// Its id, its blob or its secret is in the catalogue already, or the user in the group; or the link
     /// was revoked before, or the entry has a checkpoint.
     Exists,
     /// With it the files of its uploader would be beyond the quota. [`Outcome::Exists`] and
     /// [`Outcome::NoSuchGroup`] come first.
     OverQuota,
-    /// There is no such file, group, member, link, lease, mail or entry, or no event.
+    /// There is no such file, removed file, group, member, link, lease, mail or entry, or no event.
     Missing,
     /// The file is so now.
     FileSet(File),
@@ -468,7 +570,8 @@ pub enum Outcome {
     NoSuchFile(FileId),
     /// The link is revoked, at its end, or spent. [`Outcome::Missing`] and [`Outcome::Stale`] come first.
     NotOpen,
-    /// The link was edited since, or the mail tried.
+    /// The link was edited since, or the mail tried; the file has not ended, the removed file is not due, or it would
+    /// have ended.
     Stale,
     /// It is not the code that is good. After [`Outcome::NotOpen`].
     WrongCode,

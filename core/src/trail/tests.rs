@@ -7,6 +7,7 @@ use crate::{
     file::FileName,
     group::GroupName,
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
+    removal::Removal,
     testing::{sample_download, sample_entry, sample_event},
     time::Timestamp,
     user::{Role, Status},
@@ -79,8 +80,32 @@ fn the_text_of_each_kind_stays_as_it_is() {
             ),
         ),
         (
-            EventKind::FileRemoved { file },
-            format!(r#"{by},"file":"{HEX}","kind":"file removed"}}"#),
+            EventKind::FileRemoved {
+                file,
+                why: Removal::Asked,
+                kept_until: None,
+            },
+            format!(
+                r#"{by},"file":"{HEX}","kept_until":null,"kind":"file removed","reason":"removed"}}"#
+            ),
+        ),
+        (
+            EventKind::FileRemoved {
+                file,
+                why: Removal::Expired,
+                kept_until: Some(Timestamp::from_millis(1_500)),
+            },
+            format!(
+                r#"{by},"file":"{HEX}","kept_until":1500,"kind":"file removed","reason":"expired"}}"#
+            ),
+        ),
+        (
+            EventKind::FileRestored { file },
+            format!(r#"{by},"file":"{HEX}","kind":"file restored"}}"#),
+        ),
+        (
+            EventKind::FilePurged { file },
+            format!(r#"{by},"file":"{HEX}","kind":"file purged"}}"#),
         ),
         (
             EventKind::AudienceChanged { file, audience },
@@ -224,6 +249,8 @@ fn an_entrys_hash_stays_as_it_is() {
         by: Author::Administrator,
         kind: EventKind::FileRemoved {
             file: FileId::from_bytes(ID),
+            why: Removal::Asked,
+            kept_until: None,
         },
     };
     let first = link(EntryHash::NONE, WriterId::ONLY, 1, &event);
@@ -233,8 +260,8 @@ fn an_entrys_hash_stays_as_it_is() {
     assert_eq!(first.to_string().parse(), Ok(first));
 }
 
-const FIRST: &str = "c21185be54ff6f73cceeba74cd09953110f75fa085130cef34cc1877139e6b49";
-const SECOND: &str = "3d6f165c09dac10bbfdee59248719f21413810258a1b0e12d145759fd7f10903";
+const FIRST: &str = "560e6b30878d58e8e9b85896b526943905f44e3c1f98e10fcc81bf2712a6eef4";
+const SECOND: &str = "1abd240388d1953fcff458537d6dd1ceff5ecf2e9eeb949f9cf5f687b7d760e2";
 
 #[cfg(feature = "evidence")]
 mod chains {

@@ -44,6 +44,7 @@ impl fmt::Display for Author {
             Self::Anonymous => f.write_str("anonymous"),
             Self::User(id) => id.fmt(f),
             Self::Administrator => f.write_str("administrator"),
+            Self::Sweeper => f.write_str("sweeper"),
         }
     }
 }
@@ -62,6 +63,8 @@ impl EventKind {
             Self::AddressProved { .. } => "address proved",
             Self::FileAdded { .. } => "file added",
             Self::FileRemoved { .. } => "file removed",
+            Self::FileRestored { .. } => "file restored",
+            Self::FilePurged { .. } => "file purged",
             Self::AudienceChanged { .. } => "audience changed",
             Self::ExpiryChanged { .. } => "expiry changed",
             Self::GroupAdded { .. } => "group added",
@@ -108,7 +111,16 @@ impl EventKind {
                 ("name", of(name)),
                 ("sha256", of(sha256)),
             ],
-            Self::FileRemoved { file } => vec![("file", of(file))],
+            Self::FileRemoved {
+                file,
+                why,
+                kept_until,
+            } => vec![
+                ("file", of(file)),
+                ("reason", of(why)),
+                ("kept_until", time(*kept_until)),
+            ],
+            Self::FileRestored { file } | Self::FilePurged { file } => vec![("file", of(file))],
             Self::AudienceChanged { file, audience } => {
                 let principals = audience.principals().iter().map(principal);
                 let audience = Value::List(principals.collect());

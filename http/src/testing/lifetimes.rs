@@ -106,3 +106,136 @@ pub async fn ends_that_cannot_be_are_refused(start: &Start) {
     assert_eq!(shown["file"], file, "nothing was changed");
     assert_eq!(site.names(&olga).await, ["a.docx"]);
 }
+
+pub async fn a_removed_file_can_be_had_back(start: &Start) {
+    let site = Site::new(start).await;
+    let (olga, carl) = (site.operations().await, site.client().await);
+    let nothing = json!({"files": [], "next": null});
+    let listed = site.get("/removed-files", &olga).await;
+    assert_eq!(listed.is_json(200), nothing);
+
+    let file = site.upload(&olga, "a.docx", &DOCX.document("one")).await;
+    let other = site.upload(&olga, "b.docx", &DOCX.document("two")).await;
+    let (path, gone) = paths(&file);
+    let link = site.link(&carl, "a.docx").await;
+    let content = site
+        .call(Request::get(&link))
+        .await
+        .has_status(200)
+        .body
+        .clone();
+    let nowhere = async || {
+        for token in [&olga, &carl] {
+            site.get(&path, token).await.is_problem(404, NO_FILE);
+            let names = site.names(token).await;
+            assert!(!names.contains(&"a.docx".to_owned()), "{names:?}");
+        }
+        let dead = site.call(Request::get(&link)).await;
+        dead.is_problem(401, "Invalid or expired token");
+    };
+    site.delete(&path, &olga).await.has_status(200);
+    nowhere().await;
+
+    let listed = site.get("/removed-files", &olga).await.is_json(200);
+    let mut removed = listed["files"][0].clone();
+    assert_eq!(listed, json!({"files": [removed], "next": null}));
+    let members = removed.as_object_mut().expect("it is an object");
+    let [at, gone_at, why, by] = ["removed_at", "gone_at", "reason", "removed_by"]
+        .map(|name| members.remove(name).expect("it is told"));
+    assert_eq!(removed, file, "and the file as it was");
+    assert_eq!((why, by), (json!("removed"), json!("olga")));
+    assert_eq!(seconds(&gone_at) - seconds(&at), 7 * 24 * 60 * 60);
+
+    let restored = site
+        .post(&format!("{gone}/restore"), &olga, Value::Null)
+        .await;
+    let restored = restored.is_json(200);
+    assert_eq!(restored, json!({"msg": "File restored", "file": file}));
+    let listed = site.get("/files", &olga).await.is_json(200);
+    assert_eq!(listed["files"], json!([other, file]), "where it was");
+    let again = site.call(Request::get(&link)).await;
+    assert_eq!(again.has_status(200).body, content);
+    let listed = site.get("/removed-files", &olga).await;
+    assert_eq!(listed.is_json(200), nothing);
+
+    site.delete(&path, &olga).await.has_status(200);
+    let purged = site.delete(&gone, &olga).await.is_json(200);
+    assert_eq!(
+        purged,
+        json!({"msg": "File removed for good", "file": file})
+    );
+    nowhere().await;
+    for method in ["POST", "DELETE"] {
+        let target = match method {
+            "POST" => format!("{gone}/restore"),
+            _ => gone.clone(),
+        };
+        let answer = site.ask(method, &target, &olga, Value::Null).await;
+        answer.is_problem(404, NO_FILE);
+    }
+    let listed = site.get("/removed-files", &olga).await;
+    assert_eq!(listed.is_json(200), nothing);
+}
+
+pub async fn removed_files_are_for_operations_in_pages(start: &Start) {
+    let site = Site::new(start).await;
+    let (olga, carl) = (site.operations().await, site.client().await);
+    let mut ids = Vec::new();
+    for at in 0..5 {
+        let name = format!("{at}.docx");
+        let file = site.upload(&olga, &name, &DOCX.document("x")).await;
+        let (path, gone) = paths(&file);
+        let there = format!("{gone}/restore");
+        site.post(&there, &olga, Value::Null)
+            .await
+            .is_problem(404, NO_FILE);
+        site.delete(&gone, &olga).await.is_problem(404, NO_FILE);
+        site.delete(&path, &olga).await.has_status(200);
+        ids.insert(0, text(&file["id"]));
+    }
+    for limit in [1, 2, 4, 5, 6] {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let target = format!("/removed-files?limit={limit}{cursor}");
+            let page = site.get(&target, &olga).await.is_json(200);
+            let files = page["files"].as_array().expect("files is a list");
+            assert!(
+                (1..=limit).contains(&files.len()),
+                "pages of {limit}: {page}"
+            );
+            seen.extend(files.iter().map(|file| text(&file["id"])));
+            if page["next"].is_null() {
+                break;
+            }
+            cursor = format!("&cursor={}", text(&page["next"]));
+        }
+        assert_eq!(seen, ids, "pages of {limit}");
+    }
+    for (query, msg) in [
+        ("limit=0", "limit must be between 1 and 1000"),
+        ("cursor=x", "Invalid cursor"),
+    ] {
+        let answer = site.get(&format!("/removed-files?{query}"), &olga).await;
+        answer.is_problem(400, msg);
+    }
+    let gone = format!("/removed-files/{}", ids[0]);
+    let refused = "You are not authorized to do this";
+    for (method, target) in [
+        ("GET", "/removed-files".to_owned()),
+        ("POST", format!("{gone}/restore")),
+        ("DELETE", gone),
+    ] {
+        let answer = site.ask(method, &target, &carl, Value::Null).await;
+        answer.is_problem(403, refused);
+    }
+    for id in ["x", "%FF", &"0".repeat(32)] {
+        let target = format!("/removed-files/{id}");
+        site.delete(&target, &olga).await.is_problem(404, NO_FILE);
+    }
+}
+
+/// Where a file is, and where it is when it was removed.
+fn paths(file: &Value) -> (String, String) {
+    let id = text(&file["id"]);
+    (format!("/files/{id}"), format!("/removed-files/{id}"))
+}

@@ -315,6 +315,8 @@ macro_rules! __front_end_suite {
                 [
                     ends_are_said_shown_and_changed,
                     ends_that_cannot_be_are_refused,
+                    a_removed_file_can_be_had_back,
+                    removed_files_are_for_operations_in_pages,
                 ]
             );
             $crate::__front_end_group!(

@@ -53,6 +53,9 @@ const ANSWERS: &[Row] = &[
     ("GET", "/files/{file}", "", SIGNED_IN),
     ("PATCH", "/files/{file}", "", OPERATIONS),
     ("DELETE", "/files/{file}", "", OPERATIONS),
+    ("", "/removed-files", "", OPERATIONS),
+    ("", "/removed-files/{file}", "", OPERATIONS),
+    ("", "/removed-files/{file}/restore", "", OPERATIONS),
     (
         "",
         "/generate_download_url/{file}",
@@ -245,6 +248,14 @@ impl Hall {
             "/files/{file}" => {
                 let answer = self.room.upload(olga, "new.docx", &document()).await;
                 path.replace("{file}", &text(&answer.json()["file"]["id"]))
+            }
+            "/removed-files/{file}" | "/removed-files/{file}/restore" => {
+                let answer = self.room.upload(olga, "new.docx", &document()).await;
+                let id = text(&answer.json()["file"]["id"]);
+                let actor = self.room.consign.authenticate(olga).await.unwrap();
+                let file = id.parse().unwrap();
+                self.room.consign.delete(&actor, file).await.unwrap();
+                path.replace("{file}", &id)
             }
             "/files/{file}/downloads" => {
                 let answer = self.room.upload(olga, "new.docx", &document()).await;

@@ -3,7 +3,7 @@
 use std::{fmt::Display, time::Duration};
 
 use consign_core::{
-    Administration, File, Registration, User,
+    Administration, File, LifetimesReport, Registration, User,
     id::FileId,
     link::ManagedLink,
     password::Password,
@@ -12,14 +12,14 @@ use consign_core::{
     token::KeySource,
     user::Username,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
 
-use super::{Line, Request, audit};
+use super::{Line, Request, audit, removed};
 use crate::data::Installation;
 
 /// Rows fetched at once.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 
 /// Blobs and stages between two lines of a sweep's progress.
 const PROGRESS_EVERY: u64 = 10_000;
@@ -102,6 +102,8 @@ async fn carry_out(
             format!("{} is logged out everywhere", user.username)
         }
         Request::FileList { json } => list_files(&administration, json, lines).await?,
+        Request::FileRemoved { json } => removed::list(&administration, json, lines).await?,
+        Request::FileRestore { file } => removed::restore(&administration, file).await?,
         Request::FileRemove { file } => remove_file(&administration, &file).await?,
         Request::LinkList { username, json } => {
             list_links(&administration, &username, json, lines).await?
@@ -180,7 +182,7 @@ async fn list_files(
             bytes += file.entry.size;
             let entry = &file.entry;
             let row = if json {
-                file_json(file)
+                file_json(file).to_string()
             } else {
                 let since = day(entry.uploaded_at);
                 file_row(&entry.id, &entry.size, &since, &entry.uploader, &entry.name)
@@ -280,6 +282,7 @@ async fn sweep(
     grace: Duration,
     lines: &Sender<Line>,
 ) -> Result<String, Failure> {
+    let ended = administration.end_lifetimes().await?;
     let mut told = 0;
     let report = administration
         .sweep(grace, |report| {
@@ -297,14 +300,22 @@ async fn sweep(
             "{failures} of what was to be removed could not be; the log says why"
         )));
     }
-    Ok(format!(
+    let swept = format!(
         "{} of {} unfinished upload(s) and {} of {} stored file(s), {} bytes, are removed",
         report.stages_removed,
         report.stages_seen,
         report.blobs_removed,
         report.blobs_seen,
         report.bytes_removed
-    ))
+    );
+    Ok(match ended == LifetimesReport::default() {
+        true => swept,
+        false => format!(
+            "{swept}; {} file(s) had ended, {} removed one(s) are gone for good",
+            ended.removed(),
+            ended.purged
+        ),
+    })
 }
 
 pub(super) async fn out(lines: &Sender<Line>, text: String) {
@@ -321,7 +332,7 @@ fn user_row(
     format!("{username:<24} {email:<32} {role:<10} {status:<8} {since}")
 }
 
-fn file_row(
+pub(super) fn file_row(
     id: &dyn Display,
     size: &dyn Display,
     since: &dyn Display,
@@ -391,7 +402,7 @@ fn user_json(user: &User) -> String {
     .to_string()
 }
 
-fn file_json(file: &File) -> String {
+pub(super) fn file_json(file: &File) -> Value {
     let entry = &file.entry;
     json!({
         "id": entry.id.to_string(),
@@ -401,8 +412,8 @@ fn file_json(file: &File) -> String {
         "sha256": entry.sha256.to_string(),
         "uploaded_at": day(entry.uploaded_at),
         "uploaded_by": &*entry.uploader,
+        "expires_at": entry.expires_at.map(day),
     })
-    .to_string()
 }
 
 fn link_json(link: &ManagedLink) -> String {
@@ -429,7 +440,7 @@ fn article(role: &dyn Display) -> String {
 }
 
 /// RFC 3339, in UTC, to the second.
-fn day(time: Timestamp) -> String {
+pub(super) fn day(time: Timestamp) -> String {
     let secs = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let time = jiff::Timestamp::from_second(secs).unwrap_or(jiff::Timestamp::MAX);
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()

@@ -3,6 +3,7 @@
 
 mod audit;
 mod execute;
+mod removed;
 mod socket;
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 };
 
 use consign_core::{
-    id::LinkId,
+    id::{FileId, LinkId},
     trail::Checkpoint,
     user::{Email, Role, Status, Username},
 };
@@ -71,6 +72,12 @@ pub(crate) enum Request {
     },
     FileList {
         json: bool,
+    },
+    FileRemoved {
+        json: bool,
+    },
+    FileRestore {
+        file: FileId,
     },
     FileRemove {
         file: String,

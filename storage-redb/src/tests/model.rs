@@ -17,6 +17,7 @@ use consign_core::{
     once::{OnceKey, Remembered},
     outbox::Queued,
     quota::Usage,
+    removal::{Purge, Removal, RemovedFile},
     store::{
         Change, DownloadsOf, FileStore, Insert, InsertGuard, Outcome, StoreError, Update, UserStore,
     },
@@ -35,7 +36,8 @@ use crate::{
         BLOBS, CHECKPOINTS, CODES, DONE, DOWNLOADED, DOWNLOADS, EMAILS, EXPIRIES, FILE_IDS,
         FILE_NAMES, FILES, GROUP_NAMES, GROUPS, LAST_COMMIT, LAST_EVENT, LAST_FILE, LEASES,
         LINK_MAKERS, LINK_SECRETS, LINKS, MAILS, MAILS_DUE, MEMBERS, MEMBERSHIPS, META,
-        OPERATIONS_USERS, SCHEMA, TRAIL, USAGE, USERNAMES, USERS, VERSION, VIEWS,
+        OPERATIONS_USERS, REMOVED, REMOVED_DUE, REMOVED_IDS, SCHEMA, TRAIL, USAGE, USERNAMES,
+        USERS, VERSION, VIEWS,
     },
     trail as trail_rows,
 };
@@ -77,6 +79,7 @@ impl Step {
 pub(super) struct Model {
     pub(super) users: Vec<User>,
     pub(super) files: BTreeMap<Seq, FileEntry>,
+    pub(super) removed: BTreeMap<Seq, RemovedFile>,
     pub(super) groups: BTreeMap<GroupId, Group>,
     members: BTreeSet<(GroupId, UserId)>,
     pub(super) links: BTreeMap<LinkId, ManagedLink>,
@@ -114,6 +117,8 @@ impl Model {
                     outcome,
                     Outcome::Added(_)
                         | Outcome::Removed(_)
+                        | Outcome::Restored(_)
+                        | Outcome::Purged(_)
                         | Outcome::FileSet(_)
                         | Outcome::GroupSet(_)
                         | Outcome::GroupRemoved(_)
@@ -133,6 +138,7 @@ impl Model {
         let empty = [
             self.users.is_empty(),
             self.files.is_empty(),
+            self.removed.is_empty(),
             self.groups.is_empty(),
             self.members.is_empty(),
             self.links.is_empty(),
@@ -177,7 +183,7 @@ impl Model {
     fn apply(&mut self, change: &Change) -> Outcome {
         match change {
             Change::AddFile { entry, quota } => {
-                if self.files.values().any(|one| one.id == entry.id) {
+                if self.entries().any(|one| one.id == entry.id) {
                     return Outcome::Exists;
                 }
                 if let Some(group) = self.missing_group(&entry.audience) {
@@ -194,17 +200,56 @@ impl Model {
                     entry: entry.clone(),
                 })
             }
-            Change::RemoveFile { id, .. } => {
-                let Some(seq) = self
-                    .files
-                    .iter()
-                    .find_map(|(seq, entry)| (entry.id == *id).then_some(*seq))
-                else {
+            Change::RemoveFile {
+                id,
+                why,
+                keep_until,
+                by,
+                at,
+            } => {
+                let mut files = self.files.iter();
+                let Some(file) = files.find(|(_, entry)| entry.id == *id).map(file) else {
                     return Outcome::Missing;
                 };
-                let entry = self.files.remove(&seq).unwrap();
-                Outcome::Removed(File { seq, entry })
+                if *why == Removal::Expired && file.entry.is_there(*at) {
+                    return Outcome::Stale;
+                }
+                self.files.remove(&file.seq);
+                if let Some(kept_until) = *keep_until {
+                    let removed = RemovedFile {
+                        file: file.clone(),
+                        why: *why,
+                        removed_by: *by,
+                        removed_at: *at,
+                        kept_until,
+                    };
+                    self.removed.insert(file.seq, removed);
+                }
+                Outcome::Removed(file)
             }
+            Change::RestoreFile {
+                id, expires_at, at, ..
+            } => {
+                let removed = self.removed_of(*id).filter(|one| one.is_kept(*at));
+                let Some(RemovedFile { mut file, .. }) = removed else {
+                    return Outcome::Missing;
+                };
+                file.entry.expires_at = expires_at.clone().or(file.entry.expires_at);
+                if !file.entry.is_there(*at) {
+                    return Outcome::Stale;
+                }
+                self.removed.remove(&file.seq);
+                self.files.insert(file.seq, file.entry.clone());
+                Outcome::Restored(file)
+            }
+            Change::PurgeFile { id, purge, at, .. } => match self.removed_of(*id) {
+                None => Outcome::Missing,
+                Some(removed) if *purge == Purge::Due && removed.is_kept(*at) => Outcome::Stale,
+                Some(removed) => {
+                    self.removed.remove(&removed.file.seq);
+                    Outcome::Purged(removed)
+                }
+            },
             Change::EditFile { id, edit, at, .. } => {
                 let missing = match &edit.audience {
                     Edit::Set(audience) => self.missing_group(audience),
@@ -432,6 +477,17 @@ impl Model {
         entries.map(sample_checkpoint).collect()
     }
 
+    /// Of all files, also removed ones.
+    fn entries(&self) -> impl Iterator<Item = &FileEntry> {
+        let removed = self.removed.values().map(|removed| &removed.file.entry);
+        self.files.values().chain(removed)
+    }
+
+    fn removed_of(&self, id: FileId) -> Option<RemovedFile> {
+        let mut removed = self.removed.values();
+        removed.find(|one| one.file.entry.id == id).cloned()
+    }
+
     fn has(&self, file: FileId) -> bool {
         self.files.values().any(|entry| entry.id == file)
     }
@@ -453,7 +509,7 @@ impl Model {
     /// Of those users who have files.
     fn usage(&self) -> BTreeMap<UserId, Usage> {
         let mut usage = BTreeMap::<_, Usage>::new();
-        for entry in self.files.values() {
+        for entry in self.entries() {
             let user = usage.entry(entry.uploaded_by).or_default();
             *user = user.plus(Usage::file(entry.size));
         }
@@ -479,6 +535,7 @@ pub(super) async fn compare(store: &RedbStore, model: &Model) -> Result<(), Stri
 fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), String>, Fault> {
     let users = || model.users.iter();
     let files = || model.files.iter();
+    let removed = || model.removed.values();
     let id = |user: &User| *user.id.as_bytes();
     let mut meta = vec![(SCHEMA.to_owned(), VERSION)];
     // A counter that was never needed is not there, and none goes back to 0.
@@ -530,6 +587,24 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
     }
     let tables = [
         same(snapshot, VIEWS, views, |(key, seq), ()| (key.to_vec(), seq))?,
+        same(
+            snapshot,
+            REMOVED,
+            removed().map(|one| (one.file.seq, record::removed(one).unwrap())),
+            |key, value| (key, value.to_vec()),
+        )?,
+        same(
+            snapshot,
+            REMOVED_IDS,
+            removed().map(|one| (*one.file.entry.id.as_bytes(), one.file.seq)),
+            |key, value| (*key, value),
+        )?,
+        same(
+            snapshot,
+            REMOVED_DUE,
+            removed().map(|one| (one.kept_until.as_millis(), one.file.seq)),
+            |row, ()| row,
+        )?,
         same(
             snapshot,
             EXPIRIES,
@@ -664,7 +739,10 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
         same(
             snapshot,
             BLOBS,
-            files().map(|(seq, entry)| (*entry.blob.as_bytes(), *seq)),
+            files()
+                .map(|(seq, entry)| (*seq, entry))
+                .chain(removed().map(|one| (one.file.seq, &one.file.entry)))
+                .map(|(seq, entry)| (*entry.blob.as_bytes(), seq)),
             |key, value| (*key, value),
         )?,
         same(
@@ -749,6 +827,15 @@ async fn compare_answers(
         && store.heads().await? == Vec::from_iter(recorded.last().map(Recorded::head))
         && store.checkpoints(None, all).await?.items == checkpoints
         && store.has_operations_user().await? == (model.operations_users() > 0);
+    let kept = model.removed.values().rev().filter(|one| one.is_kept(now));
+    let listed = store.removed(now, None, all).await?.items;
+    right &= listed.iter().eq(kept);
+    let mut due: Vec<_> = model.removed.values().collect();
+    due.sort_by_key(|one| (one.kept_until, one.file.seq));
+    due.retain(|one| !one.is_kept(now));
+    right &= store.due(now, all).await?.iter().eq(due);
+    let ended = store.ended(now, all).await?.len();
+    right &= ended == model.files.len() - files.len();
     for user in users.iter().rev().take(2) {
         let in_groups = model
             .members

@@ -12,6 +12,7 @@ use consign_core::{
     link::{Edit, LinkEdit, ManagedLink},
     once::{Once, OnceKey},
     quota::Quota,
+    removal::{Purge, Removal},
     store::{Change, InsertGuard, StoreError},
     testing::{
         sample_checkpoint, sample_download, sample_entry, sample_event, sample_group, sample_hash,
@@ -199,10 +200,47 @@ impl Worker {
                 id: known.unwrap_or(sample_entry(u32::MAX).id),
                 ..self.entry()
             }),
-            false => Change::RemoveFile {
+            false => self.removal(known, model),
+        }
+    }
+
+    /// A removal, or what becomes of a removed file.
+    fn removal(&mut self, known: Option<FileId>, model: &Model) -> Change {
+        let by = Author::Administrator;
+        let at = Timestamp::from_secs(self.number().into());
+        if model.removed.is_empty() || self.numbers.chance(70) {
+            return Change::RemoveFile {
                 id: known.unwrap_or(FileId::from_bytes([0; 16])),
-                by: Author::Administrator,
-                at: Timestamp::from_secs(self.number().into()),
+                why: match self.numbers.chance(10) {
+                    true => Removal::Expired,
+                    false => Removal::Asked,
+                },
+                keep_until: self
+                    .numbers
+                    .chance(60)
+                    .then_some(at + Duration::from_secs(self.numbers.below(100))),
+                by,
+                at,
+            };
+        }
+        let removed = self.numbers.below(model.removed.len() as u64 + 1) as usize;
+        let removed = model.removed.values().nth(removed);
+        let id = removed.map_or(FileId::from_bytes([0; 16]), |one| one.file.entry.id);
+        match self.numbers.below(3) {
+            0 => Change::RestoreFile {
+                id,
+                expires_at: match self.numbers.chance(50) {
+                    true => Edit::Set(self.numbers.chance(50).then_some(at)),
+                    false => Edit::Keep,
+                },
+                by,
+                at,
+            },
+            _ => Change::PurgeFile {
+                id,
+                purge: self.numbers.one_of(&[Purge::Now, Purge::Due]),
+                by,
+                at,
             },
         }
     }

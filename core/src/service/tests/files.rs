@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{intake::MEDIA_TYPE, *};
-use crate::{error::ErrorKind::*, file};
+use crate::{error::ErrorKind::*, file, id::FileId, removal::Removal};
 
 #[tokio::test]
 async fn an_upload_is_what_was_sent() {
@@ -197,7 +197,7 @@ async fn a_removed_file_is_gone() {
         };
         assert_eq!(
             world.events().await.last(),
-            Some(&(by, EventKind::FileRemoved { file: id }))
+            Some(&(by, removed_for_good(id)))
         );
         let events = world.events().await.len();
         assert_eq!(refusal(world.consign.delete(&op, id).await), FileNotFound);
@@ -235,6 +235,14 @@ async fn the_catalogue_lets_go_before_the_bytes() {
             }
             _ => assert_eq!(refusal(deleted), FileNotFound),
         }
+    }
+}
+
+fn removed_for_good(file: FileId) -> EventKind {
+    EventKind::FileRemoved {
+        file,
+        why: Removal::Asked,
+        kept_until: None,
     }
 }
 

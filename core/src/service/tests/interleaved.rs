@@ -161,6 +161,7 @@ impl Play {
         let world = World::with(Settings {
             access_lifetime: DAY * 30,
             link_lifetime: DAY * 7,
+            removal_grace: Duration::ZERO,
             ..Settings::default()
         });
         let mut users = Vec::new();

@@ -15,6 +15,7 @@ fn bytes_quota(bytes: u64) -> Settings {
             bytes: Some(bytes),
             files: None,
         },
+        removal_grace: Duration::ZERO,
         ..Settings::default()
     }
 }

@@ -11,6 +11,7 @@ async fn the_limit_is_exact() {
     const LIMIT: usize = 300_000;
     let world = World::with(Settings {
         max_upload: LIMIT as u64,
+        removal_grace: Duration::ZERO,
         ..Settings::default()
     });
     let op = world.newcomer("op", Role::Operations).await;

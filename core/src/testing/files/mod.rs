@@ -10,13 +10,14 @@ mod mail;
 mod once;
 mod quota;
 mod read;
+mod removal;
 mod trail;
 
 use std::sync::Arc;
 
 pub use self::{
     audience::*, change::*, evidence::*, groups::*, lifetimes::*, links::*, mail::*, once::*,
-    quota::*, read::*, trail::*,
+    quota::*, read::*, removal::*, trail::*,
 };
 use super::{
     ANSWERS, check_chains, promise, promise_eq, promise_matches, samples::sample_entry, walk,
@@ -88,6 +89,14 @@ macro_rules! __file_store_suite {
                     newest_passes_over_what_has_expired,
                     an_end_is_edited_while_the_file_is_there,
                     an_edit_is_made_whole_or_not_at_all,
+                    what_is_kept_is_in_no_other_read,
+                    what_is_kept_takes_its_room_until_it_is_purged,
+                    what_is_kept_is_restored_as_it_was,
+                    what_would_have_ended_is_not_restored,
+                    what_is_due_is_purged,
+                    what_has_ended_is_found_and_removed,
+                    removed_files_come_in_pages,
+                    concurrent_restorations_and_purges_do_one,
                     groups_are_found_by_id_and_listed_by_name,
                     two_groups_never_have_one_name,
                     remove_group_takes_its_members_out,
@@ -173,11 +182,7 @@ async fn apply_add(store: &Store, entry: &FileEntry) -> Outcome {
 }
 
 async fn apply_remove(store: &Store, id: FileId) -> Outcome {
-    let change = Change::RemoveFile {
-        id,
-        by: Author::Administrator,
-        at: Timestamp::from_millis(1),
-    };
+    let change = Change::remove(id, Author::Administrator, Timestamp::from_millis(1));
     store.apply(change).await.expect(ANSWERS)
 }
 

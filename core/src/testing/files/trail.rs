@@ -39,11 +39,7 @@ pub async fn positions_increase_and_are_never_given_again(store: Store) {
 
 pub async fn events_are_those_of_the_changes_made(store: Store) {
     let (one, other) = (sample_entry(1), sample_entry(2));
-    let removal = |id, by, millis| Change::RemoveFile {
-        id,
-        by,
-        at: Timestamp::from_millis(millis),
-    };
+    let removal = |id, by, millis| Change::remove(id, by, Timestamp::from_millis(millis));
     let changes = [
         (true, Change::add(one.clone())),
         (true, Change::add(other.clone())),

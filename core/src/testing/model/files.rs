@@ -25,6 +25,7 @@ use crate::{
     once::{Once, OnceKey, Remembered},
     outbox::Queued,
     quota::{Quota, Usage},
+    removal::{Ended, Purge, Removal, RemovedFile},
     store::{Change, DownloadsOf, FileStore, Outcome},
     time::Timestamp,
     trail::{Checkpoint, EntryHash, Head, WriterId},
@@ -59,6 +60,14 @@ pub(super) enum FileOp {
         before: Option<usize>,
         limit: usize,
     },
+    RemovedFile(FileId),
+    Removed {
+        now: Timestamp,
+        before: Option<usize>,
+        limit: usize,
+    },
+    Due(Timestamp, usize),
+    Ended(Timestamp),
     Group(GroupId),
     Groups {
         after: Option<GroupName>,
@@ -99,7 +108,7 @@ pub(super) enum FileOp {
 
 impl FileOp {
     /// All that there is to see.
-    pub(super) fn everything() -> [Self; 4] {
+    pub(super) fn everything() -> [Self; 6] {
         let groups = Self::Groups {
             after: None,
             limit: 3,
@@ -118,15 +127,25 @@ impl FileOp {
             after: None,
             limit: 3,
         };
-        [list, groups, events, checkpoints]
+        let removed = Self::Removed {
+            now: Timestamp::default(),
+            before: None,
+            limit: 3,
+        };
+        let ended = Self::Ended(Timestamp::from_millis(u64::MAX));
+        [list, removed, ended, groups, events, checkpoints]
     }
 
     pub(super) fn any() -> impl Strategy<Value = Self> {
         prop_oneof![
             6 => (any_entry(), any_quota())
                 .prop_map(|(entry, quota)| Self::Apply(Change::AddFile { entry, quota })),
-            4 => (any_id(), any_author(), any_time())
-                .prop_map(|(id, by, at)| Self::Apply(Change::RemoveFile { id, by, at })),
+            8 => any_removal().prop_map(Self::Apply),
+            1 => any_id().prop_map(Self::RemovedFile),
+            1 => (any_time(), prop::option::of(0..20_usize), 1..4_usize)
+                .prop_map(|(now, before, limit)| Self::Removed { now, before, limit }),
+            1 => (any_time(), 1..4_usize).prop_map(|(now, limit)| Self::Due(now, limit)),
+            1 => any_time().prop_map(Self::Ended),
             3 => any_group_change().prop_map(Self::Apply),
             2 => (any_id(), any_edit(), any_author(), any_time())
                 .prop_map(|(id, edit, by, at)| Self::Apply(Change::EditFile { id, edit, by, at })),
@@ -200,6 +219,10 @@ impl Side {
                     Seen::Outcome(Outcome::Added(self.ranked(file)))
                 }
                 Outcome::Removed(file) => Seen::Outcome(Outcome::Removed(self.ranked(file))),
+                Outcome::Restored(file) => Seen::Outcome(Outcome::Restored(self.ranked(file))),
+                Outcome::Purged(removed) => {
+                    Seen::Outcome(Outcome::Purged(self.ranked_removed(removed)))
+                }
                 Outcome::FileSet(file) => Seen::Outcome(Outcome::FileSet(self.ranked(file))),
                 Outcome::Crc32Set(file) => Seen::Outcome(Outcome::Crc32Set(self.ranked(file))),
                 outcome => Seen::Outcome(outcome),
@@ -216,6 +239,27 @@ impl Side {
                 Seen::Referenced(self.store.references(blob).await.expect(ANSWERS))
             }
             FileOp::Usage(user) => Seen::Usage(self.store.usage(user).await.expect(ANSWERS)),
+            FileOp::RemovedFile(id) => {
+                let removed = self.store.removed_file(id).await.expect(ANSWERS);
+                Seen::Removed(self.all_ranked(removed))
+            }
+            FileOp::Removed { now, before, limit } => {
+                let before =
+                    before.map(|rank| self.positions.get(rank).copied().unwrap_or(Seq::MAX));
+                let removed = walk(limit, before, async |before| {
+                    self.store.removed(now, before, limit).await
+                });
+                Seen::Removed(self.all_ranked(removed.await))
+            }
+            FileOp::Due(now, limit) => {
+                let due = self.store.due(now, limit).await.expect(ANSWERS);
+                Seen::Removed(self.all_ranked(due))
+            }
+            FileOp::Ended(now) => {
+                let mut ended = self.store.ended(now, 1000).await.expect(ANSWERS);
+                ended.sort_by_key(|ended| ended.file);
+                Seen::Ended(ended)
+            }
             FileOp::Group(id) => {
                 let group = self.store.group(id).await.expect(ANSWERS);
                 Seen::Groups(group.into_iter().collect())
@@ -334,6 +378,16 @@ impl Side {
         trail
     }
 
+    fn all_ranked(&self, removed: impl IntoIterator<Item = RemovedFile>) -> Vec<RemovedFile> {
+        let removed = removed.into_iter();
+        removed.map(|one| self.ranked_removed(one)).collect()
+    }
+
+    fn ranked_removed(&self, removed: RemovedFile) -> RemovedFile {
+        let file = self.ranked(removed.file);
+        RemovedFile { file, ..removed }
+    }
+
     /// The file with its position's rank for a position.
     fn ranked(&self, file: File) -> File {
         let rank = self
@@ -354,6 +408,8 @@ impl Side {
 pub(super) enum Seen {
     Outcome(Outcome),
     Files(Vec<File>),
+    Removed(Vec<RemovedFile>),
+    Ended(Vec<Ended>),
     Groups(Vec<Group>),
     Members(Vec<UserId>),
     GroupsOf(Vec<GroupId>),
@@ -403,7 +459,12 @@ fn any_time() -> impl Strategy<Value = Timestamp> {
 
 fn any_author() -> impl Strategy<Value = Author> {
     let user = Author::User(sample_entry(1).uploaded_by);
-    select(vec![Author::Anonymous, Author::Administrator, user])
+    select(vec![
+        Author::Anonymous,
+        Author::Administrator,
+        Author::Sweeper,
+        user,
+    ])
 }
 
 fn any_entry() -> impl Strategy<Value = FileEntry> {
@@ -422,6 +483,41 @@ fn any_entry() -> impl Strategy<Value = FileEntry> {
             ..sample_entry(1)
         },
     )
+}
+
+fn any_removal() -> impl Strategy<Value = Change> {
+    let what = (any_id(), any_author(), any_time());
+    let how = (0..8_u8, prop::option::of(0..8_u64), any_end());
+    (what, how).prop_map(|((id, by, at), (kind, until, end))| match kind {
+        0..5 => Change::RemoveFile {
+            id,
+            why: match kind {
+                0..3 => Removal::Asked,
+                _ => Removal::Expired,
+            },
+            keep_until: until.map(Timestamp::from_secs),
+            by,
+            at,
+        },
+        5 | 6 => Change::RestoreFile {
+            id,
+            expires_at: match kind {
+                5 => Edit::Keep,
+                _ => Edit::Set(end),
+            },
+            by,
+            at,
+        },
+        _ => Change::PurgeFile {
+            id,
+            purge: match until {
+                Some(_) => Purge::Due,
+                None => Purge::Now,
+            },
+            by,
+            at,
+        },
+    })
 }
 
 /// Most have none.

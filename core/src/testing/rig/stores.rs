@@ -16,6 +16,7 @@ use crate::{
     once::{OnceKey, Remembered},
     outbox::Queued,
     quota::Usage,
+    removal::{Ended, RemovedFile},
     store::{
         BlobInfo, BlobStore, ByteStream, Change, DownloadsOf, FileStore, Insert, InsertGuard,
         Outcome, Page, ReadGrant, Stage, StageInfo, StoreError, Update, UserStore,
@@ -200,6 +201,31 @@ impl FileStore for RiggedFiles {
         self.rig
             .around("files", self.inner.list(scope, now, before, limit))
             .await
+    }
+
+    async fn removed_file(&self, id: FileId) -> Result<Option<RemovedFile>, StoreError> {
+        self.rig
+            .around("removed file", self.inner.removed_file(id))
+            .await
+    }
+
+    async fn removed(
+        &self,
+        now: Timestamp,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<RemovedFile, Seq>, StoreError> {
+        self.rig
+            .around("removed", self.inner.removed(now, before, limit))
+            .await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RemovedFile>, StoreError> {
+        self.rig.around("due", self.inner.due(now, limit)).await
+    }
+
+    async fn ended(&self, now: Timestamp, limit: usize) -> Result<Vec<Ended>, StoreError> {
+        self.rig.around("ended", self.inner.ended(now, limit)).await
     }
 
     async fn group(&self, id: GroupId) -> Result<Option<Group>, StoreError> {
