@@ -391,11 +391,17 @@ mod chains {
         fn no_exchange_is_left_unseen(writers in any_writers(), one: prop::sample::Index, other: prop::sample::Index, numbers: bool) {
             let mut lines = trail(&writers);
             let entries: Vec<_> = (0..lines.len()).filter(|at| matches!(lines[*at], Line::Entry(_))).collect();
-            let (one, other) = (entries[one.index(entries.len())], entries[other.index(entries.len())]);
-            let (Line::Entry(first), Line::Entry(second)) = (lines[one].clone(), lines[other].clone()) else {
-                unreachable!("they are entries");
+            let one = entries[one.index(entries.len())];
+            let entry = |at: usize| match &lines[at] {
+                Line::Entry(recorded) => recorded.clone(),
+                Line::Checkpoint(_) => unreachable!("it is an entry"),
             };
-            prop_assume!(first.writer == second.writer && first.number != second.number);
+            let first = entry(one);
+            let others = entries.into_iter().filter(|at| *at != one && entry(*at).writer == first.writer);
+            let others: Vec<_> = others.collect();
+            prop_assume!(!others.is_empty());
+            let other = others[other.index(others.len())];
+            let second = entry(other);
             if numbers {
                 lines.swap(one, other);
             } else {
