@@ -710,9 +710,7 @@ async fn one_who_leaves_in_the_middle_of_an_answer_leaves_nothing_behind() {
     let mut connection = server.connect().await;
     for at in 0..100 {
         let form = consign_http::testing::Form::of_file(&format!("{at}.docx"), &docx(at, 10));
-        let request = consign_http::testing::Request::post("/upload")
-            .bearer(&olga)
-            .form(form);
+        let request = Request::post("/upload").bearer(&olga).form(form);
         support::soon(connection.exchange(&request))
             .await
             .has_status(200);
@@ -803,7 +801,7 @@ async fn passwords_are_seen_nowhere() {
     let register = serde_json::json!({
         "username": "carl", "email": "carl@example.org", "password": "the-secret-of-carl",
     });
-    let register = consign_http::testing::Request::post("/register").json(&register);
+    let register = Request::post("/register").json(&register);
     server.call(register).await.has_status(201);
     server.signal(rustix::process::Signal::TERM);
     let (status, log) = server.end();

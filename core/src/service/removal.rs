@@ -18,6 +18,13 @@ use crate::{
 /// Files that the sweeper has removed at once; a store can make that one transaction.
 const AT_ONCE: usize = 64;
 
+/// Files that are looked at in one go, where those of others are passed over.
+const LOOKED_AT: usize = 1000;
+
+fn may_have_back(actor: &Actor, removed: &RemovedFile) -> bool {
+    policy::may(actor.user(), [], Action::Delete, &removed.file.entry)
+}
+
 impl Consign {
     /// Removes a file. Every link to it is dead from then on. For [a while](crate::Settings::removal_grace) it can
     /// be had back.
@@ -52,8 +59,22 @@ impl Consign {
         limit: usize,
     ) -> Result<Page<RemovedFile, Seq>, Error> {
         actor.demand(Action::Delete)?;
-        let files = &self.parts().files;
-        Ok(files.removed(self.now(), before, limit.max(1)).await?)
+        let (files, limit) = (&self.parts().files, limit.max(1));
+        let (mut items, mut before) = (Vec::new(), before);
+        // Those of others are passed over: of these there may be whole pages.
+        loop {
+            let page = files
+                .removed(self.now(), before, limit.max(LOOKED_AT))
+                .await?;
+            let own = page.items.into_iter();
+            items.extend(own.filter(|removed| may_have_back(actor, removed)));
+            before = page.next;
+            if before.is_none() || items.len() > limit {
+                let mut page = Page::cut(items, limit, |removed: &RemovedFile| removed.file.seq);
+                page.next = page.next.or(before);
+                return Ok(page);
+            }
+        }
     }
 
     /// A removed file that the actor can have back.
@@ -63,12 +84,7 @@ impl Consign {
     pub async fn removed_file(&self, actor: &Actor, id: FileId) -> Result<RemovedFile, Error> {
         actor.demand(Action::Delete)?;
         let removed = self.kept(id).await?;
-        match policy::may(
-            actor.user(),
-            [],
-            Action::Delete,
-            &removed.file.entry.audience,
-        ) {
+        match may_have_back(actor, &removed) {
             true => Ok(removed),
             false => Err(ErrorKind::FileNotFound.into()),
         }

@@ -87,6 +87,15 @@ async fn they_see_the_files_that_they_have_uploaded_alone() {
     ] {
         assert_eq!(refused, FileNotFound);
     }
+    // Nor those that were removed.
+    let gone = world.upload(&op, "gone.docx", b"gone").await.unwrap();
+    consign.delete(&op, gone.entry.id).await.unwrap();
+    for limit in [1, 9] {
+        let removed = consign.removed_files(&con, None, limit).await.unwrap();
+        assert_eq!((removed.items, removed.next), (vec![], None));
+    }
+    let restored = consign.restore(&con, gone.entry.id).await;
+    assert_eq!(refusal(restored), FileNotFound);
     // A name is the newest of those that they see.
     world.upload(&op, "a.docx", b"newer").await.unwrap();
     let link = consign.make_link(&con, to("a.docx")).await.unwrap();
