@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audience::Audience,
     file::{FileName, Seq, Sha256},
-    group::GroupName,
+    group::{GroupName, Retention},
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
     removal::Removal,
     time::Timestamp,
@@ -146,6 +146,13 @@ pub enum EventKind {
         group: GroupId,
         /// Its name now.
         name: GroupName,
+    },
+    /// Files for a group are there for another time than before, or, of a new one, for any.
+    RetentionChanged {
+        /// The group.
+        group: GroupId,
+        /// How long; `None` is for ever.
+        retention: Option<Retention>,
     },
     /// A group was removed.
     GroupRemoved {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audience::Audience,
+    group::Retention,
     id::{BlobKey, FileId, UserId},
     link::Edit,
     time::Timestamp,
@@ -48,9 +49,21 @@ pub struct FileEntry {
     pub audience: Audience,
     /// From when on it [is not there](Self::is_there) for anybody; `None` is never.
     pub expires_at: Option<Timestamp>,
+    /// When it was brought back last, if it was removed.
+    pub restored_at: Option<Timestamp>,
 }
 
 impl FileEntry {
+    /// From when on a [retention](crate::group::Group::retention) counts.
+    pub fn retained_from(&self) -> Timestamp {
+        self.restored_at.unwrap_or(self.uploaded_at)
+    }
+
+    /// Whether the shortest retention of its groups is over.
+    pub fn is_over(&self, shortest: Option<Retention>, now: Timestamp) -> bool {
+        shortest.is_some_and(|shortest| self.retained_from() + shortest.duration() <= now)
+    }
+
     /// Whether it has not expired yet.
     pub fn is_there(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)

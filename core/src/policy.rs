@@ -244,6 +244,7 @@ mod tests {
                 name: GroupName::parse("one").unwrap(),
                 created_by: made_by,
                 created_at: Timestamp::from_secs(0),
+                retention: None,
             };
             prop_assert_eq!(may_manage(&user, &made), operates && (!confined || own));
             let owner = UserId::from_bytes([owner; 16]);

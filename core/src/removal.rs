@@ -13,6 +13,8 @@ pub enum Removal {
     Asked,
     /// It had expired.
     Expired,
+    /// It was there as long as a group that it was for [keeps files](crate::group::Group::retention).
+    Retention,
 }
 
 impl fmt::Display for Removal {
@@ -20,6 +22,7 @@ impl fmt::Display for Removal {
         f.write_str(match self {
             Self::Asked => "removed",
             Self::Expired => "expired",
+            Self::Retention => "retention",
         })
     }
 }

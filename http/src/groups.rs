@@ -3,14 +3,16 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use consign_core::{
     Actor, ErrorKind,
-    group::{Group, GroupName},
+    group::{Group, GroupEdit, GroupName, Retention},
     id::{GroupId, UserId},
+    link::Edit,
     policy::Action,
     user::{Status, User},
 };
 use http::{HeaderMap, Method, Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     api::Inner,
@@ -24,8 +26,10 @@ use crate::{
 };
 
 #[derive(Deserialize)]
-struct Named {
+struct Wanted {
     name: Option<String>,
+    #[serde(default, deserialize_with = "json::nullable")]
+    retention_days: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +45,8 @@ struct GroupObject<'g> {
     name: &'g str,
     /// RFC 3339, in UTC.
     created_at: String,
+    /// Null where files for it are there for ever.
+    retention_days: Option<u32>,
 }
 
 /// A member of a group as the API shows them.
@@ -84,6 +90,7 @@ impl<'g> GroupObject<'g> {
             id: group.id,
             name: group.name.as_str(),
             created_at: rfc3339(group.created_at),
+            retention_days: group.retention.map(Retention::days),
         }
     }
 }
@@ -110,8 +117,16 @@ impl Inner {
         let actor = self.manager(&head.headers).await?;
         if head.method == Method::POST {
             let key = json::idempotency_key(&head.headers)?;
-            let name = name(&head.headers, body).await?;
-            let group = self.consign.add_group(&actor, name, key.as_ref()).await?;
+            let wanted = wanted(&head.headers, body).await?;
+            let missing = || Failure::bad_request("Missing required parameters: name is required.");
+            let Edit::Set(name) = wanted.name else {
+                return Err(missing());
+            };
+            let retention = wanted.retention.or(None);
+            let group = self
+                .consign
+                .add_group(&actor, name, retention, key.as_ref())
+                .await?;
             return Ok(one(StatusCode::CREATED, Some("Group created"), &group));
         }
         let (after, limit) = page(query, name_of_cursor)?;
@@ -133,11 +148,12 @@ impl Inner {
         let actor = self.manager(&head.headers).await?;
         let (msg, group) = match head.method {
             Method::PATCH => {
-                let name = name(&head.headers, body).await?;
-                let group = self
-                    .consign
-                    .rename_group(&actor, id(segment)?, name)
-                    .await?;
+                let edit = wanted(&head.headers, body).await?;
+                if edit == GroupEdit::default() {
+                    let msg = "Missing required parameters: name or retention_days is required.";
+                    return Err(Failure::bad_request(msg));
+                }
+                let group = self.consign.edit_group(&actor, id(segment)?, edit).await?;
                 (Some("Group updated"), group)
             }
             Method::DELETE => {
@@ -237,12 +253,27 @@ fn id(segment: &str) -> Result<GroupId, ErrorKind> {
     id_of(segment).ok_or(ErrorKind::GroupNotFound)
 }
 
-async fn name(headers: &HeaderMap, body: &mut RequestBody) -> Result<GroupName, Failure> {
-    let request: Named = json::read(headers, body).await?;
-    let missing = || Failure::bad_request("Missing required parameters: name is required.");
-    let name = given(request.name).ok_or_else(missing)?;
-    GroupName::parse(&name).map_err(|error| {
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid group name");
+async fn wanted(headers: &HeaderMap, body: &mut RequestBody) -> Result<GroupEdit, Failure> {
+    let request: Wanted = json::read(headers, body).await?;
+    let name = match given(request.name) {
+        None => Edit::Keep,
+        Some(name) => Edit::Set(GroupName::parse(&name).map_err(|error| {
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid group name");
+            problem.with_detail(error.to_string())
+        })?),
+    };
+    let retention = match request.retention_days {
+        None => Edit::Keep,
+        Some(Value::Null) => Edit::Set(None),
+        Some(days) => Edit::Set(Some(retention(&days)?)),
+    };
+    Ok(GroupEdit { name, retention })
+}
+
+fn retention(days: &Value) -> Result<Retention, Failure> {
+    let days = days.as_u64().and_then(|days| u32::try_from(days).ok());
+    Retention::of_days(days.unwrap_or_default()).map_err(|error| {
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid retention");
         problem.with_detail(error.to_string()).into()
     })
 }

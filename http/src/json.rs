@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use consign_core::once::{IdempotencyKey, InvalidKey};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     body::Body,
@@ -43,6 +44,13 @@ pub(crate) async fn read<T: DeserializeOwned>(
         let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid JSON");
         problem.with_detail(place).into()
     })
+}
+
+/// What is there, be it null.
+pub(crate) fn nullable<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// The key of a request that is done once (draft-ietf-httpapi-idempotency-key-header-07, section 2), in

@@ -5,7 +5,7 @@ use std::time::Duration;
 use consign_core::{Actor, Error, ErrorKind, FileChanges, link::Edit};
 use http::request;
 use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{api::Inner, audience::Wanted, json, problem::Failure, request::RequestBody};
@@ -20,7 +20,7 @@ pub(crate) struct WantedChanges {
 #[derive(Deserialize)]
 struct Changed {
     audience: Option<Value>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "json::nullable")]
     expires_in: Option<Value>,
 }
 
@@ -95,11 +95,6 @@ fn invalid(detail: &'static str) -> Failure {
     Error::from(ErrorKind::InvalidExpiry)
         .with_detail(detail)
         .into()
-}
-
-/// What is there, be it null.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]

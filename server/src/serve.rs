@@ -231,7 +231,8 @@ async fn end_lifetimes(installation: Installation) {
         match administration.end_lifetimes().await {
             Ok(report) if report == LifetimesReport::default() => {}
             Ok(report) => tracing::info!(
-                removed = report.removed(),
+                expired = report.expired,
+                retained = report.retained,
                 purged = report.purged,
                 "ended what was at its end"
             ),

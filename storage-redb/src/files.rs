@@ -9,7 +9,7 @@ use consign_core::{
     audience::{Audience, Scope},
     event::{Recorded, Transfers},
     file::{File, FileEdit, FileEntry, FileName, Seq},
-    group::{Group, GroupName},
+    group::{Group, GroupEdit, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Edit, Lease, ManagedLink, SecretHash},
     once::{OnceKey, Remembered},
@@ -489,7 +489,7 @@ impl Tables<'_> {
             Change::SetCrc32 { id, crc32 } => self.set_crc32(*id, *crc32)?,
             Change::EditFile { id, edit, at, .. } => self.edit_file(*id, edit, *at)?,
             Change::AddGroup(group) => self.add_group(group)?,
-            Change::RenameGroup { id, name, .. } => self.rename_group(*id, name)?,
+            Change::EditGroup { id, edit, .. } => self.edit_group(*id, edit)?,
             Change::RemoveGroup { id, .. } => self.remove_group(*id)?,
             Change::AddMember { group, user, .. } => self.add_member(*group, *user)?,
             Change::RemoveMember { group, user, .. } => self.remove_member(*group, *user)?,
@@ -556,6 +556,10 @@ impl Tables<'_> {
         if let Some(end) = entry.expires_at {
             self.expiries.insert((end.as_millis(), seq), ())?;
         }
+        let from = entry.retained_from().as_millis();
+        for group in entry.audience.groups() {
+            self.retained.insert((group.as_bytes(), from, seq), ())?;
+        }
         Ok(())
     }
 
@@ -572,6 +576,11 @@ impl Tables<'_> {
         }
         if let Some(end) = file.entry.expires_at {
             self.expiries.remove((end.as_millis(), file.seq))?;
+        }
+        let from = file.entry.retained_from().as_millis();
+        for group in file.entry.audience.groups() {
+            let row = (group.as_bytes(), from, file.seq);
+            self.retained.remove(row)?;
         }
         Ok(())
     }
@@ -640,15 +649,15 @@ impl Tables<'_> {
         Ok(Verdict::Changed(Outcome::GroupSet(group)))
     }
 
-    fn rename_group(&mut self, id: GroupId, name: &GroupName) -> Result<Verdict<Outcome>, Fault> {
-        let Some(mut group) = schema::group(&self.groups, id)? else {
+    fn edit_group(&mut self, id: GroupId, edit: &GroupEdit) -> Result<Verdict<Outcome>, Fault> {
+        let Some(before) = schema::group(&self.groups, id)? else {
             return Ok(Verdict::Unchanged(Outcome::Missing));
         };
-        if self.is_taken(name, id)? {
+        let group = before.edited(edit);
+        if self.is_taken(&group.name, id)? {
             return Ok(Verdict::Unchanged(Outcome::NameTaken));
         }
-        self.group_names.remove(group.name.as_str())?;
-        group.name = name.clone();
+        self.group_names.remove(before.name.as_str())?;
         self.set_group(group)
     }
 

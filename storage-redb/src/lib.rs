@@ -31,6 +31,7 @@
 //!         uploader: "ann".into(),
 //!         audience: Audience::everybody(),
 //!         expires_at: None,
+//!         restored_at: None,
 //!     }))
 //!     .await?;
 //!

@@ -10,7 +10,7 @@ use consign_core::{
     code::{CodeHash, Codes, GoodCode},
     event::{Author, ByLease, Download, Event, EventKind, Transfers},
     file::{File, FileEntry, FileName, MediaType, Seq, Sha256},
-    group::{Group, GroupName},
+    group::{Group, GroupName, Retention},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Lease, ManagedLink, Note, SecretHash},
     mail::{Mail, MailId, Subject, Text},
@@ -33,8 +33,10 @@ const REACHING: u8 = 2;
 const LIMITED: u8 = 2;
 /// A file of before any ended: the CRC-32, if it is known, follows what version 2 has.
 const SUMMED: u8 = 3;
-/// A file as it is written now: its end, if it has one, follows what version 3 has.
+/// A file as it is written now: its end, if it has one, and when it was restored, if it was, follow what version 3 has.
 const ENDING: u8 = 4;
+/// A group as it is written now: its retention in days, if it has one, follows what version 1 has.
+const RETAINING: u8 = 2;
 
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +95,7 @@ struct RemovedRecord<'a> {
 enum RemovalRecord {
     Asked,
     Expired,
+    Retention,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -155,6 +158,7 @@ enum KindRecord<'a> {
     FileRemovedFor([u8; 16], RemovalRecord, Option<u64>),
     FileRestored([u8; 16]),
     FilePurged([u8; 16]),
+    RetentionChanged([u8; 16], Option<u32>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -292,25 +296,29 @@ pub(crate) fn file(entry: &FileEntry) -> Result<Vec<u8>, StoreError> {
     };
     let expires_at = entry.expires_at.map(Timestamp::as_millis);
     let principals = principals(&entry.audience);
-    pack_as(ENDING, &(record, principals, entry.crc32, expires_at))
+    let restored_at = entry.restored_at.map(Timestamp::as_millis);
+    let times = (expires_at, restored_at);
+    pack_as(ENDING, &(record, principals, entry.crc32, times))
 }
 
 pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
-    type Parts<'a> = (FileRecord<'a>, Audience, Option<u32>, Option<u64>);
-    let (record, audience, crc32, expires_at): Parts<'_> = match bytes.first() {
+    /// The end, and when it was restored.
+    type Times = (Option<u64>, Option<u64>);
+    let none = (None, None);
+    let (record, audience, crc32, times): (FileRecord<'_>, _, _, Times) = match bytes.first() {
         Some(&ENDING) => {
-            let (record, principals, crc32, end): (_, Vec<_>, _, _) = unpack_as(ENDING, bytes)?;
-            (record, to_audience(principals)?, crc32, end)
+            let (record, principals, crc32, times): (_, Vec<_>, _, _) = unpack_as(ENDING, bytes)?;
+            (record, to_audience(principals)?, crc32, times)
         }
         Some(&SUMMED) => {
             let (record, principals, crc32): (_, Vec<_>, _) = unpack_as(SUMMED, bytes)?;
-            (record, to_audience(principals)?, crc32, None)
+            (record, to_audience(principals)?, crc32, none)
         }
         Some(&LIMITED) => {
             let (record, principals): (_, Vec<_>) = unpack_as(LIMITED, bytes)?;
-            (record, to_audience(principals)?, None, None)
+            (record, to_audience(principals)?, None, none)
         }
-        _ => (unpack(bytes)?, Audience::everybody(), None, None),
+        _ => (unpack(bytes)?, Audience::everybody(), None, none),
     };
     let entry = FileEntry {
         id: FileId::from_bytes(record.id),
@@ -324,7 +332,8 @@ pub(crate) fn to_file(seq: Seq, bytes: &[u8]) -> Result<File, Undecodable> {
         uploaded_by: UserId::from_bytes(record.uploaded_by),
         uploader: record.uploader.into(),
         audience,
-        expires_at: expires_at.map(Timestamp::from_millis),
+        expires_at: times.0.map(Timestamp::from_millis),
+        restored_at: times.1.map(Timestamp::from_millis),
     };
     Ok(File { seq, entry })
 }
@@ -371,20 +380,26 @@ fn to_audience(records: Vec<PrincipalRecord>) -> Result<Audience, Undecodable> {
 }
 
 pub(crate) fn group(group: &Group) -> Result<Vec<u8>, StoreError> {
-    pack(&GroupRecord {
+    let record = GroupRecord {
         name: group.name.as_str(),
         created_by: *group.created_by.as_bytes(),
         created_at: group.created_at.as_millis(),
-    })
+    };
+    pack_as(RETAINING, &(record, group.retention.map(Retention::days)))
 }
 
 pub(crate) fn to_group(id: GroupId, bytes: &[u8]) -> Result<Group, Undecodable> {
-    let record: GroupRecord<'_> = unpack(bytes)?;
+    let (record, days): (GroupRecord<'_>, Option<u32>) = match bytes.first() {
+        Some(&RETAINING) => unpack_as(RETAINING, bytes)?,
+        _ => (unpack(bytes)?, None),
+    };
+    let retention = days.map(Retention::of_days).transpose();
     Ok(Group {
         id,
         name: parse(record.name, "group name", GroupName::try_from)?,
         created_by: UserId::from_bytes(record.created_by),
         created_at: Timestamp::from_millis(record.created_at),
+        retention: retention.map_err(|_| Undecodable::Value("retention"))?,
     })
 }
 
@@ -578,6 +593,10 @@ pub(crate) fn event(event: &Event) -> Result<Vec<u8>, StoreError> {
         EventKind::GroupRenamed { group, name } => {
             KindRecord::GroupRenamed(*group.as_bytes(), name.as_str())
         }
+        EventKind::RetentionChanged { group, retention } => {
+            let days = retention.map(Retention::days);
+            KindRecord::RetentionChanged(*group.as_bytes(), days)
+        }
         EventKind::GroupRemoved { group } => KindRecord::GroupRemoved(*group.as_bytes()),
         EventKind::MemberAdded { group, user } => {
             KindRecord::MemberAdded(*group.as_bytes(), *user.as_bytes())
@@ -681,6 +700,13 @@ pub(crate) fn to_event(bytes: &[u8]) -> Result<Event, Undecodable> {
         KindRecord::GroupRenamed(id, name) => EventKind::GroupRenamed {
             group: GroupId::from_bytes(id),
             name: parse(name, "group name", GroupName::try_from)?,
+        },
+        KindRecord::RetentionChanged(id, days) => EventKind::RetentionChanged {
+            group: GroupId::from_bytes(id),
+            retention: days
+                .map(Retention::of_days)
+                .transpose()
+                .map_err(|_| Undecodable::Value("retention"))?,
         },
         KindRecord::GroupRemoved(id) => EventKind::GroupRemoved {
             group: GroupId::from_bytes(id),
@@ -801,6 +827,7 @@ impl From<Removal> for RemovalRecord {
         match why {
             Removal::Asked => Self::Asked,
             Removal::Expired => Self::Expired,
+            Removal::Retention => Self::Retention,
         }
     }
 }
@@ -810,6 +837,7 @@ impl From<RemovalRecord> for Removal {
         match why {
             RemovalRecord::Asked => Self::Asked,
             RemovalRecord::Expired => Self::Expired,
+            RemovalRecord::Retention => Self::Retention,
         }
     }
 }
@@ -962,6 +990,7 @@ mod tests {
         FileEntry {
             audience: Audience::of(principals).unwrap(),
             expires_at: Some(Timestamp::from_millis(5)),
+            restored_at: Some(Timestamp::from_millis(6)),
             ..sample_entry(n)
         }
     }
@@ -990,6 +1019,7 @@ mod tests {
             name: GroupName::parse("Müller & Co.").unwrap(),
             created_by: UserId::from_bytes([2; 16]),
             created_at: Timestamp::from_secs(n.into()),
+            retention: Retention::of_days(n % 3).ok(),
         }
     }
 
@@ -997,7 +1027,7 @@ mod tests {
         let id = any::<[u8; 16]>();
         let role = prop_oneof![Just(Role::Operations), Just(Role::Client)];
         let status = prop_oneof![Just(Status::Active), Just(Status::Disabled)];
-        (0..29_u32, id, role, status, any::<[u8; 32]>()).prop_map(
+        (0..31_u32, id, role, status, any::<[u8; 32]>()).prop_map(
             |(kind, id, role, status, sha256)| {
                 let (user, file, group) = (
                     UserId::from_bytes(id),
@@ -1017,7 +1047,8 @@ mod tests {
                     6 => EventKind::FileRemoved {
                         file,
                         why: match id[0] {
-                            0..99 => Removal::Asked,
+                            0..50 => Removal::Asked,
+                            50..99 => Removal::Retention,
                             _ => Removal::Expired,
                         },
                         kept_until: (id[1] > 99).then_some(Timestamp::from_millis(id[2].into())),
@@ -1069,6 +1100,10 @@ mod tests {
                     },
                     23 => EventKind::FileRestored { file },
                     24 => EventKind::FilePurged { file },
+                    25 | 26 => EventKind::RetentionChanged {
+                        group,
+                        retention: Retention::of_days(25 - kind.min(25) + u32::from(id[0])).ok(),
+                    },
                     _ => sample_download(kind).kind,
                 }
             },
@@ -1227,14 +1262,25 @@ mod tests {
         };
         assert_eq!((read.by, read.kind), (Author::Administrator, for_good));
 
-        // Version 4 of a file is what version 1 has, whom it is for, its CRC-32, and its end.
+        // Version 2 of a group is what version 1 has, and its retention.
+        let retaining = sample(1);
+        let mut written = group(&retaining).unwrap();
+        assert_eq!(written.split_off(written.len() - 2), [1, 1]);
+        written[0] = 1;
+        let before = Group {
+            retention: None,
+            ..retaining
+        };
+        assert_eq!(to_group(before.id, &written), Ok(before));
+
+        // Version 4 of a file is what version 1 has, whom it is for, its CRC-32, its end, and when it was restored.
         let written = file(&limited(1)).unwrap();
         let mut end = vec![2, 1];
         end.extend([1; 16]);
         end.push(2);
         end.extend(sample_group(1).as_bytes());
-        let summed_until = written.len() - 2;
-        assert_eq!(&written[summed_until..], [1, 5]);
+        let summed_until = written.len() - 4;
+        assert_eq!(&written[summed_until..], [1, 5, 1, 6]);
         let limited_until = summed_until - 2;
         assert_eq!(&written[limited_until..summed_until], [1, 1]);
         let first_until = limited_until - end.len();
@@ -1249,6 +1295,7 @@ mod tests {
             let entry = FileEntry {
                 crc32: entry.crc32.filter(|_| version == 3),
                 expires_at: None,
+                restored_at: None,
                 ..entry
             };
             assert_eq!(to_file(9, &before), Ok(File { seq: 9, entry }));

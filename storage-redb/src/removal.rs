@@ -1,22 +1,25 @@
 //! Files that end, and files that were removed.
 
-use std::ops::Bound::{self, Excluded, Included, Unbounded};
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{self, Excluded, Included, Unbounded},
+};
 
 use consign_core::{
     event::Author,
-    file::{File, Seq},
-    id::FileId,
+    file::{File, FileEntry, Seq},
+    id::{FileId, GroupId},
     link::Edit,
     removal::{Ended, Purge, Removal, RemovedFile},
     store::{Outcome, Page},
     time::Timestamp,
 };
-use redb::ReadTransaction;
+use redb::{ReadTransaction, ReadableTable};
 
 use crate::{
     fault::Fault,
     record,
-    schema::{self, EXPIRIES, FILES, REMOVED, REMOVED_DUE, Tables},
+    schema::{self, EXPIRIES, FILES, GROUPS, REMOVED, REMOVED_DUE, RETAINED, Tables},
     writer::Verdict,
 };
 
@@ -67,15 +70,37 @@ pub(crate) fn ended(
     limit: usize,
 ) -> Result<Vec<Ended>, Fault> {
     let (expiries, files) = (snapshot.open_table(EXPIRIES)?, snapshot.open_table(FILES)?);
-    let mut items = Vec::new();
+    let mut whys = BTreeMap::new();
     for entry in expiries.range(up_to(now))?.take(limit) {
         let (_, seq) = entry?.0.value();
-        items.push(Ended {
-            file: schema::indexed_file(&files, seq)?.entry.id,
-            why: Removal::Expired,
-        });
+        whys.insert(seq, Removal::Expired);
     }
-    Ok(items)
+    let (groups, retained) = (snapshot.open_table(GROUPS)?, snapshot.open_table(RETAINED)?);
+    for entry in groups.iter()? {
+        let (id, bytes) = entry?;
+        let id = GroupId::from_bytes(*id.value());
+        let Some(retention) = schema::read_group(id, bytes.value())?.retention else {
+            continue;
+        };
+        // What is retained from then on is over now.
+        let length = u64::try_from(retention.duration().as_millis()).unwrap_or(u64::MAX);
+        let Some(last) = now.as_millis().checked_sub(length) else {
+            continue;
+        };
+        let over = (id.as_bytes(), 0, Seq::MIN)..=(id.as_bytes(), last, Seq::MAX);
+        for entry in retained.range::<(&[u8; 16], u64, Seq)>(over)? {
+            if whys.len() >= limit {
+                break;
+            }
+            let (_, _, seq) = entry?.0.value();
+            whys.entry(seq).or_insert(Removal::Retention);
+        }
+    }
+    let items = whys.into_iter().map(|(seq, why)| {
+        let file = schema::indexed_file(&files, seq)?.entry.id;
+        Ok(Ended { file, why })
+    });
+    items.collect()
 }
 
 /// The rows of times up to `now`, with it.
@@ -95,7 +120,12 @@ impl Tables<'_> {
         let Some(file) = schema::file_by_id(&self.file_ids, &self.files, id)? else {
             return Ok(Verdict::Unchanged(Outcome::Missing));
         };
-        if why == Removal::Expired && file.entry.is_there(at) {
+        let is_so = match why {
+            Removal::Asked => true,
+            Removal::Expired => !file.entry.is_there(at),
+            Removal::Retention => self.is_over(&file.entry, at)?,
+        };
+        if !is_so {
             return Ok(Verdict::Unchanged(Outcome::Stale));
         }
         self.hide(&file)?;
@@ -124,6 +154,7 @@ impl Tables<'_> {
         };
         let mut file = removed.file.clone();
         file.entry.expires_at = expires_at.clone().or(file.entry.expires_at);
+        file.entry.restored_at = Some(at);
         if !file.entry.is_there(at) {
             return Ok(Verdict::Unchanged(Outcome::Stale));
         }
@@ -148,6 +179,16 @@ impl Tables<'_> {
         self.keep_no_more(&removed)?;
         self.let_go(&removed.file)?;
         Ok(Verdict::Changed(Outcome::Purged(removed)))
+    }
+
+    /// Whether the shortest retention of the file's groups is over.
+    fn is_over(&self, entry: &FileEntry, now: Timestamp) -> Result<bool, Fault> {
+        let mut shortest = None;
+        for id in entry.audience.groups() {
+            let retention = schema::group(&self.groups, id)?.and_then(|group| group.retention);
+            shortest = shortest.into_iter().chain(retention).min();
+        }
+        Ok(entry.is_over(shortest, now))
     }
 
     fn keep(&mut self, removed: &RemovedFile) -> Result<(), Fault> {

@@ -57,6 +57,10 @@ pub(crate) const VIEWS: TableDefinition<'_, (&[u8; View::LEN], Seq), ()> =
     TableDefinition::new("views");
 /// When each file expires that does: milliseconds since the epoch, and its position.
 pub(crate) const EXPIRIES: TableDefinition<'_, (u64, Seq), ()> = TableDefinition::new("expiries");
+/// Each group and each file that is for it, by when its retention counts from: milliseconds since the epoch, and its
+/// position.
+pub(crate) const RETAINED: TableDefinition<'_, (Id, u64, Seq), ()> =
+    TableDefinition::new("retained");
 /// Removed files by position.
 pub(crate) const REMOVED: TableDefinition<'_, Seq, Record> = TableDefinition::new("removed");
 /// The position of each removed file.
@@ -158,12 +162,16 @@ fn migrate(database: &Database, before: u64) -> Result<(), OpenError> {
     {
         let mut tables = Tables::open(&transaction).map_err(damaged)?;
         let mut sums = HashMap::<_, (u64, u128)>::new();
-        let files = (before < 4).then(|| tables.files.iter()).transpose()?;
-        for entry in files.into_iter().flatten() {
+        for entry in tables.files.iter()? {
             let (seq, bytes) = entry?;
             let file = file(seq.value(), bytes.value()).map_err(unusable)?;
             for view in View::that_have(&file.entry) {
                 tables.views.insert((view.key(), file.seq), ())?;
+            }
+            let from = file.entry.retained_from().as_millis();
+            for group in file.entry.audience.groups() {
+                let row = (group.as_bytes(), from, file.seq);
+                tables.retained.insert(row, ())?;
             }
             let (files, sum) = sums.entry(file.entry.uploaded_by).or_default();
             *files += 1;
@@ -208,6 +216,7 @@ pub(crate) struct Tables<'txn> {
     pub(crate) usage: Table<'txn, Id, (u64, u128)>,
     pub(crate) views: Table<'txn, (&'static [u8; View::LEN], Seq), ()>,
     pub(crate) expiries: Table<'txn, (u64, Seq), ()>,
+    pub(crate) retained: Table<'txn, (Id, u64, Seq), ()>,
     pub(crate) removed: Table<'txn, Seq, Record>,
     pub(crate) removed_ids: Table<'txn, Id, Seq>,
     pub(crate) removed_due: Table<'txn, (u64, Seq), ()>,
@@ -247,6 +256,7 @@ impl<'txn> Tables<'txn> {
             usage: transaction.open_table(USAGE)?,
             views: transaction.open_table(VIEWS)?,
             expiries: transaction.open_table(EXPIRIES)?,
+            retained: transaction.open_table(RETAINED)?,
             removed: transaction.open_table(REMOVED)?,
             removed_ids: transaction.open_table(REMOVED_IDS)?,
             removed_due: transaction.open_table(REMOVED_DUE)?,
@@ -415,10 +425,11 @@ pub(crate) fn group(
     let Some(bytes) = groups.get(id.as_bytes())? else {
         return Ok(None);
     };
-    let group = record::to_group(id, bytes.value());
-    group
-        .map(Some)
-        .map_err(|error| unreadable("group", id, &error))
+    read_group(id, bytes.value()).map(Some)
+}
+
+pub(crate) fn read_group(id: GroupId, bytes: &[u8]) -> Result<Group, Fault> {
+    record::to_group(id, bytes).map_err(|error| unreadable("group", id, &error))
 }
 
 /// The group that an index names.

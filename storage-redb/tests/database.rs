@@ -14,13 +14,14 @@ use std::{
 };
 
 use consign_core::{
-    audience::Scope,
+    audience::{Audience, Principal, Scope},
     event::Author,
-    file::FileEdit,
+    file::{FileEdit, FileEntry},
+    group::{Group, GroupEdit, GroupName, Retention},
     quota::Usage,
-    removal::Removal,
+    removal::{Ended, Removal},
     store::{Change, FileStore, Insert, InsertGuard, Outcome, Update, UserStore},
-    testing::{sample_entry, sample_event, sample_link, sample_user},
+    testing::{sample_entry, sample_event, sample_group, sample_link, sample_user},
     time::Timestamp,
     trail::EntryHash,
     user::{Role, User, UserChange},
@@ -403,11 +404,26 @@ fn a_database_of_version_3_has_its_events_chained() {
 #[test]
 fn a_database_of_version_3_ends_and_keeps_files() {
     let (_folder, path) = place();
+    let group = Group {
+        id: sample_group(1),
+        name: GroupName::parse("one").unwrap(),
+        created_by: sample_entry(1).uploaded_by,
+        created_at: Timestamp::from_secs(1),
+        retention: None,
+    };
     run(async {
         let store = open(&path).unwrap();
         for n in 1..=3 {
             add(&store, n).await;
         }
+        let change = Change::AddGroup(group.clone());
+        store.apply(change).await.unwrap();
+        let audience = Audience::of([Principal::Group(group.id)]).unwrap();
+        let entry = FileEntry {
+            audience,
+            ..sample_entry(4)
+        };
+        store.apply(Change::add(entry)).await.unwrap();
     });
     set_schema(&path, 3);
     let database = redb::Database::open(&path).unwrap();
@@ -418,6 +434,8 @@ fn a_database_of_version_3_ends_and_keeps_files() {
     }
     let removed = TableDefinition::<u64, &[u8]>::new("removed");
     assert!(transaction.delete_table(removed).unwrap());
+    let retained = TableDefinition::<(&[u8; 16], u64, u64), ()>::new("retained");
+    assert!(transaction.delete_table(retained).unwrap());
     let ids = TableDefinition::<&[u8; 16], u64>::new("removed_ids");
     assert!(transaction.delete_table(ids).unwrap());
     transaction.commit().unwrap();
@@ -453,6 +471,17 @@ fn a_database_of_version_3_ends_and_keeps_files() {
         let removed = store.removed(at, None, 9).await.unwrap().items;
         assert_eq!(removed, store.due(later, 9).await.unwrap());
         assert_eq!(removed[0].file.entry, sample_entry(2));
+        let id = group.id;
+        let edit = GroupEdit::retaining(Retention::of_days(1).ok());
+        let change = Change::EditGroup { id, edit, by, at };
+        store.apply(change).await.unwrap();
+        let over = sample_entry(4).uploaded_at + Duration::from_secs(24 * 60 * 60);
+        let ended = store.ended(over, 9).await.unwrap();
+        let retained = Ended {
+            file: sample_entry(4).id,
+            why: Removal::Retention,
+        };
+        assert!(ended.contains(&retained), "found though it is older");
     });
 }
 

@@ -114,5 +114,6 @@ fn entry(n: u64, owner: UserId) -> Result<FileEntry, BoxError> {
         uploader: format!("user-{n:07}").into(),
         audience: Audience::everybody(),
         expires_at: None,
+        restored_at: None,
     })
 }

@@ -155,13 +155,24 @@ impl State {
     }
 
     pub(super) fn ended(&self, now: Timestamp, limit: usize) -> Vec<Ended> {
-        let files = self.files.values();
-        let ended = files.filter(|file| !file.entry.is_there(now));
-        let ended = ended.map(|file| Ended {
-            file: file.entry.id,
-            why: Removal::Expired,
+        let entries = self.files.values().map(|file| &file.entry);
+        let ended = entries.filter_map(|entry| {
+            let why = match entry.is_there(now) {
+                false => Removal::Expired,
+                true if self.is_over(entry, now) => Removal::Retention,
+                true => return None,
+            };
+            let file = entry.id;
+            Some(Ended { file, why })
         });
         ended.take(limit).collect()
+    }
+
+    /// Whether the shortest retention of the file's groups is over.
+    fn is_over(&self, entry: &FileEntry, now: Timestamp) -> bool {
+        let groups = entry.audience.groups();
+        let retentions = groups.filter_map(|id| self.groups.get(&id)?.retention);
+        entry.is_over(retentions.min(), now)
     }
 
     pub(super) fn newest(&self, name: &FileName, scope: &Scope, now: Timestamp) -> Option<&File> {
@@ -326,7 +337,12 @@ impl State {
                 at,
             } => {
                 let file = self.file(id).ok_or(Outcome::Missing)?.clone();
-                if why == Removal::Expired && file.entry.is_there(at) {
+                let is_so = match why {
+                    Removal::Asked => true,
+                    Removal::Expired => !file.entry.is_there(at),
+                    Removal::Retention => self.is_over(&file.entry, at),
+                };
+                if !is_so {
                     return Err(Outcome::Stale);
                 }
                 self.files.remove(&file.seq);
@@ -348,6 +364,7 @@ impl State {
                 let removed = self.removed_file(id).filter(|removed| removed.is_kept(at));
                 let mut file = removed.ok_or(Outcome::Missing)?.file.clone();
                 file.entry.expires_at = expires_at.or(file.entry.expires_at);
+                file.entry.restored_at = Some(at);
                 if !file.entry.is_there(at) {
                     return Err(Outcome::Stale);
                 }
@@ -391,13 +408,13 @@ impl State {
                 self.groups.insert(group.id, group.clone());
                 Ok(Outcome::GroupSet(group))
             }
-            Change::RenameGroup { id, name, .. } => {
-                if self.group(id).is_some() && self.is_taken(&name, id) {
+            Change::EditGroup { id, edit, .. } => {
+                let group = self.group(id).ok_or(Outcome::Missing)?.edited(&edit);
+                if self.is_taken(&group.name, id) {
                     return Err(Outcome::NameTaken);
                 }
-                let group = self.groups.get_mut(&id).ok_or(Outcome::Missing)?;
-                group.name = name;
-                Ok(Outcome::GroupSet(group.clone()))
+                self.groups.insert(id, group.clone());
+                Ok(Outcome::GroupSet(group))
             }
             Change::RemoveGroup { id, .. } => {
                 let group = self.groups.remove(&id).ok_or(Outcome::Missing)?;

@@ -7,7 +7,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::Author,
     file::{File, FileEntry},
-    group::{Group, GroupName},
+    group::{Group, GroupEdit, GroupName, Retention},
     id::{FileId, GroupId, UserId},
     link::Edit,
     once::{IdempotencyKey, Made},
@@ -71,7 +71,7 @@ impl Consign {
         user.ok_or_else(|| ErrorKind::UserNotFound.into())
     }
 
-    /// Makes a group that nobody is in; with a key once, however often it is asked for within a day.
+    /// Makes a group that nobody is in, whose files are there for so long after their uploads, or for ever; with a key once, however often it is asked for within a day.
     ///
     /// # Errors
     /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNameTaken`](ErrorKind::GroupNameTaken),
@@ -81,17 +81,20 @@ impl Consign {
         &self,
         actor: &Actor,
         name: GroupName,
+        retention: Option<Retention>,
         key: Option<&IdempotencyKey>,
     ) -> Result<Group, Error> {
         actor.demand(Action::ManageGroups)?;
         let (maker, asked) = (actor.user().id, name.clone());
-        let asked = [asked.as_str().as_bytes()];
+        let days = retention.map_or(0, Retention::days).to_le_bytes();
+        let asked = [asked.as_str().as_bytes(), &days];
         let repeatable = Repeatable::new(key, maker.as_bytes(), "group", &asked);
         let group = Group {
             id: GroupId::random(&*self.parts().entropy),
             name,
             created_by: actor.user().id,
             created_at: self.parts().clock.now(),
+            retention,
         };
         match self.apply_once(repeatable, Change::AddGroup(group)).await? {
             Outcome::Repeated(Made::Group(id)) => self.group(actor, id).await,
@@ -149,10 +152,23 @@ impl Consign {
         id: GroupId,
         name: GroupName,
     ) -> Result<Group, Error> {
+        self.edit_group(actor, id, GroupEdit::named(name)).await
+    }
+
+    /// Changes a group, all at once. What is for it and is over by a shorter retention
+    /// [is removed](crate::Administration::end_lifetimes) soon.
+    ///
+    /// # Errors
+    /// As [`rename_group`](Self::rename_group).
+    pub async fn edit_group(
+        &self,
+        actor: &Actor,
+        id: GroupId,
+        edit: GroupEdit,
+    ) -> Result<Group, Error> {
         self.group(actor, id).await?;
         let (by, at) = self.by(actor);
-        self.set_group(Change::RenameGroup { id, name, by, at })
-            .await
+        self.set_group(Change::EditGroup { id, edit, by, at }).await
     }
 
     /// Removes a group. What was for it is not for those who were in it any more.

@@ -167,6 +167,7 @@ impl Consign {
             uploader: permit.uploader.username.as_str().into(),
             audience: permit.audience.clone(),
             expires_at: permit.lifetime.map(|lifetime| end(uploaded_at, lifetime)),
+            restored_at: None,
         };
         // From here on it is finished whether or not anybody still waits for the answer: half-way,
         // nobody could say whether the file is there.

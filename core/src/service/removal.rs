@@ -225,7 +225,7 @@ impl Administration {
         consign.bring_back(removed, Author::Administrator).await
     }
 
-    /// Removes the files that have ended, and purges the removed ones that are not kept any more: the sweeper's
+    /// Removes the files that have expired or whose groups keep them no longer, and purges the removed ones that are not kept any more: the sweeper's
     /// part that is done often. What it does is told in the trail as the [sweeper's](Author::Sweeper).
     ///
     /// It may run on any number of nodes at once. When it fails, what it has done is done, and the rest is there for the
@@ -286,6 +286,8 @@ impl Administration {
 pub struct LifetimesReport {
     /// Files removed that had expired.
     pub expired: u64,
+    /// Files removed whose groups kept them no longer.
+    pub retained: u64,
     /// Removed files that are gone for good.
     pub purged: u64,
 }
@@ -293,13 +295,14 @@ pub struct LifetimesReport {
 impl LifetimesReport {
     /// Files removed, whatever their end was.
     pub fn removed(&self) -> u64 {
-        self.expired
+        self.expired + self.retained
     }
 
     fn count(&mut self, why: Removal) {
         match why {
             Removal::Asked => {}
             Removal::Expired => self.expired += 1,
+            Removal::Retention => self.retained += 1,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::{Author, Event, EventKind, Recorded, Transfers},
     file::{File, FileEdit, FileEntry, FileName, Seq},
-    group::{Group, GroupName},
+    group::{Group, GroupEdit, GroupName},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Edit, Lease, LinkEdit, ManagedLink, SecretHash},
     mail::MailId,
@@ -68,8 +68,9 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
     /// their times and positions.
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<RemovedFile>, StoreError>;
 
-    /// At most `limit` files (at least 1) that are not removed and are not [there](FileEntry::is_there) at `now`, in any order,
-    /// each once.
+    /// At most `limit` files (at least 1) that are not removed and either are not [there](FileEntry::is_there) at `now`, or
+    /// for whose groups the shortest retention [is over](FileEntry::is_over) then; in any order, each once, with the first
+    /// of these that is so.
     async fn ended(&self, now: Timestamp, limit: usize) -> Result<Vec<Ended>, StoreError>;
 
     /// The group of this id.
@@ -177,7 +178,8 @@ pub enum Change {
         /// What the files of the uploader may take.
         quota: Quota,
     },
-    /// Remove a file. It exists, and where that is why, it has expired at the time. No read finds it any more but
+    /// Remove a file. It exists, and where that is why, it has expired at the time, or the shortest
+    /// retention of its groups [is over](FileEntry::is_over). No read finds it any more but
     /// those of removed files, which have it if it is to be kept.
     RemoveFile {
         /// The file.
@@ -191,7 +193,7 @@ pub enum Change {
         /// When.
         at: Timestamp,
     },
-    /// Have a removed file be there again, at its position. It was removed and [is kept](RemovedFile::is_kept) at the
+    /// Have a removed file be there again, at its position, restored at the time. It was removed and [is kept](RemovedFile::is_kept) at the
     /// time, and with the end that it has then it [is there](FileEntry::is_there).
     RestoreFile {
         /// The file.
@@ -236,12 +238,12 @@ pub enum Change {
     },
     /// Add a group. None has its id, and none its name.
     AddGroup(Group),
-    /// Give a group another name. It exists, and no other has the name.
-    RenameGroup {
+    /// Change a group by [`Group::edited`]. It exists, and no other has the name that it is to have.
+    EditGroup {
         /// The group.
         id: GroupId,
-        /// Its new name.
-        name: GroupName,
+        /// What is another from now on.
+        edit: GroupEdit,
         /// Who wants it so.
         by: Author,
         /// When.
@@ -412,17 +414,8 @@ impl Change {
             } => return restored(*id, expires_at, *by, *at),
             Self::PurgeFile { id, by, at, .. } => (at, *by, EventKind::FilePurged { file: *id }),
             Self::EditFile { id, edit, by, at } => return edited(*id, edit, *by, *at),
-            Self::AddGroup(group) => {
-                let kind = EventKind::GroupAdded {
-                    group: group.id,
-                    name: group.name.clone(),
-                };
-                (&group.created_at, Author::User(group.created_by), kind)
-            }
-            Self::RenameGroup { id, name, by, at } => {
-                let (group, name) = (*id, name.clone());
-                (at, *by, EventKind::GroupRenamed { group, name })
-            }
+            Self::AddGroup(group) => return added_group(group),
+            Self::EditGroup { id, edit, by, at } => return edited_group(*id, edit, *by, *at),
             Self::RemoveGroup { id, by, at } => (at, *by, EventKind::GroupRemoved { group: *id }),
             Self::AddMember {
                 group,
@@ -482,6 +475,39 @@ fn edited(file: FileId, edit: &FileEdit, by: Author, at: Timestamp) -> Vec<Event
     }
     if let Edit::Set(expires_at) = edit.expires_at {
         kinds.push(EventKind::ExpiryChanged { file, expires_at });
+    }
+    let event = |kind| Event { at, by, kind };
+    kinds.into_iter().map(event).collect()
+}
+
+/// That files for it are there for ever need not be told.
+fn added_group(group: &Group) -> Vec<Event> {
+    let added = EventKind::GroupAdded {
+        group: group.id,
+        name: group.name.clone(),
+    };
+    let retaining = group
+        .retention
+        .is_some()
+        .then_some(EventKind::RetentionChanged {
+            group: group.id,
+            retention: group.retention,
+        });
+    let event = |kind| Event {
+        at: group.created_at,
+        by: Author::User(group.created_by),
+        kind,
+    };
+    [added].into_iter().chain(retaining).map(event).collect()
+}
+
+fn edited_group(group: GroupId, edit: &GroupEdit, by: Author, at: Timestamp) -> Vec<Event> {
+    let mut kinds = Vec::new();
+    if let Edit::Set(name) = edit.name.clone() {
+        kinds.push(EventKind::GroupRenamed { group, name });
+    }
+    if let Edit::Set(retention) = edit.retention {
+        kinds.push(EventKind::RetentionChanged { group, retention });
     }
     let event = |kind| Event { at, by, kind };
     kinds.into_iter().map(event).collect()

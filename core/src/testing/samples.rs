@@ -97,6 +97,7 @@ pub fn sample_entry(n: u32) -> FileEntry {
         uploader: format!("user{}", n % 3).into(),
         audience: Audience::everybody(),
         expires_at: None,
+        restored_at: None,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     audience::{Audience, Principal},
     event::{Author, EventKind, Recorded, Transfers},
     file::FileName,
-    group::GroupName,
+    group::{GroupName, Retention},
     id::{FileId, GroupId, LeaseId, LinkId, UserId},
     removal::Removal,
     testing::{sample_download, sample_entry, sample_event},
@@ -140,6 +140,30 @@ fn the_text_of_each_kind_stays_as_it_is() {
                 name: called,
             },
             format!(r#"{by},"group":"{HEX}","kind":"group renamed","name":"Müller"}}"#),
+        ),
+        (
+            EventKind::RetentionChanged {
+                group,
+                retention: Retention::of_days(30).ok(),
+            },
+            format!(r#"{by},"group":"{HEX}","kind":"retention changed","retention_days":30}}"#),
+        ),
+        (
+            EventKind::RetentionChanged {
+                group,
+                retention: None,
+            },
+            format!(r#"{by},"group":"{HEX}","kind":"retention changed","retention_days":null}}"#),
+        ),
+        (
+            EventKind::FileRemoved {
+                file,
+                why: Removal::Retention,
+                kept_until: None,
+            },
+            format!(
+                r#"{by},"file":"{HEX}","kept_until":null,"kind":"file removed","reason":"retention"}}"#
+            ),
         ),
         (
             EventKind::GroupRemoved { group },

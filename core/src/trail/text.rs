@@ -69,6 +69,7 @@ impl EventKind {
             Self::ExpiryChanged { .. } => "expiry changed",
             Self::GroupAdded { .. } => "group added",
             Self::GroupRenamed { .. } => "group renamed",
+            Self::RetentionChanged { .. } => "retention changed",
             Self::GroupRemoved { .. } => "group removed",
             Self::MemberAdded { .. } => "member added",
             Self::MemberRemoved { .. } => "member removed",
@@ -131,6 +132,11 @@ impl EventKind {
             }
             Self::GroupAdded { group, name } | Self::GroupRenamed { group, name } => {
                 vec![("group", of(group)), ("name", of(name.as_str()))]
+            }
+            Self::RetentionChanged { group, retention } => {
+                let days = retention.map(|retention| Value::Number(retention.days().into()));
+                let days = days.unwrap_or(Value::Null);
+                vec![("group", of(group)), ("retention_days", days)]
             }
             Self::GroupRemoved { group } => vec![("group", of(group))],
             Self::MemberAdded { group, user } | Self::MemberRemoved { group, user } => {

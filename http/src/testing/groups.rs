@@ -56,7 +56,7 @@ pub async fn groups_are_made_renamed_and_removed(start: &Start) {
     let made = site.post("/groups", &olga, new).await.is_json(201);
     assert_eq!(made["msg"], "Group created");
     let group = &made["group"];
-    assert_eq!(group.as_object().map(|members| members.len()), Some(3));
+    assert_eq!(group.as_object().map(|members| members.len()), Some(4));
     assert_eq!(group["name"], "Müller & Co.");
     let at: jiff::Timestamp = text(&group["created_at"]).parse().expect("RFC 3339");
     assert!(at.as_second() > 1_700_000_000, "{at}");
@@ -97,8 +97,16 @@ pub async fn groups_have_names_of_their_own(start: &Start) {
     let olga = site.operations().await;
     let one = site.group(&olga, "one").await;
     let two = site.group(&olga, "two").await;
-    let missing = "Missing required parameters: name is required.";
-    for (method, path) in [("PATCH", &*one), ("POST", "/groups")] {
+    let missing = "Missing required parameters: name";
+    let needed = [
+        (
+            "PATCH",
+            &*one,
+            format!("{missing} or retention_days is required."),
+        ),
+        ("POST", "/groups", format!("{missing} is required.")),
+    ];
+    for (method, path, missing) in &needed {
         for body in [json!({}), json!({"name": null}), json!({"name": ""})] {
             let answer = site.ask(method, path, &olga, body).await;
             answer.is_problem(400, missing);
@@ -112,7 +120,7 @@ pub async fn groups_have_names_of_their_own(start: &Start) {
             let answer = site.ask(method, path, &olga, body).await;
             answer.is_problem(400, "Invalid JSON");
         }
-        let answer = site.call(Request::new(method, path).bearer(&olga).body("{}"));
+        let answer = site.call(Request::new(method, *path).bearer(&olga).body("{}"));
         let msg = "Content-Type must be application/json";
         answer.await.is_problem(415, msg);
         for name in ["two", "two "] {

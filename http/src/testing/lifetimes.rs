@@ -234,6 +234,57 @@ pub async fn removed_files_are_for_operations_in_pages(start: &Start) {
     }
 }
 
+pub async fn groups_have_a_retention(start: &Start) {
+    let site = Site::new(start).await;
+    let olga = site.operations().await;
+    let plain = json!({"name": "plain"});
+    let plain = site.post("/groups", &olga, plain).await.is_json(201);
+    assert_eq!(plain["group"]["retention_days"], Value::Null, "{plain}");
+    let made = json!({"name": "a", "retention_days": 30});
+    let made = site.post("/groups", &olga, made).await.is_json(201);
+    assert_eq!(made["group"]["retention_days"], 30);
+    let path = format!("/groups/{}", text(&made["group"]["id"]));
+    for (edit, name, days) in [
+        (json!({"retention_days": 1}), "a", json!(1)),
+        (json!({"name": "b"}), "b", json!(1)),
+        (
+            json!({"name": "c", "retention_days": 36_500}),
+            "c",
+            json!(36_500),
+        ),
+        (json!({"retention_days": null}), "c", Value::Null),
+    ] {
+        let answer = site.patch(&path, &olga, edit.clone()).await.is_json(200);
+        let shown = site.get(&path, &olga).await.is_json(200);
+        assert_eq!(answer["group"], shown["group"], "{edit}");
+        assert_eq!(shown["group"]["name"], name, "{edit}");
+        assert_eq!(shown["group"]["retention_days"], days, "{edit}");
+    }
+    for days in [
+        json!(0),
+        json!(-1),
+        json!(1.5),
+        json!(36_501),
+        json!(4_294_967_297_u64),
+        json!("30"),
+        json!([30]),
+        json!(true),
+    ] {
+        let both = json!({"name": "d", "retention_days": days});
+        for (method, target) in [("POST", "/groups"), ("PATCH", path.as_str())] {
+            let answer = site.ask(method, target, &olga, both.clone()).await;
+            answer.is_problem(400, "Invalid retention");
+        }
+    }
+    let nothing = site.patch(&path, &olga, json!({"name": ""})).await;
+    nothing.is_problem(
+        400,
+        "Missing required parameters: name or retention_days is required.",
+    );
+    let shown = site.get(&path, &olga).await.is_json(200);
+    assert_eq!(shown["group"]["name"], "c", "nothing was changed");
+}
+
 /// Where a file is, and where it is when it was removed.
 fn paths(file: &Value) -> (String, String) {
     let id = text(&file["id"]);

@@ -317,6 +317,7 @@ macro_rules! __front_end_suite {
                     ends_that_cannot_be_are_refused,
                     a_removed_file_can_be_had_back,
                     removed_files_are_for_operations_in_pages,
+                    groups_have_a_retention,
                 ]
             );
             $crate::__front_end_group!(

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
+    time::Duration,
 };
 
 use consign_core::{
@@ -36,8 +37,8 @@ use crate::{
         BLOBS, CHECKPOINTS, CODES, DONE, DOWNLOADED, DOWNLOADS, EMAILS, EXPIRIES, FILE_IDS,
         FILE_NAMES, FILES, GROUP_NAMES, GROUPS, LAST_COMMIT, LAST_EVENT, LAST_FILE, LEASES,
         LINK_MAKERS, LINK_SECRETS, LINKS, MAILS, MAILS_DUE, MEMBERS, MEMBERSHIPS, META,
-        OPERATIONS_USERS, REMOVED, REMOVED_DUE, REMOVED_IDS, SCHEMA, TRAIL, USAGE, USERNAMES,
-        USERS, VERSION, VIEWS,
+        OPERATIONS_USERS, REMOVED, REMOVED_DUE, REMOVED_IDS, RETAINED, SCHEMA, TRAIL, USAGE,
+        USERNAMES, USERS, VERSION, VIEWS,
     },
     trail as trail_rows,
 };
@@ -150,8 +151,9 @@ impl Model {
         ];
         let limited = |entry: &FileEntry| entry.audience != Audience::everybody();
         let ends = |entry: &FileEntry| entry.expires_at.is_some();
+        let grouped = |entry: &FileEntry| entry.audience.groups().next().is_some();
         let any = |of: fn(&FileEntry) -> bool| self.files.values().any(of);
-        !empty.contains(&true) && any(limited) && any(ends)
+        !empty.contains(&true) && any(limited) && any(ends) && any(grouped)
     }
 
     fn insert(&mut self, user: &User, guard: InsertGuard) -> Insert {
@@ -211,7 +213,7 @@ impl Model {
                 let Some(file) = files.find(|(_, entry)| entry.id == *id).map(file) else {
                     return Outcome::Missing;
                 };
-                if *why == Removal::Expired && file.entry.is_there(*at) {
+                if *why != Removal::Asked && self.ended(&file.entry, *at, *why).is_none() {
                     return Outcome::Stale;
                 }
                 self.files.remove(&file.seq);
@@ -235,6 +237,7 @@ impl Model {
                     return Outcome::Missing;
                 };
                 file.entry.expires_at = expires_at.clone().or(file.entry.expires_at);
+                file.entry.restored_at = Some(*at);
                 if !file.entry.is_there(*at) {
                     return Outcome::Stale;
                 }
@@ -286,18 +289,16 @@ impl Model {
                 self.groups.insert(group.id, group.clone());
                 Outcome::GroupSet(group.clone())
             }
-            Change::RenameGroup { id, name, .. } => {
-                let Some(group) = self.groups.get(id).cloned() else {
+            Change::EditGroup { id, edit, .. } => {
+                let Some(group) = self.groups.get(id).map(|group| group.edited(edit)) else {
                     return Outcome::Missing;
                 };
                 let mut others = self.groups.values().filter(|other| other.id != *id);
-                if others.any(|other| other.name == *name) {
+                if others.any(|other| other.name == group.name) {
                     return Outcome::NameTaken;
                 }
-                let name = name.clone();
-                let renamed = Group { name, ..group };
-                self.groups.insert(*id, renamed.clone());
-                Outcome::GroupSet(renamed)
+                self.groups.insert(*id, group.clone());
+                Outcome::GroupSet(group)
             }
             Change::RemoveGroup { id, .. } => {
                 let Some(group) = self.groups.remove(id) else {
@@ -488,6 +489,18 @@ impl Model {
         removed.find(|one| one.file.entry.id == id).cloned()
     }
 
+    /// The file, if it has ended for this reason.
+    fn ended(&self, entry: &FileEntry, now: Timestamp, why: Removal) -> Option<FileId> {
+        let groups = entry.audience.groups();
+        let retentions = groups.filter_map(|id| self.groups.get(&id)?.retention);
+        let has_ended = match why {
+            Removal::Asked => false,
+            Removal::Expired => !entry.is_there(now),
+            Removal::Retention => entry.is_over(retentions.min(), now),
+        };
+        has_ended.then_some(entry.id)
+    }
+
     fn has(&self, file: FileId) -> bool {
         self.files.values().any(|entry| entry.id == file)
     }
@@ -587,6 +600,16 @@ fn compare_rows(snapshot: &ReadTransaction, model: &Model) -> Result<Result<(), 
     }
     let tables = [
         same(snapshot, VIEWS, views, |(key, seq), ()| (key.to_vec(), seq))?,
+        same(
+            snapshot,
+            RETAINED,
+            files().flat_map(|(seq, entry)| {
+                let from = entry.restored_at.unwrap_or(entry.uploaded_at).as_millis();
+                let groups = entry.audience.groups();
+                groups.map(move |group| (*group.as_bytes(), from, *seq))
+            }),
+            |(group, from, seq), ()| (*group, from, seq),
+        )?,
         same(
             snapshot,
             REMOVED,
@@ -834,8 +857,19 @@ async fn compare_answers(
     due.sort_by_key(|one| (one.kept_until, one.file.seq));
     due.retain(|one| !one.is_kept(now));
     right &= store.due(now, all).await?.iter().eq(due);
-    let ended = store.ended(now, all).await?.len();
-    right &= ended == model.files.len() - files.len();
+    // Some of the groups' files are over then, and others not.
+    let then = now + Duration::from_secs(24 * 60 * 60);
+    let ended: BTreeSet<_> = store
+        .ended(then, all)
+        .await?
+        .iter()
+        .map(|one| one.file)
+        .collect();
+    let expected = model.files.values().filter_map(|entry| {
+        let whys = [Removal::Expired, Removal::Retention].into_iter();
+        whys.filter_map(|why| model.ended(entry, then, why)).next()
+    });
+    right &= ended == expected.collect();
     for user in users.iter().rev().take(2) {
         let in_groups = model
             .members

@@ -48,7 +48,7 @@ fn a_disk_that_lies_is_found_out() {
 #[test]
 fn a_row_too_few_or_too_many_is_found_out() {
     type Damage = fn(&mut Tables<'_>) -> Result<bool, redb::StorageError>;
-    let damages: [Damage; 31] = [
+    let damages: [Damage; 32] = [
         |tables| Ok(tables.meta.remove(LAST_FILE)?.is_some()),
         |tables| Ok(tables.meta.insert(LAST_EVENT, 1)?.is_some()),
         |tables| Ok(tables.users.pop_first()?.is_some()),
@@ -64,6 +64,7 @@ fn a_row_too_few_or_too_many_is_found_out() {
         |tables| Ok(tables.downloaded.pop_last()?.is_some()),
         |tables| Ok(tables.views.pop_first()?.is_some()),
         |tables| Ok(tables.expiries.pop_first()?.is_some()),
+        |tables| Ok(tables.retained.pop_first()?.is_some()),
         |tables| Ok(tables.removed.pop_first()?.is_some()),
         |tables| Ok(tables.removed_ids.pop_first()?.is_some()),
         |tables| Ok(tables.removed_due.pop_first()?.is_some()),

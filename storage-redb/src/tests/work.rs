@@ -7,7 +7,7 @@ use consign_core::{
     code::CodeHash,
     event::{Author, Event, EventKind, Recorded},
     file::{FileEdit, FileEntry, FileName},
-    group::{Group, GroupName},
+    group::{Group, GroupEdit, GroupName, Retention},
     id::{FileId, GroupId, UserId},
     link::{Edit, LinkEdit, ManagedLink},
     once::{Once, OnceKey},
@@ -211,9 +211,10 @@ impl Worker {
         if model.removed.is_empty() || self.numbers.chance(70) {
             return Change::RemoveFile {
                 id: known.unwrap_or(FileId::from_bytes([0; 16])),
-                why: match self.numbers.chance(10) {
-                    true => Removal::Expired,
-                    false => Removal::Asked,
+                why: match self.numbers.below(20) {
+                    0 => Removal::Expired,
+                    1 => Removal::Retention,
+                    _ => Removal::Asked,
                 },
                 keep_until: self
                     .numbers
@@ -261,8 +262,17 @@ impl Worker {
                 name,
                 created_by: user,
                 created_at: at,
+                retention: self.retention(),
             }),
-            2 => Change::RenameGroup { id, name, by, at },
+            2 => Change::EditGroup {
+                id,
+                edit: match self.numbers.chance(50) {
+                    true => GroupEdit::named(name),
+                    false => GroupEdit::retaining(self.retention()),
+                },
+                by,
+                at,
+            },
             3 => Change::RemoveGroup { id, by, at },
             4..6 => Change::AddMember {
                 group: id,
@@ -389,6 +399,10 @@ impl Worker {
         };
         let head = trail.get(known).map_or(missing, Recorded::head);
         Change::AddCheckpoint(sample_checkpoint(head))
+    }
+
+    fn retention(&mut self) -> Option<Retention> {
+        Retention::of_days(self.numbers.below(3) as u32).ok()
     }
 
     fn edit(&mut self, group: GroupId, user: UserId, at: Timestamp) -> FileEdit {

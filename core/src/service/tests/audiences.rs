@@ -58,7 +58,7 @@ async fn cast() -> Cast {
     let bob = world.newcomer("bob", Role::Client).await;
     let consign = &world.consign;
     let group = consign
-        .add_group(&op, group_name("Müller"), None)
+        .add_group(&op, group_name("Müller"), None, None)
         .await
         .unwrap();
     let member = consign.add_member(&op, group.id, &bob.user().username);
@@ -277,7 +277,7 @@ async fn groups_are_managed_by_operations() {
         groups.map(|group| group.name.to_string()).collect()
     };
     let other = consign
-        .add_group(&op, group_name("Abt"), None)
+        .add_group(&op, group_name("Abt"), None, None)
         .await
         .unwrap();
     assert_eq!(other.created_by, op.user().id);
@@ -287,7 +287,9 @@ async fn groups_are_managed_by_operations() {
     );
     let after = consign.groups(&op, Some(&other.name), 9).await.unwrap();
     assert_eq!(names(after), ["Müller"]);
-    let taken = consign.add_group(&op, group_name("Müller"), None).await;
+    let taken = consign
+        .add_group(&op, group_name("Müller"), None, None)
+        .await;
     assert_eq!(refusal(taken), GroupNameTaken);
     let taken = consign.rename_group(&op, other.id, group_name("Müller"));
     assert_eq!(refusal(taken.await), GroupNameTaken);
@@ -341,7 +343,7 @@ async fn groups_are_managed_by_operations() {
     }
     for refused in [
         consign
-            .add_group(&ann, group_name("x"), None)
+            .add_group(&ann, group_name("x"), None, None)
             .await
             .map(drop),
         consign.group(&ann, id).await.map(drop),

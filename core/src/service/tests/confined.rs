@@ -41,7 +41,7 @@ async fn cast() -> Cast {
     ];
     let group = async |by: &Actor, name: &str| {
         let name = GroupName::parse(name).unwrap();
-        consign.add_group(by, name, None).await.unwrap()
+        consign.add_group(by, name, None, None).await.unwrap()
     };
     let groups = [group(&op, "all").await, group(&con, "own").await];
     Cast {
@@ -173,7 +173,7 @@ async fn they_manage_the_groups_that_they_have_made_alone() {
     let consign = &world.consign;
     for n in 0..5 {
         let name = GroupName::parse(&format!("one of others {n}")).unwrap();
-        consign.add_group(&op, name, None).await.unwrap();
+        consign.add_group(&op, name, None, None).await.unwrap();
     }
     for limit in [1, 3, 100] {
         let page = consign.groups(&con, None, limit).await.unwrap();

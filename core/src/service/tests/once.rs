@@ -139,7 +139,9 @@ async fn a_group_that_is_asked_for_twice_is_made_once() {
     let consign = &world.consign;
     let add = async |name: &str, keyed: &str| {
         let name = GroupName::parse(name).unwrap();
-        consign.add_group(&op, name, key(keyed).as_ref()).await
+        consign
+            .add_group(&op, name, None, key(keyed).as_ref())
+            .await
     };
     let group = add("Müller", "k").await.unwrap();
     assert_eq!(add("Müller", "k").await.unwrap(), group);

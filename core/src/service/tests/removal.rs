@@ -1,7 +1,15 @@
 //! Files that are removed, kept, had back and purged; and the sweeper, wherever it fails.
 
 use super::*;
-use crate::{LifetimesReport, error::ErrorKind::*, id::FileId, quota::Quota, removal::Removal};
+use crate::{
+    LifetimesReport,
+    audience::{Audience, Principal},
+    error::ErrorKind::*,
+    group::{GroupEdit, GroupName, Retention},
+    id::FileId,
+    quota::Quota,
+    removal::Removal,
+};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -88,7 +96,10 @@ async fn a_removed_file_is_nowhere_and_can_be_had_back() {
         LifetimesReport::default()
     );
     let administration = consign.administration();
-    assert_eq!(administration.restore_file(id).await.unwrap(), file);
+    let restored = administration.restore_file(id).await.unwrap();
+    let mut file = file;
+    file.entry.restored_at = restored.entry.restored_at;
+    assert_eq!(restored, file);
     assert_eq!(refusal(consign.restore(&op, id).await), FileNotFound);
     let listed = consign.list(&op, None, 9).await.unwrap().items;
     assert_eq!(listed, [later, file], "where it was");
@@ -228,6 +239,7 @@ async fn the_sweeper_ends_what_has_expired() {
     let both = LifetimesReport {
         expired: 1,
         purged: 129,
+        retained: 0,
     };
     assert_eq!(world.end_lifetimes().await.unwrap(), both);
 }
@@ -299,4 +311,74 @@ async fn due_and_ended() -> (World, Actor, [FileId; 2]) {
     world.consign.delete(&op, ids[0]).await.unwrap();
     world.clock.advance(DAY);
     (world, op, ids)
+}
+
+/// Of the group's files, and as late as the sweeper comes.
+#[tokio::test]
+async fn the_sweeper_ends_what_a_group_keeps_no_longer() {
+    let (world, op, ann) = cast().await;
+    let consign = &world.consign;
+    let three = Retention::of_days(3).ok();
+    let name = GroupName::parse("Müller").unwrap();
+    let group = consign.add_group(&op, name, three, None).await.unwrap();
+    assert_eq!(group.retention, three);
+    let member = username("ann");
+    consign.add_member(&op, group.id, &member).await.unwrap();
+    let upload = async || {
+        let audience = Audience::of([Principal::Group(group.id)]).unwrap();
+        let permit = consign.permit_upload(&op).unwrap().sharing_with(audience);
+        let body = world.rig.body(vec![Bytes::from_static(b"x")]);
+        let file = consign.upload(permit, file_name("a.docx"), body).await;
+        file.unwrap().entry.id
+    };
+    let other = world.upload(&op, "b.docx", b"kept").await.unwrap();
+    let first = upload().await;
+    world.clock.advance(DAY);
+    let second = upload().await;
+    world.clock.advance(DAY * 2 - Duration::from_millis(1));
+    assert_eq!(
+        world.end_lifetimes().await.unwrap(),
+        LifetimesReport::default()
+    );
+    world.clock.advance(Duration::from_millis(1));
+    consign
+        .file(&ann, first)
+        .await
+        .expect("nobody has swept yet");
+    let one = LifetimesReport {
+        retained: 1,
+        ..LifetimesReport::default()
+    };
+    assert_eq!(world.end_lifetimes().await.unwrap(), one);
+    assert_eq!(refusal(consign.file(&ann, first).await), FileNotFound);
+    let removed = consign.removed_file(&op, first).await.unwrap();
+    assert_eq!(
+        (removed.why, removed.removed_by),
+        (Removal::Retention, Author::Sweeper)
+    );
+
+    // Had back, its time begins anew.
+    consign.restore(&op, first).await.unwrap();
+    assert_eq!(
+        world.end_lifetimes().await.unwrap(),
+        LifetimesReport::default()
+    );
+    world.clock.advance(DAY);
+    assert_eq!(world.end_lifetimes().await.unwrap(), one);
+    assert_eq!(world.removed(&op).await, [second]);
+    let longer = GroupEdit::retaining(Retention::of_days(9).ok());
+    consign.edit_group(&op, group.id, longer).await.unwrap();
+    world.clock.advance(DAY * 2);
+    world.end_lifetimes().await.unwrap();
+    consign.file(&ann, first).await.unwrap();
+    consign.remove_group(&op, group.id).await.unwrap();
+    world.clock.advance(DAY * 400);
+    world.end_lifetimes().await.unwrap();
+    let kept: Vec<_> = world
+        .files()
+        .await
+        .iter()
+        .map(|file| file.entry.id)
+        .collect();
+    assert_eq!(kept, [first, other.entry.id]);
 }

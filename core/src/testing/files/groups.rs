@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     event::{Author, Event, EventKind},
-    group::{Group, GroupName},
+    group::{Group, GroupEdit, GroupName},
     id::{GroupId, UserId},
     store::{Change, MAX_GROUPS, Outcome},
     time::Timestamp,
@@ -27,6 +27,7 @@ pub(super) fn group(n: u32, called: &str) -> Group {
         name: name(called),
         created_by: user(7),
         created_at: Timestamp::from_millis(u64::from(n)),
+        retention: None,
     }
 }
 
@@ -45,9 +46,9 @@ pub(super) async fn add_group(store: &Store, n: u32, called: &str) -> Group {
 }
 
 async fn rename(store: &Store, id: GroupId, called: &str) -> Outcome {
-    let change = Change::RenameGroup {
+    let change = Change::EditGroup {
         id,
-        name: name(called),
+        edit: GroupEdit::named(name(called)),
         by: BY,
         at: AT,
     };
@@ -141,12 +142,12 @@ pub async fn two_groups_never_have_one_name(store: Store) {
     promise_eq!(
         rename(&store, two.id, "one").await,
         Outcome::NameTaken,
-        "RenameGroup: `NameTaken` when another has the name"
+        "EditGroup: `NameTaken` when another has the name"
     );
     promise_eq!(
         rename(&store, sample_group(3), "one").await,
         Outcome::Missing,
-        "RenameGroup: `Missing` when there is no such group"
+        "EditGroup: `Missing` when there is no such group"
     );
     promise_eq!(
         groups(&store).await,
@@ -161,19 +162,19 @@ pub async fn two_groups_never_have_one_name(store: Store) {
         promise_eq!(
             rename(&store, one.id, called).await,
             Outcome::GroupSet(renamed.clone()),
-            "RenameGroup: gives it the name, its own too"
+            "EditGroup: gives it the name, its own too"
         );
         promise_eq!(
             store.group(one.id).await.expect(ANSWERS),
             Some(renamed),
-            "RenameGroup: gives it the name"
+            "EditGroup: gives it the name"
         );
     }
     add_group(&store, 4, "one").await;
     promise_eq!(
         groups(&store).await.len(),
         3,
-        "RenameGroup: the old name is free again"
+        "EditGroup: the old name is free again"
     );
 }
 

@@ -11,13 +11,14 @@ mod once;
 mod quota;
 mod read;
 mod removal;
+mod retention;
 mod trail;
 
 use std::sync::Arc;
 
 pub use self::{
     audience::*, change::*, evidence::*, groups::*, lifetimes::*, links::*, mail::*, once::*,
-    quota::*, read::*, removal::*, trail::*,
+    quota::*, read::*, removal::*, retention::*, trail::*,
 };
 use super::{
     ANSWERS, check_chains, promise, promise_eq, promise_matches, samples::sample_entry, walk,
@@ -97,6 +98,9 @@ macro_rules! __file_store_suite {
                     what_has_ended_is_found_and_removed,
                     removed_files_come_in_pages,
                     concurrent_restorations_and_purges_do_one,
+                    files_end_with_the_shortest_retention_of_their_groups,
+                    a_retention_follows_the_audience_and_the_restoration,
+                    retentions_are_told,
                     groups_are_found_by_id_and_listed_by_name,
                     two_groups_never_have_one_name,
                     remove_group_takes_its_members_out,

@@ -104,6 +104,7 @@ pub async fn all_that_makes_something_can_be_made_once(store: Store) {
         name: GroupName::parse("one").expect("it is a name"),
         created_by: UserId::from_bytes([1; 16]),
         created_at: Timestamp::from_secs(0),
+        retention: None,
     };
     let (link, lease) = (sample_link(1), sample_lease(1, 1));
     let opening = Change::OpenLease {

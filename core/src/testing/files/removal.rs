@@ -69,6 +69,12 @@ async fn keep(store: &Store, file: &File, now: u64, until: u64) -> RemovedFile {
     }
 }
 
+fn restored_at(file: &File, now: u64) -> File {
+    let mut file = file.clone();
+    file.entry.restored_at = Some(at(now));
+    file
+}
+
 async fn removed_file(store: &Store, id: FileId) -> Option<RemovedFile> {
     store.removed_file(id).await.expect(ANSWERS)
 }
@@ -240,6 +246,7 @@ pub async fn what_is_kept_is_restored_as_it_was(store: Store) {
         "RestoreFile: `Missing` when the file was not removed"
     );
     keep(&store, gone, 5, 10).await;
+    let again = restored_at(gone, 9);
     promise_eq!(
         apply(&store, restoration(id, Edit::Keep, 10)).await,
         Outcome::Missing,
@@ -247,11 +254,11 @@ pub async fn what_is_kept_is_restored_as_it_was(store: Store) {
     );
     promise_eq!(
         apply(&store, restoration(id, Edit::Keep, 9)).await,
-        Outcome::Restored(gone.clone()),
-        "RestoreFile: the file as it was, at its position"
+        Outcome::Restored(again.clone()),
+        "RestoreFile: the file as it was, at its position, and when it was restored"
     );
-    let mut whole = files.clone();
-    whole.reverse();
+    let gone = &again;
+    let whole = [files[2].clone(), again.clone(), files[0].clone()];
     promise_eq!(
         all(&store).await,
         whole,
@@ -325,6 +332,7 @@ pub async fn what_would_have_ended_is_not_restored(store: Store) {
     let restored = File {
         entry: FileEntry {
             expires_at: Some(at(7)),
+            restored_at: Some(at(6)),
             ..entry
         },
         ..file
@@ -518,7 +526,7 @@ pub async fn concurrent_restorations_and_purges_do_one(store: Store) {
         7,
         "apply: a removed file is restored or purged, once: {outcomes:?}"
     );
-    let restored = outcomes.contains(&Outcome::Restored(file));
+    let restored = outcomes.contains(&Outcome::Restored(restored_at(&file, 6)));
     promise_eq!(
         ids(all(&store).await).contains(&id),
         restored,

@@ -18,7 +18,7 @@ use crate::{
     code::CodeHash,
     event::{Author, Event, Recorded, Transfers},
     file::{File, FileEdit, FileEntry, FileName, Seq},
-    group::{Group, GroupName},
+    group::{Group, GroupEdit, GroupName, Retention},
     id::{BlobKey, FileId, GroupId, LeaseId, LinkId, UserId},
     link::{Edit, Lease, LinkEdit, ManagedLink, SecretHash},
     memory::MemoryStore,
@@ -30,6 +30,8 @@ use crate::{
     time::Timestamp,
     trail::{Checkpoint, EntryHash, Head, WriterId},
 };
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Holds a catalogue against the one in memory.
 pub fn files<G>(make: impl AsyncFn() -> (G, Arc<dyn FileStore>)) {
@@ -145,7 +147,7 @@ impl FileOp {
             1 => (any_time(), prop::option::of(0..20_usize), 1..4_usize)
                 .prop_map(|(now, before, limit)| Self::Removed { now, before, limit }),
             1 => (any_time(), 1..4_usize).prop_map(|(now, limit)| Self::Due(now, limit)),
-            1 => any_time().prop_map(Self::Ended),
+            1 => (any_time(), 0..4_u32).prop_map(|(now, days)| Self::Ended(now + DAY * days)),
             3 => any_group_change().prop_map(Self::Apply),
             2 => (any_id(), any_edit(), any_author(), any_time())
                 .prop_map(|(id, edit, by, at)| Self::Apply(Change::EditFile { id, edit, by, at })),
@@ -493,11 +495,15 @@ fn any_removal() -> impl Strategy<Value = Change> {
             id,
             why: match kind {
                 0..3 => Removal::Asked,
-                _ => Removal::Expired,
+                3 => Removal::Expired,
+                _ => Removal::Retention,
             },
             keep_until: until.map(Timestamp::from_secs),
             by,
-            at,
+            at: match kind {
+                4 => at + DAY * 2,
+                _ => at,
+            },
         },
         5 | 6 => Change::RestoreFile {
             id,
@@ -518,6 +524,11 @@ fn any_removal() -> impl Strategy<Value = Change> {
             at,
         },
     })
+}
+
+fn any_retention() -> impl Strategy<Value = Option<Retention>> {
+    let days = prop::option::weighted(0.4, 1..4_u32);
+    days.prop_map(|days| days.and_then(|days| Retention::of_days(days).ok()))
 }
 
 /// Most have none.
@@ -563,28 +574,40 @@ fn any_scope() -> impl Strategy<Value = Scope> {
 fn any_group_change() -> impl Strategy<Value = Change> {
     let what = (any_group(), any_owner(), any_group_name());
     let how = (0..6_u8, any_author(), any_time());
-    (what, how).prop_map(|((id, user, name), (kind, by, at))| match kind {
-        0 | 1 => Change::AddGroup(Group {
-            id,
-            name,
-            created_by: user,
-            created_at: at,
-        }),
-        2 => Change::RenameGroup { id, name, by, at },
-        3 => Change::RemoveGroup { id, by, at },
-        4 => Change::AddMember {
-            group: id,
-            user,
-            by,
-            at,
+    let what = (what, any_retention());
+    (what, how).prop_map(
+        |(((id, user, name), retention), (kind, by, at))| match kind {
+            0 | 1 => Change::AddGroup(Group {
+                retention,
+                id,
+                name,
+                created_by: user,
+                created_at: at,
+            }),
+            2 => Change::EditGroup {
+                id,
+                edit: match retention {
+                    Some(_) => GroupEdit::retaining(retention),
+                    None => GroupEdit::named(name),
+                },
+                by,
+                at,
+            },
+            3 => Change::RemoveGroup { id, by, at },
+            4 => Change::AddMember {
+                group: id,
+                user,
+                by,
+                at,
+            },
+            _ => Change::RemoveMember {
+                group: id,
+                user,
+                by,
+                at,
+            },
         },
-        _ => Change::RemoveMember {
-            group: id,
-            user,
-            by,
-            at,
-        },
-    })
+    )
 }
 
 fn any_link_change() -> impl Strategy<Value = Change> {
