@@ -227,7 +227,7 @@ fn user(id: u8, name: &str, role: Role) -> User {
         session_epoch: 0,
         created_at: NOW,
         confined: false,
-            address_proved: false,
+        address_proved: false,
         owner: None,
     }
 }
