@@ -60,17 +60,14 @@ impl FileStore for RedbStore {
     ) -> Result<Option<File>, StoreError> {
         let looked =
             self.point_recent(|snapshot, recent| newest(snapshot, recent, name, scope, now, FEW))?;
-        if let Looked::ToTheEnd(found) = looked {
+        if let Some(found) = looked {
             return Ok(found);
         }
         let (name, scope) = (name.clone(), scope.clone());
         let looked = self.scan_recent(move |snapshot, recent| {
             newest(snapshot, recent, &name, &scope, now, usize::MAX)
         });
-        match looked.await? {
-            Looked::ToTheEnd(found) => Ok(found),
-            Looked::AtFew => Ok(None),
-        }
+        Ok(looked.await?.flatten())
     }
 
     async fn list(
@@ -260,12 +257,7 @@ impl FileStore for RedbStore {
     }
 }
 
-/// What was found, by who looked at so many files at most.
-enum Looked {
-    ToTheEnd(Option<File>),
-    AtFew,
-}
-
+/// What was found; `None` where it would take a look at more than `most`.
 fn newest(
     snapshot: &ReadTransaction,
     recent: &Reader<'_>,
@@ -273,7 +265,7 @@ fn newest(
     scope: &Scope,
     now: Timestamp,
     most: usize,
-) -> Result<Looked, Fault> {
+) -> Result<Option<Option<File>>, Fault> {
     let (names, files) = (
         snapshot.open_table(FILE_NAMES)?,
         snapshot.open_table(FILES)?,
@@ -282,15 +274,15 @@ fn newest(
     let versions = names.range((name, Seq::MIN)..=(name, Seq::MAX))?.rev();
     for (looked, version) in versions.enumerate() {
         if looked == most {
-            return Ok(Looked::AtFew);
+            return Ok(None);
         }
         let seq = version?.0.value().1;
         let file = recent.file(seq, || schema::indexed_file(&files, seq))?;
         if scope.has(&file.entry) && file.entry.is_there(now) {
-            return Ok(Looked::ToTheEnd(Some(file)));
+            return Ok(Some(Some(file)));
         }
     }
-    Ok(Looked::ToTheEnd(None))
+    Ok(Some(None))
 }
 
 /// All files, or those that the views have; `None` where it would take a look at more than `most`.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Bound::{self, Excluded, Included, Unbounded},
+    ops::{
+        Bound::{Excluded, Unbounded},
+        RangeToInclusive,
+    },
 };
 
 use consign_core::{
@@ -104,8 +107,8 @@ pub(crate) fn ended(
 }
 
 /// The rows of times up to `now`, with it.
-fn up_to(now: Timestamp) -> (Bound<(u64, Seq)>, Bound<(u64, Seq)>) {
-    (Unbounded, Included((now.as_millis(), Seq::MAX)))
+fn up_to(now: Timestamp) -> RangeToInclusive<(u64, Seq)> {
+    ..=(now.as_millis(), Seq::MAX)
 }
 
 impl Tables<'_> {

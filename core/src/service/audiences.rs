@@ -71,7 +71,8 @@ impl Consign {
         user.ok_or_else(|| ErrorKind::UserNotFound.into())
     }
 
-    /// Makes a group that nobody is in, whose files are there for so long after their uploads, or for ever; with a key once, however often it is asked for within a day.
+    /// Makes a group that nobody is in, and whose files are there for so long after their uploads, or for ever; with a key
+    /// once, however often it is asked for within a day.
     ///
     /// # Errors
     /// [`Forbidden`](ErrorKind::Forbidden), [`GroupNameTaken`](ErrorKind::GroupNameTaken),

@@ -73,7 +73,7 @@ async fn they_see_the_files_that_they_have_uploaded_alone() {
     } = cast().await;
     let consign = &world.consign;
     let listed = consign.list(&con, None, 9).await.unwrap().items;
-    assert_eq!(listed, [own.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&own));
     assert_eq!(consign.list(&op, None, 9).await.unwrap().items.len(), 2);
     assert_eq!(consign.file(&con, own.entry.id).await.unwrap(), own);
     let id = others.entry.id;

@@ -123,7 +123,7 @@ pub async fn what_is_kept_is_in_no_other_read(store: Store) {
     );
     promise_eq!(
         removed(&store, 9).await,
-        [gone.clone()],
+        std::slice::from_ref(&gone),
         "removed: those that are kept"
     );
     promise_eq!(
