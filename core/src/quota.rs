@@ -50,6 +50,12 @@ impl Quota {
         bytes: None,
     };
 
+    /// No file at all.
+    pub const NOTHING: Self = Self {
+        files: Some(0),
+        bytes: None,
+    };
+
     /// Whether `usage` is within it.
     pub fn allows(&self, usage: Usage) -> bool {
         self.files.is_none_or(|most| usage.files <= most)

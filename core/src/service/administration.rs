@@ -209,6 +209,7 @@ impl Administration {
                 break;
             }
         }
+        self.drop_useless_mail().await?;
         let ended_before = before;
         for change in [
             Change::ForgetLeases { ended_before },

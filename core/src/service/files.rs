@@ -11,6 +11,7 @@ use crate::{
     intake::{self, IntakeError},
     once::{IdempotencyKey, Made},
     policy::{self, Action},
+    quota::Quota,
     service::room::UploadRoom,
     service::{
         Actor, Consign,
@@ -130,10 +131,19 @@ impl Consign {
         if permit.expected > limit {
             return Err(ErrorKind::TooLarge { limit }.into());
         }
-        self.check_audience(&permit.uploader, &permit.audience)
-            .await?;
+        // What was added before takes no more room, and is for whom it was then. It is not added again,
+        // though its key be forgotten meanwhile.
+        let is_known = self.is_known(&permit).await?;
+        let (room, quota) = match is_known {
+            true => (Quota::NONE, Quota::NOTHING),
+            false => {
+                self.check_audience(&permit.uploader, &permit.audience)
+                    .await?;
+                (self.settings().quota, self.settings().quota)
+            }
+        };
         // Reserved as the upload begins, so that uploads at the same time stay within the quota.
-        let mut room = UploadRoom::reserve(self, permit.uploader.id, permit.expected).await?;
+        let mut room = UploadRoom::reserve(self, permit.uploader.id, room, permit.expected).await?;
         let received = receive(
             &parts.blobs,
             &self.0.held,
@@ -146,7 +156,7 @@ impl Consign {
         .await?;
         room.settle(received.stored());
         let (received, verdict) = self.inspect(received, name.clone()).await?;
-        let media_type = match self.settle(verdict, &permit).await {
+        let media_type = match self.settle(verdict, &permit, is_known).await {
             Ok(media_type) => media_type,
             Err(error) => {
                 received.discard().await;
@@ -173,9 +183,13 @@ impl Consign {
         // nobody could say whether the file is there.
         let consign = self.clone();
         let repeatable = repeatable(&entry, permit.lifetime, permit.key.as_ref());
-        tokio::spawn(async move { consign.finish(received, entry, repeatable, room).await })
-            .await
-            .map_err(|failure| Error::new(ErrorKind::Internal, failure))?
+        tokio::spawn(async move {
+            consign
+                .finish(received, entry, quota, repeatable, room)
+                .await
+        })
+        .await
+        .map_err(|failure| Error::new(ErrorKind::Internal, failure))?
     }
 
     /// At most `limit` files that the actor sees, newest first, older than position `before`.
@@ -220,6 +234,7 @@ impl Consign {
         &self,
         verdict: Result<MediaType, IntakeError>,
         permit: &UploadPermit,
+        is_known: bool,
     ) -> Result<MediaType, Error> {
         let media_type = verdict.map_err(|error| match error {
             IntakeError::Refused(refusal) => refusal.into(),
@@ -231,8 +246,20 @@ impl Consign {
             return Err(ErrorKind::Forbidden(Action::Upload).into());
         }
         // They may have been confined since, or have lost a client.
-        self.check_audience(&user, &permit.audience).await?;
+        if !is_known {
+            self.check_audience(&user, &permit.audience).await?;
+        }
         Ok(media_type)
+    }
+
+    /// Whether something was uploaded by the permit's key before. The catalogue asks whether it was the same.
+    async fn is_known(&self, permit: &UploadPermit) -> Result<bool, Error> {
+        let Some(key) = &permit.key else {
+            return Ok(false);
+        };
+        let uploader = permit.uploader.id;
+        let repeatable = Repeatable::new(Some(key), uploader.as_bytes(), "upload", &[]);
+        self.is_remembered(repeatable).await
     }
 
     /// Its `room` is kept until the catalogue has said whether it counts the file.
@@ -240,6 +267,7 @@ impl Consign {
         &self,
         received: Received,
         entry: FileEntry,
+        quota: Quota,
         repeatable: Repeatable,
         mut room: UploadRoom,
     ) -> Result<File, Error> {
@@ -247,7 +275,6 @@ impl Consign {
         let blob = entry.blob;
         let _hold = self.0.held.hold_blob(blob);
         received.publish(blob).await?;
-        let quota = self.settings().quota;
         room.is_recorded();
         let change = Change::AddFile { entry, quota };
         let (refused, before) = match self.apply_once(repeatable, change).await {

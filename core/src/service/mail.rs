@@ -177,6 +177,23 @@ impl Administration {
         }
     }
 
+    /// Drops mail that is of no use any more, which nobody may be there to carry.
+    pub(super) async fn drop_useless_mail(&self) -> Result<(), StoreError> {
+        let (files, now) = (&self.consign.parts().files, self.consign.now());
+        loop {
+            let waiting = files.mails(BATCH).await?;
+            let useless = waiting.into_iter().filter(|queued| queued.until <= now);
+            let mut dropped = 0;
+            for queued in useless {
+                files.apply(Change::DropMail { id: queued.mail.id }).await?;
+                dropped += 1;
+            }
+            if dropped == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     async fn deliver(&self, courier: &dyn Courier, queued: Queued) -> Result<Delivery, StoreError> {
         let at = self.consign.now();
         let files = &self.consign.parts().files;

@@ -464,15 +464,18 @@ impl Consign {
         {
             return Ok(None);
         }
-        let mut files = Vec::with_capacity(link.files.len());
-        for id in &*link.files {
-            if let Some(file) = self.there(*id).await?
-                && self.may(&maker, Action::ManageLinks, &file.entry).await?
-            {
-                files.push(file);
+        // Asked once for all files: in the scope is what the policy says they may.
+        let mut scope = self.scope(&maker).await?;
+        loop {
+            let mut files = Vec::with_capacity(link.files.len());
+            for id in &*link.files {
+                let file = self.there(*id).await?;
+                files.extend(file.filter(|file| scope.has(&file.entry)));
+            }
+            if self.is_still(&maker, &mut scope).await? {
+                return Ok((!files.is_empty()).then_some(files));
             }
         }
-        Ok((!files.is_empty()).then_some(files))
     }
 
     /// The files that a new link is to hand over, each once.

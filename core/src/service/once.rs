@@ -61,6 +61,15 @@ impl Consign {
         }
     }
 
+    /// Whether anything was made by the request's key before, whatever was asked for.
+    pub(super) async fn is_remembered(&self, repeatable: Repeatable) -> Result<bool, Error> {
+        let Some((key, _)) = repeatable.0 else {
+            return Ok(false);
+        };
+        let done = self.parts().files.remembered(key).await?;
+        Ok(done.is_some_and(|done| self.now() < done.until))
+    }
+
     /// What this request has made before: asked where what was made can be in the way of making it.
     ///
     /// # Errors

@@ -227,8 +227,12 @@ impl Waiting {
             },
         };
         let event = &mut self.events[place];
-        event.at = event.at.max(at);
+        let before = completed(&event.kind);
         more.add_to(&mut event.kind);
+        // A receipt tells when a download was complete: what comes later moves no such time.
+        if before == 0 || completed(&event.kind) > before {
+            event.at = event.at.max(at);
+        }
     }
 
     fn push(&mut self, key: Key, event: Event) -> usize {
@@ -251,6 +255,13 @@ impl Waiting {
             let more = More::of(&kind);
             self.add(Key::of(by, &kind), at, more, || (by, without_sums(kind)));
         }
+    }
+}
+
+fn completed(kind: &EventKind) -> u64 {
+    match kind {
+        EventKind::Download(download) => download.transfers.completed,
+        _ => 0,
     }
 }
 

@@ -71,6 +71,7 @@ impl Promises {
 pub(super) struct UploadRoom {
     consign: Consign,
     user: UserId,
+    quota: Quota,
     /// Of the quota.
     promised: Usage,
     /// Bytes that the store was asked for and does not have yet.
@@ -88,11 +89,13 @@ impl UploadRoom {
     pub(super) async fn reserve(
         consign: &Consign,
         user: UserId,
+        quota: Quota,
         expected: u64,
     ) -> Result<Self, Error> {
         let mut room = Self {
             consign: consign.clone(),
             user,
+            quota,
             promised: Usage::default(),
             ahead: 0,
             came: 0,
@@ -124,7 +127,7 @@ impl UploadRoom {
 
     async fn ask_quota(&mut self, more: Usage) -> Result<(), Error> {
         let consign = self.consign.clone();
-        let (quota, promises) = (consign.settings().quota, &consign.0.promises);
+        let (quota, promises) = (self.quota, &consign.0.promises);
         if quota == Quota::NONE {
             return self.take(more);
         }

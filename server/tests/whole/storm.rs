@@ -118,6 +118,7 @@ impl Storm {
     async fn round(&self, seed: u64) {
         let consign = self.place.service_with(Settings {
             quota: QUOTA,
+            removal_grace: Duration::ZERO,
             ..Settings::default()
         });
         self.restore(&consign).await;

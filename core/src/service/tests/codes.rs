@@ -306,6 +306,19 @@ async fn mail_is_tried_until_it_is_taken_or_of_no_use() {
 }
 
 #[tokio::test]
+async fn mail_that_nobody_carries_is_swept_once_it_is_of_no_use() {
+    let (world, _, link) = cast().await;
+    world.ask(&link).await;
+    let deaf = world.other(|parts, _| parts.courier = None);
+    let administration = deaf.administration();
+    for waits in [1, 0] {
+        administration.sweep(Duration::ZERO, |_| ()).await.unwrap();
+        assert_eq!(world.store.mails(9).await.unwrap().len(), waits);
+        world.clock.advance(Codes::LASTS);
+    }
+}
+
+#[tokio::test]
 async fn a_mail_whose_end_was_lost_comes_twice_rather_than_never() {
     let (world, _, link) = cast().await;
     world.ask(&link).await;

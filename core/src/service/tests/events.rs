@@ -273,6 +273,29 @@ async fn a_store_that_fails_loses_no_event() {
     }
 }
 
+/// A receipt tells the time of an event.
+#[tokio::test]
+async fn a_download_was_complete_when_it_was() {
+    let world = World::new();
+    let (_, link) = world.ten_bytes().await;
+    world.read(&link, 0..10).await;
+    world.clock.advance(Duration::from_secs(60));
+    world.read(&link, 0..5).await;
+    world.consign.flush_events().await.unwrap();
+    let told = world.trail().await.pop().unwrap().event;
+    let EventKind::Download(download) = told.kind else {
+        panic!("{told:?} is no download");
+    };
+    assert_eq!(download.transfers, transfers(2, 1, 15));
+    assert_eq!(told.at, START, "not when it was begun again");
+    world.read(&link, 0..10).await;
+    world.clock.advance(Duration::from_secs(60));
+    world.read(&link, 0..10).await;
+    world.consign.flush_events().await.unwrap();
+    let told = world.trail().await.pop().unwrap().event;
+    assert_eq!(told.at, START + Duration::from_secs(120), "the last time");
+}
+
 #[tokio::test]
 async fn what_there_is_no_room_for_is_counted_together() {
     let world = World::new();

@@ -9,6 +9,7 @@ use crate::{
     error::ErrorKind::*,
     group::GroupName,
     once::IdempotencyKey,
+    quota::Quota,
 };
 
 fn key(text: &str) -> Option<IdempotencyKey> {
@@ -48,7 +49,7 @@ async fn a_file_that_is_sent_twice_is_one_version() {
     let permit = permit.once(key("u").unwrap()).sharing_with(for_op);
     let body = crate::store::body("bytes");
     let refused = world.consign.upload(permit, file_name("a.docx"), body);
-    assert_eq!(refusal(refused.await), UserNotFound, "operations see all");
+    assert_eq!(refusal(refused.await), OtherRequest);
     world.settle().await;
     assert_eq!(world.kept().await, [0, 1, 1]);
     let others = upload(&world, &other, "a.docx", "bytes").await.unwrap();
@@ -60,6 +61,29 @@ async fn a_file_that_is_sent_twice_is_one_version() {
     world.consign.delete(&op, later.entry.id).await.unwrap();
     let gone = upload(&world, &op, "a.docx", "bytes").await;
     assert_eq!(refusal(gone), FileNotFound, "it was added, and is gone");
+}
+
+/// The answer to the last file that there was room for was lost.
+#[tokio::test]
+async fn a_file_that_is_sent_twice_needs_room_once() {
+    let quota = Quota {
+        files: Some(1),
+        bytes: None,
+    };
+    let world = World::with(Settings {
+        quota,
+        ..Settings::default()
+    });
+    let op = world.newcomer("op", Role::Operations).await;
+    let file = upload(&world, &op, "a.docx", "bytes").await.unwrap();
+    let again = upload(&world, &op, "a.docx", "bytes").await.unwrap();
+    assert_eq!(again, file);
+    let other = upload(&world, &op, "a.docx", "other").await;
+    assert_eq!(refusal(other), OtherRequest);
+    let unnamed = world.upload(&op, "b.docx", b"more").await;
+    assert_eq!(refusal(unnamed), OverQuota);
+    world.settle().await;
+    assert_eq!(world.kept().await, [0, 1, 1]);
 }
 
 #[tokio::test]
