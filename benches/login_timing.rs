@@ -86,7 +86,9 @@ impl Kind {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
     if std::env::args().any(|arg| arg == "--test") {
         return runtime.block_on(compare("a trial", ScryptParams::WEAK, 20));
     }

@@ -72,7 +72,7 @@
 //! - [`archive`] lays several files out as one zip archive, whose bytes are known before they are read.
 //! - [`Error`] says what went wrong: its [`ErrorKind`] to the caller, its sources to the operator.
 //!
-//! It knows no HTTP, no framework and no disk. It needs a tokio runtime.
+//! It knows no HTTP, no framework and no disk. It needs a tokio runtime with timers.
 //!
 //! # Features
 //!

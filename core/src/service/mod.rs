@@ -71,7 +71,7 @@ const MAX_INSPECTIONS: usize = 16;
 /// Cheap to clone; clones are one service. Its methods ask for the value that proves the caller may
 /// use them: [`Actor`] from [`authenticate`](Consign::authenticate), [`UploadPermit`] from
 /// [`permit_upload`](Consign::permit_upload), [`AuthorizedFile`] from [`open`](Consign::open).
-/// Their futures need a tokio runtime.
+/// Their futures need a tokio runtime with timers.
 #[derive(Clone, Debug)]
 pub struct Consign(Arc<Inner>);
 
