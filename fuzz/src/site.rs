@@ -70,6 +70,8 @@ impl Site {
         };
         let settings = Settings {
             max_upload,
+            // What is removed is gone, and its bytes with it.
+            removal_grace: Duration::ZERO,
             ..Settings::default()
         };
         let consign = Consign::new(parts, settings);
