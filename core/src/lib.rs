@@ -120,9 +120,10 @@ pub mod testing;
 pub use error::{Error, ErrorKind};
 pub use file::File;
 pub use service::{
-    Actor, Administration, AuthorizedArchive, AuthorizedFile, ClientRegistration, Consign,
-    Described, Downloads, FileChanges, LifetimesReport, Link, LinkChanges, LinkProof, LinkRequest,
-    MailReport, NewLease, NewLink, OpenedBy, OperationsRegistration, Parts, Registration, Session,
-    Settings, SweepReport, TrailItem, TrailReader, UnknownPolicy, UploadPermit,
+    Actor, Administration, Authenticated, AuthorizedArchive, AuthorizedFile, ClientRegistration,
+    Consign, Described, Downloads, FileChanges, LifetimesReport, Link, LinkChanges, LinkProof,
+    LinkRequest, MailReport, NewLease, NewLink, OpenedBy, OperationsRegistration, Parts,
+    Registration, Session, Settings, SweepReport, TrailItem, TrailReader, UnknownPolicy,
+    UploadPermit,
 };
 pub use user::User;

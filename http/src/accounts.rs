@@ -1,5 +1,7 @@
 //! `POST /register` and `POST /login`.
 
+use std::time::Duration;
+
 use consign_core::{ClientRegistration, Registration, password::Password, user::Role};
 use http::{Response, StatusCode, request};
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use crate::{
     json::{self, given},
     problem::Failure,
     request::RequestBody,
+    session::remembering,
 };
 
 #[derive(Deserialize)]
@@ -24,15 +27,28 @@ struct Register {
 struct Login {
     username: Option<String>,
     password: Option<String>,
+    /// Whether the browser is to keep the token for a page that is loaded anew; said by pages.
+    remember: Option<bool>,
 }
 
 #[derive(Serialize)]
-struct LoggedIn<'a> {
+pub(crate) struct LoggedIn<'a> {
     msg: &'static str,
     access_token: &'a str,
     token_type: &'static str,
     /// Seconds.
     expires_in: u64,
+}
+
+impl<'a> LoggedIn<'a> {
+    pub(crate) fn of(access_token: &'a str, lifetime: Duration) -> Self {
+        Self {
+            msg: "Login successful",
+            access_token,
+            token_type: "Bearer",
+            expires_in: lifetime.as_secs(),
+        }
+    }
 }
 
 impl Inner {
@@ -108,12 +124,12 @@ impl Inner {
             .consign
             .login(&username, Password::new(password))
             .await?;
-        let answer = LoggedIn {
-            msg: "Login successful",
-            access_token: &session.token,
-            token_type: "Bearer",
-            expires_in: self.consign.settings().access_lifetime.as_secs(),
-        };
-        Ok(json::response(StatusCode::OK, &answer))
+        let lifetime = self.consign.settings().access_lifetime;
+        let logged_in = LoggedIn::of(&session.token, lifetime);
+        let answer = json::response(StatusCode::OK, &logged_in);
+        Ok(match request.remember {
+            Some(remember) => remembering(answer, &session.token, lifetime.as_secs(), remember),
+            None => answer,
+        })
     }
 }

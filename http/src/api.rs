@@ -195,6 +195,8 @@ impl Api {
             // The state of these is large, and would be moved with each of the others.
             Endpoint::Register => Box::pin(api.register(head, body)).await,
             Endpoint::Login => Box::pin(api.login(head, body)).await,
+            Endpoint::Session => Box::pin(api.session(head, query)).await,
+            Endpoint::Password => Box::pin(api.password(head, body)).await,
             Endpoint::Upload => Box::pin(api.upload(head, query, body)).await,
             Endpoint::File => Box::pin(api.file(head, segment, body)).await,
             Endpoint::RemovedFile => Box::pin(api.removed_file(head, segment)).await,
@@ -219,19 +221,9 @@ impl Api {
 }
 
 impl Inner {
-    /// Who asks (RFC 6750, section 2.1).
+    /// Who asks.
     pub(crate) async fn actor(&self, headers: &HeaderMap) -> Result<Actor, Failure> {
-        let missing = || Problem::unauthorized("Missing Authorization Header");
-        let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
-        let (scheme, token) = value
-            .to_str()
-            .ok()
-            .and_then(|value| value.split_once(' '))
-            .unwrap_or_default();
-        if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
-            return Err(Problem::unauthorized("token must be a Bearer token").into());
-        }
-        Ok(self.consign.authenticate(token.trim()).await?)
+        Ok(self.consign.authenticate(bearer(headers)?).await?)
     }
 
     /// Who asks, if they may do this at all.
@@ -277,6 +269,21 @@ where
         let api = self.clone();
         Box::pin(async move { Ok(api.handle(request).await) })
     }
+}
+
+/// The token that a request brings (RFC 6750, section 2.1).
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
+    let missing = || Problem::unauthorized("Missing Authorization Header");
+    let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
+    let (scheme, token) = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+        return Err(Problem::unauthorized("token must be a Bearer token").into());
+    }
+    Ok(token.trim())
 }
 
 /// A page that never changes.

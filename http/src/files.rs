@@ -3,7 +3,11 @@
 use std::fmt::Display;
 
 use consign_core::{
-    Actor, ErrorKind, File, FileChanges, file::Sha256, id::FileId, policy::Action, time::Timestamp,
+    Actor, ErrorKind, File, FileChanges,
+    file::{FileName, Sha256},
+    id::FileId,
+    policy::Action,
+    time::Timestamp,
 };
 use http::{Method, Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
@@ -104,7 +108,10 @@ impl Inner {
     ) -> Result<Response<Body>, Failure> {
         let actor = self.actor(&head.headers).await?;
         let (before, limit) = page(query, |cursor| cursor.parse().ok())?;
-        let page = self.consign.list(&actor, before, limit).await?;
+        let page = match searched(query)? {
+            Some(text) => self.consign.search(&actor, &text, before, limit).await?,
+            None => self.consign.list(&actor, before, limit).await?,
+        };
         let mut listing = Listing::new(page.items.len());
         if sees_audiences(&actor) {
             Box::pin(self.list_all(&actor, &page.items, &mut listing)).await?;
@@ -190,6 +197,22 @@ impl Inner {
             listing.push(&self.rendered.object(file), Some(&audience));
         }
         Ok(())
+    }
+}
+
+/// What a name has to contain, if the query says that.
+fn searched(query: &str) -> Result<Option<String>, Failure> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let Some((_, text)) = pairs.find(|(name, _)| *name == "search") else {
+        return Ok(None);
+    };
+    // As forms have it, where a space is a plus.
+    let text = text.replace('+', " ");
+    match percent_decode_str(&text).decode_utf8() {
+        Ok(text) if text.len() <= FileName::MAX_LEN => {
+            Ok(Some(text.into_owned()).filter(|text| !text.is_empty()))
+        }
+        _ => Err(Failure::bad_request("Invalid search")),
     }
 }
 

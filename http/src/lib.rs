@@ -65,6 +65,7 @@ mod removed;
 mod rendered;
 mod request;
 mod route;
+mod session;
 mod upload;
 
 #[cfg(feature = "testing")]

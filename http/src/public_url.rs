@@ -13,6 +13,16 @@ impl PublicUrl {
     pub(crate) fn join(&self, path: &str, segment: &str) -> String {
         format!("{}{path}{segment}", self.0)
     }
+
+    /// What browsers say of a page that is from there (RFC 6454, section 6.2), unless it ends with its
+    /// scheme's own port.
+    pub(crate) fn origin(&self) -> &str {
+        let host = self.0.find("://").map_or(0, |at| at + 3);
+        let end = self.0[host..]
+            .find('/')
+            .map_or(self.0.len(), |at| host + at);
+        &self.0[..end]
+    }
 }
 
 impl FromStr for PublicUrl {
@@ -69,6 +79,8 @@ mod tests {
         ] {
             let url: PublicUrl = text.parse().unwrap();
             assert_eq!(url.join("/x/", "y"), joined);
+            let origin = joined.trim_end_matches("/x/y").trim_end_matches("/files");
+            assert_eq!(url.origin(), origin);
         }
         for text in [
             "",

@@ -33,6 +33,8 @@ pub const ROUTES: &[Route] = &[
     Route::new("/healthz", READ, Endpoint::Health),
     Route::new("/register", POST, Endpoint::Register),
     Route::new("/login", POST, Endpoint::Login),
+    Route::new("/session", SESSION, Endpoint::Session),
+    Route::new("/password", POST, Endpoint::Password),
     Route::new("/upload", POST, Endpoint::Upload),
     Route::new("/files", READ, Endpoint::Files),
     Route::new("/files/", READ, Endpoint::Files),
@@ -61,6 +63,7 @@ const POST: &[Method] = &[Method::POST];
 const DELETE: &[Method] = &[Method::DELETE];
 /// Of a list, or what can be opened.
 const ADD: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
+const SESSION: &[Method] = &[Method::GET, Method::HEAD, Method::POST, Method::DELETE];
 /// Of one thing.
 const CHANGE: &[Method] = &[Method::GET, Method::HEAD, Method::PATCH, Method::DELETE];
 
@@ -72,6 +75,8 @@ pub(crate) enum Endpoint {
     Health,
     Register,
     Login,
+    Session,
+    Password,
     Upload,
     Files,
     File,

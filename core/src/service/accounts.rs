@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::{
     error::{Error, ErrorKind},
     event::{Author, Event, EventKind},
@@ -53,6 +55,17 @@ pub struct Registration {
     pub password: Password,
     /// What they want to be.
     pub role: Role,
+}
+
+/// Whose access token it is, and how long.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// Who it is.
+    pub actor: Actor,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+    /// How long that is from now.
+    pub remaining: Duration,
 }
 
 /// A login.
@@ -156,9 +169,22 @@ impl Consign {
     /// [`InvalidToken`](ErrorKind::InvalidToken) when it is forged, expired or revoked, or its user
     /// is disabled or gone.
     pub async fn authenticate(&self, token: &str) -> Result<Actor, Error> {
+        Ok(self.session(token).await?.actor)
+    }
+
+    /// As [`authenticate`](Self::authenticate), and how long the token lasts.
+    ///
+    /// # Errors
+    /// As for [`authenticate`](Self::authenticate).
+    pub async fn session(&self, token: &str) -> Result<Authenticated, Error> {
         let claims = self.verify(Purpose::Access, token)?;
         let user = self.present(claims.subject, claims.epoch).await?;
-        Ok(Actor { user })
+        let expires_at = Timestamp::from_secs(claims.expires_at);
+        Ok(Authenticated {
+            actor: Actor { user },
+            expires_at,
+            remaining: expires_at.saturating_since(self.now()),
+        })
     }
 
     /// Replaces the actor's own password, and logs them out everywhere.
@@ -190,7 +216,10 @@ impl Consign {
         Ok(())
     }
 
-    /// Ends every session and every link of the actor's.
+    /// Ends every session and every download link of the actor's; their managed links go on.
+    ///
+    /// # Errors
+    /// Those of the store.
     pub async fn log_out_everywhere(&self, actor: &Actor) -> Result<(), Error> {
         let author = Author::User(actor.user.id);
         self.change_user(actor.user.id, UserChange::EndSessions, author)
@@ -213,7 +242,7 @@ impl Consign {
         &self,
         user: &User,
         file: Option<crate::id::FileId>,
-        lifetime: std::time::Duration,
+        lifetime: Duration,
     ) -> (Timestamp, Claims) {
         let parts = self.parts();
         let now = self.now();

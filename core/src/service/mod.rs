@@ -18,6 +18,7 @@ mod once;
 mod recorder;
 mod removal;
 mod room;
+mod search;
 #[cfg(test)]
 #[cfg(all(feature = "jwt", feature = "scrypt", feature = "evidence"))]
 mod tests;
@@ -36,7 +37,7 @@ use std::{
 use tokio::sync::{Notify, Semaphore};
 
 pub use self::{
-    accounts::{Actor, Registration, Session},
+    accounts::{Actor, Authenticated, Registration, Session},
     administration::{Administration, SweepReport},
     archive::AuthorizedArchive,
     audit::{TrailItem, TrailReader},

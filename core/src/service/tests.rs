@@ -18,6 +18,7 @@ mod once;
 mod quotas;
 mod receipts;
 mod removal;
+mod search;
 mod sessions;
 mod sweep;
 mod uploads;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     Setup, Start,
     client::Request,
-    forms::DOCX,
+    forms::{DOCX, Form},
     site::{Site, encoded, for_client, text, token_of},
 };
 
@@ -139,6 +139,58 @@ pub async fn pages_that_cannot_be_are_refused(start: &Start) {
         .await
         .is_json(200);
     assert_eq!(page, json!({"files": [], "next": null}));
+}
+
+pub async fn files_are_found_by_parts_of_their_names(start: &Start) {
+    let site = Site::new(start).await;
+    let olga = site.operations().await;
+    let carl = site.client().await;
+    for (name, audience) in [
+        ("Report 1.docx", "everybody"),
+        ("ÜBERSICHT.docx", "everybody"),
+        ("report+2.docx", "everybody"),
+        ("a.docx", "everybody"),
+        ("report 3.docx", "nobody"),
+    ] {
+        let form = Form::of_file(name, &DOCX.document("x"));
+        let request = Request::post(format!("/upload?audience={audience}"));
+        let answer = site.call(request.bearer(&olga).form(form)).await;
+        answer.has_status(200);
+    }
+    for (query, found) in [
+        ("search=", 5),
+        ("search=report", 3),
+        ("search=REPORT", 3),
+        ("search=report+", 2),
+        ("search=report%201", 1),
+        ("search=t%2B2", 1),
+        ("search=%C3%BCbersicht", 1),
+        ("search=.docx", 5),
+        ("search=none", 0),
+        ("search=Report&limit=1000", 3),
+    ] {
+        let page = site.get(&format!("/files?{query}"), &olga).await;
+        let page = page.is_json(200);
+        let names = page["files"].as_array().expect("files is a list");
+        assert_eq!(names.len(), found, "{query}: {page}");
+        assert!(page["next"].is_null(), "{query}: {page}");
+    }
+    // Clients find what is for them.
+    let page = site.get("/files?search=report", &carl).await.is_json(200);
+    assert_eq!(page["files"].as_array().map(Vec::len), Some(2), "{page}");
+    // Page by page, newest first.
+    let first = site.get("/files?search=report&limit=2", &olga).await;
+    let first = first.is_json(200);
+    assert_eq!(first["files"][0]["filename"], "report 3.docx");
+    assert_eq!(first["files"][1]["filename"], "report+2.docx");
+    let target = format!("/files?search=report&cursor={}", text(&first["next"]));
+    let rest = site.get(&target, &olga).await.is_json(200);
+    assert_eq!(rest["files"][0]["filename"], "Report 1.docx");
+    assert!(rest["next"].is_null());
+    for query in ["%FF".to_owned(), "x".repeat(256)] {
+        let answer = site.get(&format!("/files?search={query}"), &olga).await;
+        answer.is_problem(400, "Invalid search");
+    }
 }
 
 pub async fn clients_get_links(start: &Start) {

@@ -63,6 +63,8 @@ pub mod once;
 #[doc(hidden)]
 pub mod protocol;
 #[doc(hidden)]
+pub mod sessions;
+#[doc(hidden)]
 pub mod upload;
 
 use std::{any::Any, future::Future, net::SocketAddr, pin::Pin, time::Duration};
@@ -270,6 +272,18 @@ macro_rules! __front_end_suite {
             );
             $crate::__front_end_group!(
                 $start,
+                sessions,
+                [
+                    whoever_is_signed_in_is_told_who_they_are,
+                    a_page_that_is_loaded_anew_goes_on,
+                    the_cookie_opens_nothing_else,
+                    signing_out_everywhere_ends_all,
+                    a_new_password_ends_all,
+                    passwords_are_changed_by_who_knows_them,
+                ]
+            );
+            $crate::__front_end_group!(
+                $start,
                 upload,
                 [
                     documents_are_taken,
@@ -303,6 +317,7 @@ macro_rules! __front_end_suite {
                     any_signed_in_user_sees_the_files,
                     the_list_comes_in_pages,
                     pages_that_cannot_be_are_refused,
+                    files_are_found_by_parts_of_their_names,
                     clients_get_links,
                     only_clients_get_links,
                     a_link_is_for_one_version,

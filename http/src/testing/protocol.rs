@@ -63,6 +63,8 @@ pub async fn other_paths_are_not_found(start: &Start) {
         "/Login",
         "/login/",
         "/login/x",
+        "/session/",
+        "/password/x",
         "/upload/",
         "//",
         "//files",
@@ -163,6 +165,14 @@ const UPLOADS: &str = "You are not authorized to upload files. Only operation us
 /// What a client is answered to each other call, and in which words where it is not done. A call that
 /// is not here fails.
 const TO_CLIENTS: &[(&str, &str, u16, &str)] = &[
+    ("GET", "/session", 200, ""),
+    ("DELETE", "/session", 200, ""),
+    (
+        "POST",
+        "/password",
+        415,
+        "Content-Type must be application/json",
+    ),
     ("POST", "/upload", 403, UPLOADS),
     ("GET", "/files", 200, ""),
     ("GET", "/files/", 200, ""),
@@ -221,6 +231,10 @@ pub async fn each_call_asks_who_makes_it(start: &Start) {
             continue;
         }
         for method in methods {
+            // It is asked for a cookie alone.
+            if (method, route.path) == ("POST", "/session") {
+                continue;
+            }
             // What else is wrong with a request is not told to who may not make it.
             let requests = [
                 Request::new(method, &*path),

@@ -47,6 +47,12 @@ const ANSWERS: &[Row] = &[
         [403, 401, 401, 403, 201, 401, 401],
     ),
     ("", "/login", "", [200; 7]),
+    ("GET", "/session", "", SIGNED_IN),
+    // A cookie is asked for, and no token.
+    ("POST", "/session", "", [401; 7]),
+    ("DELETE", "/session", "", SIGNED_IN),
+    // The new password is missing: it would end the sessions that the table is asked with.
+    ("", "/password", "", [401, 401, 401, 400, 400, 401, 401]),
     ("", "/upload", "", OPERATIONS),
     ("", "/files", "", SIGNED_IN),
     ("", "/files/", "", SIGNED_IN),
@@ -136,8 +142,8 @@ async fn each_role_may_use_these_routes_and_no_others() {
                         continue;
                     }
                     assert_eq!(answer.status.as_u16(), *expected, "{case}: {answer:?}");
-                    // Reading changes nothing, nor does signing in, nor what is refused.
-                    let reads = called == "GET" || *path == "/login";
+                    // Reading changes nothing, nor does signing in or out, nor what is refused.
+                    let reads = called == "GET" || ["/login", "/session"].contains(path);
                     let writes = !reads && *expected < 300;
                     assert_eq!(came, usize::from(writes), "{case}");
                 }
@@ -338,6 +344,7 @@ impl Hall {
         let body = match path {
             "/register" => person(&format!("{what} {at}"), what == "operations"),
             "/login" => json!({"username": "carl", "password": PASSWORD}),
+            "/password" => json!({"current_password": PASSWORD}),
             "/files/{file}" => json!({"audience": "nobody"}),
             "/groups" | "/groups/{group}" => json!({"name": self.new_name()}),
             "/groups/{group}/members" => json!({"username": "dora"}),

@@ -12,7 +12,7 @@ use consign_http::testing::Form;
 use http_body::Frame;
 use http_body_util::StreamBody;
 
-use crate::support::{Room, document, room_with_a_file, run, text, upload};
+use crate::support::{PASSWORD, Room, document, room_with_a_file, run, text, upload};
 
 const INVALID: &str = "Invalid or expired token";
 
@@ -138,9 +138,9 @@ fn a_disabled_user_signs_in_no_more() {
             .set_status(&name, Status::Disabled)
             .await
             .unwrap();
-        let fields = serde_json::json!({"username": "carl", "password": crate::support::PASSWORD});
+        let fields = serde_json::json!({"username": "carl", "password": PASSWORD});
         let disabled = room.post_json("/login", "", fields.clone()).await;
-        let unknown = serde_json::json!({"username": "x", "password": crate::support::PASSWORD});
+        let unknown = serde_json::json!({"username": "x", "password": PASSWORD});
         let unknown = room.post_json("/login", "", unknown).await;
         assert_eq!(disabled, unknown, "told apart by nothing");
         assert_eq!(disabled.status, 401);
@@ -181,7 +181,7 @@ fn who_is_demoted_while_uploading_has_not_uploaded() {
             let otto = {
                 let olga = room.login("olga").await;
                 let fields = serde_json::json!({"username": "otto", "email": "otto@example.org",
-                    "password": crate::support::PASSWORD, "is_operation_user": true});
+                    "password": PASSWORD, "is_operation_user": true});
                 assert_eq!(room.post_json("/register", &olga, fields).await.status, 201);
                 room.login("otto").await
             };
@@ -211,5 +211,36 @@ fn who_is_demoted_while_uploading_has_not_uploaded() {
             let olga = room.login("olga").await;
             assert_eq!(room.names(&olga).await.len(), usize::from(status == 200));
         }
+    });
+}
+
+#[test]
+fn a_remembered_session_ends_when_its_token_does() {
+    run(async {
+        let room = Room::new();
+        room.sign_up("carl", false).await;
+        let fields =
+            serde_json::json!({"username": "carl", "password": PASSWORD, "remember": true});
+        let answer = room.post_json("/login", "", fields).await;
+        let cookie = answer.headers["set-cookie"].to_str().unwrap().to_owned();
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let resume = || {
+            let request = http::Request::post("/session")
+                .header("cookie", &cookie)
+                .header("sec-fetch-site", "same-origin");
+            room.call(request.body(http_body_util::Empty::<Bytes>::new()).unwrap())
+        };
+        let end = Timestamp::from_secs(1_700_003_600);
+        room.clock.set(end - Duration::from_secs(60));
+        let answer = resume().await.json();
+        // It is the same one, and no longer.
+        assert_eq!(answer["expires_in"], 60);
+        assert!(cookie.ends_with(&text(&answer["access_token"])));
+        let token = text(&answer["access_token"]);
+        let session = room.get("/session", &token).await.json();
+        assert_eq!(session["expires_at"], "2023-11-14T23:13:20Z");
+        room.clock.set(end);
+        let answer = resume().await;
+        assert_eq!((answer.status.as_u16(), &*answer.msg()), (401, INVALID));
     });
 }

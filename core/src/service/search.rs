@@ -1,0 +1,53 @@
+//! Files by a part of their names.
+
+use crate::{
+    error::Error,
+    file::{File, Seq},
+    service::{Actor, Consign},
+    store::Page,
+};
+
+/// Files that are looked at for one page at most, and at once.
+const LOOKED_AT: usize = 10_000;
+const AT_ONCE: usize = 1000;
+
+impl Consign {
+    /// As [`list`](Self::list), of files whose names contain `text`, whatever the case of its letters.
+    ///
+    /// Ten thousand files are looked at for one page, so that it can come short, or empty, with another after
+    /// it.
+    ///
+    /// # Errors
+    /// [`Forbidden`](crate::ErrorKind::Forbidden).
+    pub async fn search(
+        &self,
+        actor: &Actor,
+        text: &str,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<File, Seq>, Error> {
+        let (wanted, limit) = (text.to_lowercase(), limit.max(1));
+        let (mut found, mut next) = (Vec::new(), before);
+        for _ in 0..LOOKED_AT / AT_ONCE {
+            let page = self.list(actor, next, AT_ONCE).await?;
+            next = page.next;
+            let last = page.items.last().map(|file| file.seq);
+            for file in page.items {
+                if !file.entry.name.as_str().to_lowercase().contains(&wanted) {
+                    continue;
+                }
+                let seq = file.seq;
+                found.push(file);
+                if found.len() == limit {
+                    let more = next.is_some() || last != Some(seq);
+                    let next = more.then_some(seq);
+                    return Ok(Page { items: found, next });
+                }
+            }
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(Page { items: found, next })
+    }
+}
