@@ -7,9 +7,9 @@ use crate::{
     store::Page,
 };
 
-/// Files that are looked at for one page at most, and at once.
-const LOOKED_AT: usize = 10_000;
+/// Files that are looked at at once, and how often that is done for one page.
 const AT_ONCE: usize = 1000;
+const TIMES: usize = 10;
 
 impl Consign {
     /// As [`list`](Self::list), of files whose names contain `text`, whatever the case of its letters.
@@ -26,10 +26,21 @@ impl Consign {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Page<File, Seq>, Error> {
+        self.search_by(AT_ONCE, actor, text, before, limit).await
+    }
+
+    pub(super) async fn search_by(
+        &self,
+        at_once: usize,
+        actor: &Actor,
+        text: &str,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Page<File, Seq>, Error> {
         let (wanted, limit) = (text.to_lowercase(), limit.max(1));
         let (mut found, mut next) = (Vec::new(), before);
-        for _ in 0..LOOKED_AT / AT_ONCE {
-            let page = self.list(actor, next, AT_ONCE).await?;
+        for _ in 0..TIMES {
+            let page = self.list(actor, next, at_once).await?;
             next = page.next;
             let last = page.items.last().map(|file| file.seq);
             for file in page.items {
