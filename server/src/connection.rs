@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     future::Future,
-    io,
     net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
@@ -14,11 +13,12 @@ use crate::{
     options::Limits,
     peers::{Seat, Turns},
     proxies::Proxies,
-    watch::{Answer, Received, Watch, Watched},
+    stream::Stream,
+    watch::{Answer, Received, Watch},
 };
 use bytes::Bytes;
 use consign_http::ClientAddress;
-use http::{Method, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri, header};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -28,20 +28,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
     sync::watch as signal,
-    time::{self, Duration, Instant, Sleep},
+    time::{self, Instant, Sleep},
 };
+use tokio_rustls::rustls::ServerConfig;
 
 /// Bytes that the head of a request has at most.
 const MAX_HEAD: usize = 32 * 1024;
 
 /// Requests at once on one HTTP/2 connection, at most.
 const MAX_STREAMS: u32 = 16;
-
-/// How an HTTP/2 connection begins (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// How long to wait at first, and at most, for more of a beginning that may still become [`PREFACE`].
-const PREFACE_RETRY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
 /// Bytes of one HTTP/2 answer that are held until the client takes them, at most.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
@@ -50,9 +45,16 @@ const MAX_SEND_BUFFER: usize = 64 * 1024;
 /// client, its next piece is not asked for.
 const BUFFER: usize = 128 * 1024;
 
+/// Browsers come by HTTPS alone for a year from their last visit on (RFC 6797, section 6.1).
+const ALWAYS_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// A connection that was accepted.
 pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
+    /// How it is encrypted, if it is.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Whether browsers are told to come by HTTPS alone.
+    pub(crate) always_https: bool,
     pub(crate) peer: IpAddr,
     pub(crate) seat: Seat,
     pub(crate) proxies: Arc<Proxies>,
@@ -78,6 +80,8 @@ pub(crate) async fn serve<H, B>(
 {
     let Accepted {
         stream,
+        tls,
+        always_https,
         peer,
         seat,
         proxies,
@@ -86,19 +90,19 @@ pub(crate) async fn serve<H, B>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
-    let accepted = Instant::now();
-    let http2 = tokio::select! {
-        version = time::timeout(limits.header, speaks_http2(&stream)) => match version {
-            Ok(Ok(http2)) => http2,
-            Ok(Err(_)) | Err(_) => return,
+    let watch = Watch::new(Instant::now(), limits);
+    let stream = tokio::select! {
+        opened = time::timeout(limits.header, Stream::open(stream, tls, &watch)) => match opened {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "a connection did not come about");
+                return;
+            }
+            Err(_) => return,
         },
         _ = stopped(&mut stop) => return,
     };
-    let watch = Watch::new(accepted, limits, http2);
-    let io = TokioIo::new(Watched {
-        stream,
-        watch: Arc::clone(&watch),
-    });
+    let io = TokioIo::new(stream);
     let turns = Turns::new(seat);
     let service = service_fn(|mut request: Request<Incoming>| {
         let mut running = watch.begin();
@@ -117,11 +121,15 @@ pub(crate) async fn serve<H, B>(
             // The answer may be over before the body is.
             let reading = running.and();
             let request = request.map(|body| Received::new(body, &limits, reading));
-            let answer = handler.call(request).await?;
+            let mut answer = handler.call(request).await?;
+            if always_https {
+                let headers = answer.headers_mut();
+                headers.insert(header::STRICT_TRANSPORT_SECURITY, ALWAYS_HTTPS);
+            }
             Ok::<_, Infallible>(answer.map(|body| Answer::new(body, &limits, running, turn)))
         }
     });
-    if http2 {
+    if watch.is_http2() {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -209,21 +217,4 @@ fn overdue(
 async fn stopped(stop: &mut signal::Receiver<bool>) {
     // An error means that the server is gone, which is a stop too.
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Which HTTP the client speaks, from its first bytes, which stay where they are.
-async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [0; PREFACE.len()];
-    let (mut retry, longest) = PREFACE_RETRY;
-    loop {
-        let seen = stream.peek(&mut first).await?;
-        if seen == 0 || !PREFACE.starts_with(&first[..seen]) {
-            return Ok(false);
-        }
-        if seen == PREFACE.len() {
-            return Ok(true);
-        }
-        time::sleep(retry).await;
-        retry = (retry * 2).min(longest);
-    }
 }

@@ -9,11 +9,14 @@ mod connection;
 mod data;
 mod evidence;
 mod log;
+mod notify;
 mod options;
 mod pace;
 mod peers;
 mod proxies;
 mod serve;
+mod stream;
+mod tls;
 mod watch;
 
 use std::{error::Error, process::ExitCode};

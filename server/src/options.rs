@@ -1,6 +1,7 @@
 //! The server's settings: from flags, the environment and a file, in this order.
 
 mod mail;
+mod tls;
 mod values;
 
 use std::{
@@ -16,6 +17,7 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     mail::MailConfig,
+    tls::{Named, TlsConfig},
     values::{ForwardedHeader, Log, Span},
 };
 use self::{
@@ -56,7 +58,8 @@ pub(crate) struct Options {
     #[arg(long, env = "CONSIGN_LISTEN", value_name = "HOST:PORT")]
     listen: Option<String>,
 
-    /// How the world reaches the server; links begin with it [default: http:// and the bound address]
+    /// How the world reaches the server; links begin with it [default: http:// or, with TLS,
+    /// https://, and the bound address]
     #[arg(long, env = "CONSIGN_PUBLIC_URL", value_name = "URL")]
     public_url: Option<Url>,
 
@@ -183,6 +186,15 @@ pub(crate) struct Options {
     #[arg(long, env = "CONSIGN_MAIL_CA", value_name = "FILE")]
     mail_ca: Option<PathBuf>,
 
+    /// A certificate for HTTPS, with those that vouch for it behind it, in PEM. It is read anew when it
+    /// changes, and at SIGHUP [default: none, and HTTP]
+    #[arg(long, env = "CONSIGN_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, in PEM
+    #[arg(long, env = "CONSIGN_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+
     /// What is told on standard error [default: info]
     #[arg(long, env = "CONSIGN_LOG", value_name = "LEVEL")]
     log: Option<Log>,
@@ -212,6 +224,7 @@ pub(crate) struct Config {
     pub(crate) rate_limits: bool,
     pub(crate) proxies: Proxies,
     pub(crate) mail: Option<MailConfig>,
+    pub(crate) tls: Option<TlsConfig>,
     pub(crate) log: Log,
 }
 
@@ -243,6 +256,8 @@ impl Folder {
 impl Options {
     /// The settings in force: what is not set here is the file's to say, then the default's.
     pub(crate) fn resolve(self) -> Result<Config, BoxError> {
+        let at = self.folder.config.as_deref();
+        let at = at.unwrap_or(Path::new(DEFAULT_FILE)).to_owned();
         let file = read(self.folder.config.as_deref())?;
         let public_url = self.public_url.or(file.public_url);
         let defaults = Settings::default();
@@ -353,6 +368,10 @@ impl Options {
                 self.mail.or(file.mail),
                 self.mail_from.or(file.mail_from),
                 self.mail_ca.or(file.mail_ca),
+            )?,
+            tls: TlsConfig::new(
+                Named::new("tls-cert", self.tls_cert, file.tls_cert, &at),
+                Named::new("tls-key", self.tls_key, file.tls_key, &at),
             )?,
             log: self.log.or(file.log).unwrap_or(Log::Info),
         })

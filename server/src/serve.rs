@@ -23,9 +23,10 @@ use crate::{
     BoxError, admin,
     connection::{self, Accepted},
     data::{Installation, Paths},
-    log,
+    log, notify,
     options::{Config, MailConfig},
     peers::Peers,
+    tls::Keeper,
 };
 
 /// How often orphans are looked for, and how old they are left to become.
@@ -39,6 +40,9 @@ const MAIL_IDLE: Duration = Duration::from_secs(60);
 const MAIL_RETRY: Duration = Duration::from_secs(5);
 /// How often a checkpoint of the trail is made, when it has grown.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+
+/// How often the certificate is looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(2);
 
 /// How long to wait before accepting again when the machine has no file descriptor to spare.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -57,17 +61,34 @@ const SIGXFSZ: i32 = 25;
 pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let logging = log::beside_work(config.log);
     let mut ended = Ended::listen()?;
+    // Who started the server from a terminal ends it with the terminal, unless it is of use.
+    let reloads = config.tls.is_some() || notify::is_heard();
+    let hangups = reloads.then(|| unix::signal(SignalKind::hangup()));
+    let hangups = hangups.transpose()?;
     // With a handler, a write that is too large is an error like any other.
     let _oversized = unix::signal(SignalKind::from_raw(SIGXFSZ))?;
     let files = raise_file_limit();
 
+    let keeper = match config.tls.clone() {
+        Some(files) => Some(Keeper::open(files).await?),
+        None => None,
+    };
+    let tls = keeper.as_ref().map(Keeper::current);
     let courier = config.mail.as_ref().map(MailConfig::courier).transpose()?;
     let installation = Installation::open(&config.data, config.settings.clone(), courier).await?;
     let listener = TcpListener::bind(&config.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
     let address = listener.local_addr()?;
-    let public_url = public_url(&config, address)?;
+    let base = format!(
+        "{}://{address}",
+        if tls.is_some() { "https" } else { "http" }
+    );
+    let public_url = public_url(&config, &base, address)?;
+    let always_https = tls.is_some() && is_https(&public_url);
+    if tls.is_some() && !always_https {
+        tracing::warn!("links begin with {public_url}, and this is a server of HTTPS");
+    }
     let administration = admin::Socket::bind(&Paths::of(&config.data), installation.clone())?;
     let mut api = Api::new(installation.consign.clone(), public_url);
     if config.rate_limits {
@@ -83,7 +104,10 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let trail = consign.administration();
     let checkpoints = tokio::spawn(async move { trail.keep_checkpoints(CHECKPOINT_EVERY).await });
     let administered = tokio::spawn(administration.serve());
-    announce(address)?;
+    announce(&base)?;
+    let status = format!("listening on {base}");
+    notify::ready(&status);
+    let reloader = tokio::spawn(reload(keeper, hangups, status));
 
     let connections = bounded(config.limits.connections, files);
     let per_address = config.limits.per_address.unwrap_or(
@@ -116,6 +140,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
         };
         let accepted = Accepted {
             stream,
+            tls: tls.as_ref().map(|tls| Arc::clone(&tls.borrow())),
+            always_https,
             peer,
             seat,
             proxies: Arc::clone(&proxies),
@@ -129,6 +155,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     }
 
     tracing::info!("stopping");
+    notify::stopping();
+    reloader.abort();
     drop((listener, stopped));
     sweeper.abort();
     ending.abort();
@@ -184,24 +212,56 @@ impl Ended {
 }
 
 /// The first line on standard output, for people and for programs that wait for it.
-fn announce(address: SocketAddr) -> io::Result<()> {
+fn announce(base: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "listening on http://{address}")?;
+    writeln!(stdout, "listening on {base}")?;
     stdout.flush()
 }
 
-fn public_url(config: &Config, address: SocketAddr) -> Result<PublicUrl, BoxError> {
+/// Where links begin: as it is set, or else at `base`, where the server listens.
+fn public_url(config: &Config, base: &str, address: SocketAddr) -> Result<PublicUrl, BoxError> {
     if let Some(url) = &config.public_url {
         return Ok(url.clone());
     }
     if address.ip().is_unspecified() {
-        tracing::warn!(
-            "links will begin with http://{address}, which leads nowhere: set --public-url"
-        );
+        tracing::warn!("links will begin with {base}, which leads nowhere: set --public-url");
     }
     // A link-local address is good on one machine alone, and so makes no URL.
-    let url = format!("http://{address}").parse();
-    url.map_err(|_| format!("links cannot begin with http://{address}: set --public-url").into())
+    let url = base.parse();
+    url.map_err(|_| format!("links cannot begin with {base}: set --public-url").into())
+}
+
+fn is_https(url: &PublicUrl) -> bool {
+    let url = url.to_string();
+    url.split_once(':')
+        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("https"))
+}
+
+/// Keeps the certificate as its files say, and looks at them at once at SIGHUP.
+async fn reload(mut keeper: Option<Keeper>, mut hangups: Option<unix::Signal>, status: String) {
+    loop {
+        let keeping = async {
+            match &mut keeper {
+                Some(keeper) => keeper.keep(CERTIFICATE_EVERY).await,
+                None => std::future::pending().await,
+            }
+        };
+        let hangup = async {
+            match &mut hangups {
+                Some(hangups) => hangups.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = keeping => {}
+            _ = hangup => {}
+        }
+        notify::reloading();
+        if let Some(keeper) = &mut keeper {
+            keeper.reload().await;
+        }
+        notify::ready(&status);
+    }
 }
 
 async fn sweep_now_and_then(installation: Installation) {

@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
 };
@@ -26,8 +26,8 @@ use crate::{BoxError, options::Limits, pace::Pace, peers::Turn};
 const NEVER: u64 = u64::MAX;
 
 /// Bytes at once of an HTTP/2 answer that count as one that was taken. Fewer are the frames by which
-/// a connection that serves nobody is kept alive.
-const MIN_TAKEN: usize = 64;
+/// a connection that serves nobody is kept alive, each in a record of TLS or not.
+const MIN_TAKEN: usize = 128;
 
 /// What a connection is doing. Times are milliseconds since it was accepted.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Watch {
     accepted: Instant,
     limits: Limits,
     /// Whether other frames come between the heads of requests.
-    http2: bool,
+    http2: AtomicBool,
     /// Parts of requests that are not over: bodies that are read, answers that are made or sent.
     running: AtomicUsize,
     /// Answers among them that go on when the client has taken more.
@@ -57,11 +57,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(accepted: Instant, limits: Limits, http2: bool) -> Arc<Self> {
+    pub(crate) fn new(accepted: Instant, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             accepted,
             limits,
-            http2,
+            http2: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
@@ -72,6 +72,12 @@ impl Watch {
             due: Mutex::default(),
             first_due: AtomicU64::new(NEVER),
         })
+    }
+
+    /// Which HTTP the client speaks; what came before it was no head of a request.
+    pub(crate) fn speaks(&self, http2: bool) {
+        self.http2.store(http2, Ordering::Relaxed);
+        self.head_since.store(NEVER, Ordering::Relaxed);
     }
 
     /// When the connection is to be closed if it goes on as it is. A request's body is watched where
@@ -108,9 +114,17 @@ impl Watch {
     /// Whether nothing is running and all answers have gone out. What an HTTP/2 connection still
     /// holds back is not known here.
     pub(crate) fn is_quiet(&self) -> bool {
-        !self.http2
-            && self.running.load(Ordering::Acquire) == 0
+        !self.is_http2() && self.is_between()
+    }
+
+    /// Whether no request is running, and what was handed on has gone out.
+    pub(crate) fn is_between(&self) -> bool {
+        self.running.load(Ordering::Acquire) == 0
             && self.stalled_since.load(Ordering::Relaxed) == NEVER
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http2.load(Ordering::Relaxed)
     }
 
     /// A request has come in.
@@ -130,7 +144,7 @@ impl Watch {
     }
 
     fn received(&self) {
-        if !self.http2 && self.running.load(Ordering::Acquire) == 0 {
+        if !self.is_http2() && self.running.load(Ordering::Acquire) == 0 {
             let unset = self.head_since.load(Ordering::Relaxed) == NEVER;
             if unset {
                 self.head_since.store(self.now(), Ordering::Relaxed);
@@ -145,7 +159,7 @@ impl Watch {
             Poll::Ready(_) if stalled => self.stalled_since.store(NEVER, Ordering::Relaxed),
             _ => {}
         }
-        let least = if self.http2 { MIN_TAKEN } else { 1 };
+        let least = if self.is_http2() { MIN_TAKEN } else { 1 };
         if matches!(written, Poll::Ready(Ok(bytes)) if *bytes >= least) {
             self.taken();
         }
@@ -368,7 +382,7 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for Answer<B> {
 }
 
 pin_project! {
-    /// A connection's bytes, watched.
+    /// The bytes that go over a connection, watched: under TLS, if there is any.
     pub(crate) struct Watched<S> {
         #[pin]
         pub(crate) stream: S,

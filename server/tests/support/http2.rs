@@ -7,7 +7,11 @@ use hyper::{
     client::conn::http2::{self, SendRequest},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinHandle,
+};
 
 use super::{Server, soon};
 
@@ -29,7 +33,7 @@ impl Http2 {
 
     /// On a connection that there is.
     pub async fn on(
-        stream: TcpStream,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         server: &Server,
         set: impl FnOnce(&mut http2::Builder<TokioExecutor>),
     ) -> hyper::Result<Self> {

@@ -8,6 +8,7 @@ pub mod apart;
 pub mod http2;
 pub mod load;
 pub mod package;
+pub mod tls;
 
 use std::{
     fs,
@@ -258,8 +259,10 @@ impl Server {
         let stdout = child.stdout.as_mut().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         drop(guard);
-        let address = line.trim_end().strip_prefix("listening on http://");
-        let address = address.and_then(|address| address.parse().ok());
+        let base = line.trim_end().strip_prefix("listening on ");
+        let base = base.and_then(|base| base.split_once("://"));
+        let address = base.filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+        let address = address.and_then(|(_, address)| address.parse().ok());
         let Some(address) = address else {
             let _ = child.wait();
             panic!("{line:?} says no address: {}", log.whole());
