@@ -23,9 +23,11 @@ use tokio::{
     time::sleep,
 };
 use tokio_rustls::{
+    TlsConnector,
     client::TlsStream,
     rustls::{
-        ClientConnection, ProtocolVersion,
+        ClientConnection, NamedGroup, ProtocolVersion,
+        crypto::aws_lc_rs::{self, kx_group},
         pki_types::ServerName,
         version::{TLS12, TLS13},
     },
@@ -226,6 +228,51 @@ async fn tls_1_2_and_1_3_are_spoken_and_nothing_older() {
     let gopher = identity.connect(server.address, &[b"gopher"], ANY_VERSION);
     let error = gopher.await.unwrap_err().to_string();
     assert!(error.contains("NoApplicationProtocol"), "{error}");
+    asks(&identity, &server).await;
+}
+
+#[tokio::test]
+async fn what_is_recorded_today_is_not_read_by_tomorrows_computers() {
+    let (home, identity) = home();
+    let server = serve(&home, |_| {});
+    let mut provider = aws_lc_rs::default_provider();
+    // As browsers do.
+    provider.kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519];
+    let config = identity.client_with(provider, HTTP_1, ANY_VERSION);
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let mut stream = soon(connector.connect(name, stream)).await.unwrap();
+    let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap();
+    assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
+    ask(&mut stream).await;
+}
+
+#[tokio::test]
+async fn who_drips_a_record_is_let_go() {
+    let (home, identity) = home();
+    let server = serve(&home, |command| {
+        command.args([
+            "--header-timeout=1s",
+            "--body-timeout=600s",
+            "--idle-timeout=600s",
+        ]);
+    });
+    let (mut stream, mut session) = asks(&identity, &server).await.into_inner();
+    let mut sealed = Vec::new();
+    let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    io::Write::write_all(&mut session.writer(), request).unwrap();
+    session.write_tls(&mut sealed).unwrap();
+    // All but the end of it.
+    for byte in &sealed[..sealed.len() - 1] {
+        if stream.write_all(&[*byte]).await.is_err() {
+            break;
+        }
+        sleep(Duration::from_millis(120)).await;
+    }
+    let mut rest = Vec::new();
+    let _ = soon(stream.read_to_end(&mut rest)).await;
+    assert!(rest.len() < 50, "no more than a word of the end");
     asks(&identity, &server).await;
 }
 

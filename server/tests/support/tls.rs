@@ -12,7 +12,7 @@ use tokio_rustls::{
     client::TlsStream,
     rustls::{
         ClientConfig, RootCertStore, SupportedProtocolVersion,
-        crypto::aws_lc_rs,
+        crypto::{CryptoProvider, aws_lc_rs},
         pki_types::{CertificateDer, ServerName},
         version::{TLS12, TLS13},
     },
@@ -100,10 +100,18 @@ impl Identity {
         protocols: &[&[u8]],
         versions: &[&'static SupportedProtocolVersion],
     ) -> ClientConfig {
+        self.client_with(aws_lc_rs::default_provider(), protocols, versions)
+    }
+
+    pub fn client_with(
+        &self,
+        provider: CryptoProvider,
+        protocols: &[&[u8]],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider);
+        let config = ClientConfig::builder_with_provider(Arc::new(provider));
         let config = config.with_protocol_versions(versions).unwrap();
         let config = config.with_root_certificates(roots);
         let mut config = config.with_no_client_auth();
