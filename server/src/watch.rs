@@ -50,6 +50,8 @@ pub(crate) struct Watch {
     stalled_since: AtomicU64,
     /// When some of an answer was last taken.
     taken_at: AtomicU64,
+    /// Whether an answer of HTTP/1.1 broke off, and the connection with it.
+    broken_off: AtomicBool,
     /// By when the answers that wait for the client have to be taken, each by a number of its own.
     due: Mutex<HashMap<u64, u64>>,
     /// The first of those times.
@@ -69,6 +71,7 @@ impl Watch {
             head_since: AtomicU64::new(NEVER),
             stalled_since: AtomicU64::new(NEVER),
             taken_at: AtomicU64::new(0),
+            broken_off: AtomicBool::new(false),
             due: Mutex::default(),
             first_due: AtomicU64::new(NEVER),
         })
@@ -117,9 +120,10 @@ impl Watch {
         !self.is_http2() && self.is_between()
     }
 
-    /// Whether no request is running, and what was handed on has gone out.
+    /// Whether no request is running, and what was handed on was whole and has gone out.
     pub(crate) fn is_between(&self) -> bool {
         self.running.load(Ordering::Acquire) == 0
+            && !self.broken_off.load(Ordering::Relaxed)
             && self.stalled_since.load(Ordering::Relaxed) == NEVER
     }
 
@@ -214,6 +218,13 @@ impl Running {
         if let Some(left) = pace.left() {
             let left = u64::try_from(left.as_millis()).unwrap_or(NEVER);
             watch.set_due(self.number, Some(now.saturating_add(left)));
+        }
+    }
+
+    /// Its answer ends before it is whole.
+    fn break_off(&self) {
+        if !self.watch.is_http2() {
+            self.watch.broken_off.store(true, Ordering::Relaxed);
         }
     }
 
@@ -367,6 +378,9 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for Answer<B> {
                 .as_ref()
                 .and_then(|frame| frame.as_ref().ok()?.data_ref());
             this.pace.moved(data.map_or(0, Bytes::len));
+            if matches!(frame, Some(Err(_))) {
+                this.running.break_off();
+            }
             this.running.wait(this.pace);
         }
         frame

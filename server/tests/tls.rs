@@ -612,6 +612,29 @@ async fn an_answer_that_is_not_taken_over_tls_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_breaks_off_over_tls_does_not_look_whole() {
+    let (home, identity) = home();
+    let (server, carrier) = carried(&home, &identity, &[]).await;
+    let (content, link) = with_download(&server, 24 << 20).await;
+    server.stop();
+    drop(carrier);
+    // The disk has lost the end of it.
+    for blob in home.stored("blobs") {
+        let blob = fs::File::options().write(true).open(blob).unwrap();
+        blob.set_len(12 << 20).unwrap();
+    }
+    let server = serve(&home, |_| {});
+    let stream = identity.connect(server.address, HTTP_1, ANY_VERSION).await;
+    let mut broken = stream.unwrap();
+    get(&mut broken, &link).await;
+    let mut taken = Vec::new();
+    let end = soon(broken.read_to_end(&mut taken)).await;
+    assert_eq!(end.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    assert!(taken.len() > 1 << 20 && taken.len() < content.len());
+    asks(&identity, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_is_taken_slowly_over_tls_comes_whole() {
     let (home, identity) = home();
     // Its end waits, sealed, to be taken when the rest of the request is long over.
