@@ -21,6 +21,7 @@ use crate::{
     BoxError, PublicUrl,
     body::Body,
     json,
+    observe::{self, Meters, RequestId},
     problem::{Failure, Problem},
     rates::{Limiter, Rates},
     rendered::Rendered,
@@ -46,17 +47,20 @@ pub(crate) struct Inner {
     /// How often things may be asked for, where that is limited.
     pub(crate) limiter: Option<Arc<Limiter>>,
     pub(crate) rendered: Arc<Rendered>,
+    meters: Arc<Meters>,
     index: bool,
 }
 
 impl Api {
-    /// The API over a service, for callers who reach it at `public_url`.
+    /// The API over a service, for callers who reach it at `public_url`. Its figures go to the recorder
+    /// that the `metrics` crate has by then.
     pub fn new(consign: Consign, public_url: PublicUrl) -> Self {
         Self(Arc::new(Inner {
             consign,
             public_url,
             limiter: None,
             rendered: Arc::default(),
+            meters: Arc::new(Meters::new()),
             index: true,
         }))
     }
@@ -128,42 +132,46 @@ impl Api {
         B::Error: Into<BoxError>,
     {
         let started = Instant::now();
+        let running = self.0.meters.begin();
+        let (id, route) = (RequestId::new(), self.route(path));
+        let span = id.span();
         let (head, body) = request.into_parts();
-        let mut body = RequestBody::new(body, &head.headers);
-        let route = self.route(path);
-        let answer = self.answer(route, query.unwrap_or_default(), &head, &mut body);
-        let answer = AssertUnwindSafe(answer).catch_unwind();
-        let failure = match answer.await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(failure)) => Err(failure),
+        let mut body = RequestBody::new(body, &head.headers, &self.0.meters);
+        let answer = async {
+            let answer = self.answer(route, query.unwrap_or_default(), &head, &mut body);
+            let mut response = self.answered(answer).await;
+            id.mark(response.headers_mut());
+            if head.method == Method::HEAD {
+                *response.body_mut() = Body::empty();
+            }
+            log(&head.method, route, &response, started.elapsed());
+            response
+        };
+        let mut response = observe::within(id, span.clone(), answer).await;
+        body.drain();
+        let route = route.map(|(route, _)| route);
+        let meters = &self.0.meters;
+        meters.answered(route, &head.method, response.status(), started.elapsed());
+        response.body_mut().observe(meters.sent(running), span);
+        response
+    }
+
+    /// The answer, whatever goes wrong.
+    async fn answered(
+        &self,
+        answer: impl Future<Output = Result<Response<Body>, Failure>>,
+    ) -> Response<Body> {
+        let failure = match AssertUnwindSafe(answer).catch_unwind().await {
+            Ok(Ok(response)) => return response,
+            Ok(Err(failure)) => failure,
             Err(_) => {
                 tracing::error!("a handler panicked");
-                Err(ErrorKind::Internal.into())
+                ErrorKind::Internal.into()
             }
         };
-        let mut response = failure.unwrap_or_else(|failure: Failure| {
-            failure
-                .into_problem(&self.0.consign.accepted_types())
-                .into_response()
-        });
-        body.drain();
-        if head.method == Method::HEAD {
-            *response.body_mut() = Body::empty();
-        }
-        // The pattern, never the path: a path can hold a secret.
-        tracing::info!(
-            // An extension method can be as long as a client likes.
-            method = head
-                .method
-                .as_str()
-                .get(..16)
-                .unwrap_or(head.method.as_str()),
-            route = route.map_or("-", |(route, _)| route.path),
-            status = response.status().as_u16(),
-            micros = started.elapsed().as_micros() as u64,
-            "request"
-        );
-        response
+        failure
+            .into_problem(&self.0.consign.accepted_types())
+            .into_response()
     }
 
     fn route<'p>(&self, path: &'p str) -> Option<(&'static Route, Segments<'p>)> {
@@ -223,7 +231,9 @@ impl Api {
 impl Inner {
     /// Who asks.
     pub(crate) async fn actor(&self, headers: &HeaderMap) -> Result<Actor, Failure> {
-        Ok(self.consign.authenticate(bearer(headers)?).await?)
+        let actor = self.consign.authenticate(bearer(headers)?).await?;
+        observe::signed_in(actor.user().id);
+        Ok(actor)
     }
 
     /// Who asks, if they may do this at all.
@@ -284,6 +294,27 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
         return Err(Problem::unauthorized("token must be a Bearer token").into());
     }
     Ok(token.trim())
+}
+
+/// The line of a request. Of its target the pattern, never the path or the query: a secret can be in them.
+/// Of a user the id, which is in the trail too; a name may be an address.
+fn log(
+    method: &Method,
+    route: Option<(&Route, Segments<'_>)>,
+    response: &Response<Body>,
+    elapsed: Duration,
+) {
+    // An extension method can be as long as a client likes.
+    let method = method.as_str();
+    tracing::info!(
+        method = method.get(..16).unwrap_or(method),
+        route = route.map_or(observe::NO_ROUTE, |(route, _)| route.path),
+        status = response.status().as_u16(),
+        micros = elapsed.as_micros() as u64,
+        bytes = response.body().len(),
+        user = observe::user().map(tracing::field::display),
+        "request"
+    );
 }
 
 /// A page that never changes.

@@ -11,6 +11,9 @@ use consign_core::store::ByteStream;
 use futures_util::{FutureExt, Stream, StreamExt};
 use http_body::{Frame, SizeHint};
 use sync_wrapper::SyncWrapper;
+use tracing::Span;
+
+use crate::observe::Sent;
 
 /// The body of an answer: bytes, or a stream of a known length.
 pub struct Body(Kind);
@@ -22,6 +25,8 @@ enum Kind {
         first: Option<Option<io::Result<Bytes>>>,
         stream: SyncWrapper<ByteStream>,
         remaining: u64,
+        /// Who looks on, if anybody does, and within what it is told.
+        seen: Option<(Sent, Span)>,
     },
 }
 
@@ -51,7 +56,17 @@ impl Body {
             first,
             stream: SyncWrapper::new(stream),
             remaining: length,
+            seen: None,
         })
+    }
+
+    /// Counts the bytes as they are handed on, and logs what goes wrong with them within `span`.
+    pub(crate) fn observe(&mut self, sent: Sent, span: Span) {
+        match &mut self.0 {
+            // They go at once.
+            Kind::Full(bytes) => sent.count(bytes.len()),
+            Kind::Stream { seen, .. } => *seen = Some((sent, span)),
+        }
     }
 
     /// The bytes at once, or the body itself when they come as a stream.
@@ -96,16 +111,23 @@ impl http_body::Body for Body {
                 first,
                 stream,
                 remaining,
+                seen,
             } => {
                 let chunk = match first.take() {
                     Some(first) => first,
-                    None => ready!(stream.get_mut().as_mut().poll_next(cx)),
+                    None => {
+                        let _within = seen.as_ref().map(|(_, span)| span.enter());
+                        ready!(stream.get_mut().as_mut().poll_next(cx))
+                    }
                 };
                 let chunk = chunk.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));
                 let taken = chunk.and_then(|chunk| {
                     let left = remaining.checked_sub(chunk.len() as u64);
                     let too_many = "a store gave more bytes than it was asked for";
                     *remaining = left.ok_or_else(|| io::Error::other(too_many))?;
+                    if let Some((sent, _)) = seen {
+                        sent.count(chunk.len());
+                    }
                     Ok(Frame::data(chunk))
                 });
                 if taken.is_err() {

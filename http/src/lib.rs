@@ -55,6 +55,7 @@ mod json;
 mod lifetimes;
 mod managed;
 mod multipart;
+mod observe;
 mod open;
 mod paging;
 mod problem;

@@ -9,7 +9,7 @@ use http::{
 };
 use serde::Serialize;
 
-use crate::{BoxError, body::Body, json};
+use crate::{BoxError, body::Body, json, observe::RequestId};
 
 /// Why a request was not done.
 #[derive(Debug)]
@@ -82,6 +82,8 @@ struct Document<'p> {
     msg: &'p str,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'p str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'p str>,
 }
 
 impl Problem {
@@ -130,12 +132,14 @@ impl Problem {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
+        let id = RequestId::current();
         let document = Document {
             kind: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             msg: &self.msg,
             detail: self.detail.as_deref(),
+            request_id: id.as_ref().map(RequestId::as_str),
         };
         let mut response = json::response(self.status, &document);
         let headers = response.headers_mut();

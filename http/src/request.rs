@@ -10,8 +10,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{FutureExt, Stream, StreamExt};
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use metrics::Counter;
 
-use crate::{BoxError, problem::Failure};
+use crate::{BoxError, observe::Meters, problem::Failure};
 
 /// How much of a body is read after its answer, and for how long: enough for a client to come to
 /// look for the answer, little enough to cost nothing.
@@ -24,10 +25,12 @@ pub(crate) struct RequestBody {
     /// The client waits to be told to go on (RFC 9110, section 10.1.1), which the first read does.
     waits: bool,
     ended: bool,
+    /// Bytes that were read.
+    read: Counter,
 }
 
 impl RequestBody {
-    pub(crate) fn new<B>(body: B, headers: &HeaderMap) -> Self
+    pub(crate) fn new<B>(body: B, headers: &HeaderMap, meters: &Meters) -> Self
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
@@ -43,6 +46,7 @@ impl RequestBody {
             waits: expect
                 .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")),
             ended,
+            read: meters.request_bytes.clone(),
         }
     }
 
@@ -91,7 +95,10 @@ impl Stream for RequestBody {
             let item = match frame {
                 // Trailers mean nothing here.
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => Some(Ok(data)),
+                    Ok(data) => {
+                        self.read.increment(data.len() as u64);
+                        Some(Ok(data))
+                    }
                     Err(_) => continue,
                 },
                 Some(Err(error)) => Some(Err(error)),

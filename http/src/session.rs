@@ -18,6 +18,7 @@ use crate::{
     body::Body,
     files::{rfc3339, text},
     json::{self, given},
+    observe,
     problem::{Failure, Problem},
     request::RequestBody,
 };
@@ -63,6 +64,7 @@ impl Inner {
             Method::DELETE => self.ended(&head.headers, query).await,
             _ => {
                 let session = self.consign.session(bearer(&head.headers)?).await?;
+                observe::signed_in(session.actor.user().id);
                 let answer = SessionObject {
                     user: UserObject::of(session.actor.user()),
                     expires_at: rfc3339(session.expires_at),
@@ -77,7 +79,10 @@ impl Inner {
         let token = remembered(headers).filter(|_| self.is_own_page(headers));
         let missing = || Problem::unauthorized("Missing session cookie");
         let token = token.ok_or_else(missing)?;
-        let Authenticated { remaining, .. } = self.consign.session(token).await?;
+        let Authenticated {
+            actor, remaining, ..
+        } = self.consign.session(token).await?;
+        observe::signed_in(actor.user().id);
         let answer = LoggedIn::of(token, remaining);
         Ok(json::response(StatusCode::OK, &answer))
     }

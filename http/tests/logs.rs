@@ -1,4 +1,5 @@
-//! No secret is in any log, and nobody writes lines of their own into it.
+//! No secret is in any log, as text or as JSON; nobody writes lines of their own into it; and each line
+//! says which request it is about.
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
 
@@ -16,7 +17,13 @@ use consign_http::{
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use tracing::Level;
+use tracing_subscriber::{
+    Layer,
+    filter::LevelFilter,
+    fmt::{self, format::FmtSpan},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Everything that was logged.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +47,8 @@ const KEY: &str = "an-idempotency-key-of-theirs";
 
 struct Caller {
     api: Api,
+    /// Of all requests, in their order.
+    ids: Mutex<Vec<String>>,
 }
 
 impl Caller {
@@ -59,9 +68,16 @@ impl Caller {
             .header(header::CONTENT_TYPE, kind)
             .header("Idempotency-Key", KEY)
             .body(Full::new(body));
-        let body = self.api.handle(request.unwrap()).await.into_body();
-        let body = body.collect().await.unwrap().to_bytes();
-        serde_json::from_slice(&body).unwrap_or_default()
+        let answer = self.api.handle(request.unwrap()).await;
+        let id = answer.headers()["x-request-id"].to_str().unwrap();
+        self.ids.lock().unwrap().push(id.to_owned());
+        let id = id.to_owned();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if body["type"] == "about:blank" {
+            assert_eq!(body["request_id"], id, "a problem says whose it is");
+        }
+        body
     }
 
     async fn get(&self, target: &str, token: &str) -> Value {
@@ -81,10 +97,20 @@ impl Caller {
 async fn no_secret_is_logged() {
     let log = Log::default();
     let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_max_level(Level::TRACE)
+    let objects = Log::default();
+    let writer_of_objects = objects.clone();
+    let lines = fmt::layer()
         .with_ansi(false)
-        .with_writer(move || writer.clone())
+        .with_span_events(FmtSpan::FULL)
+        .with_writer(move || writer.clone());
+    let json = fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_span_list(true)
+        .with_writer(move || writer_of_objects.clone());
+    tracing_subscriber::registry()
+        .with(lines.with_filter(LevelFilter::TRACE))
+        .with(json.with_filter(LevelFilter::TRACE))
         .init();
 
     let courier = MemoryCourier::new();
@@ -95,7 +121,8 @@ async fn no_secret_is_logged() {
     let consign = Consign::new(parts, testing::settings(&Setup::default()));
     let public_url = "https://files.example".parse().unwrap();
     let api = Api::new(consign.clone(), public_url);
-    let caller = Caller { api };
+    let ids = Mutex::default();
+    let caller = Caller { api, ids };
     let mut secrets = vec![
         "first secret phrase".to_owned(),
         "second secret phrase".to_owned(),
@@ -239,7 +266,8 @@ async fn no_secret_is_logged() {
         log.contains("route=\"/download_file/{token}\""),
         "by their pattern: {log}"
     );
-    assert!(log.contains("DEBUG consign"), "down to the least of it");
+    let least = |line: &str| line.contains("DEBUG request{request_id=") && line.contains(": consign_");
+    assert!(log.lines().any(least), "down to the least of it: {log}");
     let escaped = |part: &str| {
         part.split('\n')
             .all(|line| !line.contains(char::is_control))
@@ -256,4 +284,40 @@ async fn no_secret_is_logged() {
             assert!(!line.contains(claims), "{line}");
         }
     }
+
+    // The same holds of the log in JSON, where a line is an object whatever was sent.
+    let objects = String::from_utf8(objects.0.lock().unwrap().clone()).unwrap();
+    assert!(!objects.contains('\u{202e}'), "{objects:?}");
+    let objects: Vec<Value> = objects
+        .lines()
+        .inspect(|line| {
+            for secret in &secrets {
+                assert!(!line.contains(secret), "{line}");
+            }
+        })
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let requests = objects.iter().filter(|line| line["message"] == "request");
+    let logged: Vec<&str> = requests
+        .inspect(|line| {
+            for member in ["timestamp", "level", "target", "method", "route"] {
+                assert!(line[member].is_string(), "{line}");
+            }
+            for member in ["status", "micros", "bytes"] {
+                assert!(line[member].is_u64(), "{line}");
+            }
+        })
+        .map(|line| line["span"]["request_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(logged, *caller.ids.lock().unwrap(), "one line for each");
+    let ours = objects.iter().filter(|line| {
+        let target = line["target"].as_str().unwrap();
+        // What no request waits for is logged by itself: mail, and what is removed later.
+        target.starts_with("consign_http")
+    });
+    for line in ours {
+        assert!(line["span"]["request_id"].is_string(), "{line}");
+    }
+    let by_users = objects.iter().filter(|line| line["user"].is_string());
+    assert!(by_users.count() > 10, "who is signed in is told by id");
 }

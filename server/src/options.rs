@@ -18,7 +18,7 @@ use serde::Deserialize;
 pub(crate) use self::{
     mail::MailConfig,
     tls::{Named, TlsConfig},
-    values::{ForwardedHeader, Log, Span},
+    values::{ForwardedHeader, Log, LogFormat, Span},
 };
 use self::{
     mail::Route,
@@ -198,6 +198,15 @@ pub(crate) struct Options {
     /// What is told on standard error [default: info]
     #[arg(long, env = "CONSIGN_LOG", value_name = "LEVEL")]
     log: Option<Log>,
+
+    /// How it is told [default: text]
+    #[arg(long, env = "CONSIGN_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+
+    /// Where figures for Prometheus and probes are to be had: /metrics, /livez and /readyz. Anybody who
+    /// reaches it reads them [default: nowhere]
+    #[arg(long, env = "CONSIGN_METRICS_LISTEN", value_name = "HOST:PORT")]
+    metrics_listen: Option<String>,
 }
 
 /// Which folder, and which file of settings.
@@ -226,6 +235,8 @@ pub(crate) struct Config {
     pub(crate) mail: Option<MailConfig>,
     pub(crate) tls: Option<TlsConfig>,
     pub(crate) log: Log,
+    pub(crate) log_format: LogFormat,
+    pub(crate) metrics_listen: Option<String>,
 }
 
 /// Bounds on connections.
@@ -374,6 +385,11 @@ impl Options {
                 Named::new("tls-key", self.tls_key, file.tls_key, &at),
             )?,
             log: self.log.or(file.log).unwrap_or(Log::Info),
+            log_format: self
+                .log_format
+                .or(file.log_format)
+                .unwrap_or(LogFormat::Text),
+            metrics_listen: self.metrics_listen.or(file.metrics_listen),
         })
     }
 }

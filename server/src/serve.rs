@@ -59,7 +59,7 @@ const SIGXFSZ: i32 = 25;
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
-    let logging = log::beside_work(config.log);
+    let logging = log::beside_work(config.log, config.log_format);
     let mut ended = Ended::listen()?;
     // Who started the server from a terminal ends it with the terminal, unless it is of use.
     let reloads = config.tls.is_some() || notify::is_heard();

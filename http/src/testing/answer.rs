@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+/// What stands for the id of a request in a body.
+const NO_ID: &str = "0000000000000000";
+
 /// An answer, as it was read from the wire.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -14,6 +17,9 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// The body, its framing taken off.
     pub body: Bytes,
+    /// The id of the request, which is taken out of the headers and the body: by nothing else can two
+    /// answers that are to be alike be told apart.
+    pub request_id: String,
     /// The statuses of the interim answers (1xx) before this one.
     pub interim: Vec<u16>,
 }
@@ -37,6 +43,7 @@ impl Answer {
             status: status.expect("an answer begins with its version and its status"),
             headers: headers.collect(),
             body: Bytes::new(),
+            request_id: String::new(),
             interim: Vec::new(),
         }
     }
@@ -63,7 +70,20 @@ impl Answer {
         if self.status == 405 {
             assert!(!self.only("allow").is_empty(), "{self}");
         }
+        self.take_id();
         self
+    }
+
+    fn take_id(&mut self) {
+        let id = self.only("x-request-id").to_owned();
+        let digits = id.chars().all(|digit| digit.is_ascii_hexdigit());
+        assert!(id.len() == NO_ID.len() && digits, "{self}: {id:?}");
+        self.headers.retain(|(name, _)| name != "x-request-id");
+        if self.header("content-type") == Some("application/problem+json") {
+            let text = std::str::from_utf8(&self.body).expect("JSON is UTF-8");
+            self.body = text.replace(&id, NO_ID).into();
+        }
+        self.request_id = id;
     }
 
     /// Every error is a problem document (RFC 9457) with a sentence in `msg`.
@@ -83,6 +103,7 @@ impl Answer {
         }
         let problem = self.json();
         assert_eq!(problem["status"], self.status, "{self}");
+        assert_eq!(problem["request_id"], self.only("x-request-id"), "{self}");
         assert!(
             problem["type"].is_string() && problem["title"].is_string(),
             "{self}"

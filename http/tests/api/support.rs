@@ -38,7 +38,10 @@ pub struct Room {
     pub clock: Arc<ManualClock>,
 }
 
-/// An answer, read whole.
+/// What stands for a request's id, the one thing that tells each answer from any other.
+const NO_ID: &str = "0000000000000000";
+
+/// An answer, read whole, without the id of its request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub status: StatusCode,
@@ -73,10 +76,22 @@ impl Room {
         B: Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let (head, body) = self.api.handle(request).await.into_parts();
+        let (mut head, body) = self.api.handle(request).await.into_parts();
         let length = body.len();
         let body = body.collect().await.unwrap().to_bytes();
         assert_eq!(body.len() as u64, length);
+        let id = head.headers.remove("x-request-id").expect("each has one");
+        let member = format!(",\"request_id\":\"{}\"", id.to_str().unwrap());
+        let problem = head.headers.get(header::CONTENT_TYPE);
+        let problem = problem.is_some_and(|kind| kind == "application/problem+json");
+        let body = match problem && !body.is_empty() {
+            true => {
+                let text = String::from_utf8(body.into()).unwrap();
+                assert!(text.contains(&member), "{text} tells whose it is: {id:?}");
+                text.replace(id.to_str().unwrap(), NO_ID).into()
+            }
+            false => body,
+        };
         Answer {
             status: head.status,
             headers: head.headers,

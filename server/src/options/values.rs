@@ -301,3 +301,13 @@ pub(crate) enum Log {
     Debug,
     Trace,
 }
+
+/// How it is told.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
