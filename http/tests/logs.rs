@@ -266,7 +266,8 @@ async fn no_secret_is_logged() {
         log.contains("route=\"/download_file/{token}\""),
         "by their pattern: {log}"
     );
-    let least = |line: &str| line.contains("DEBUG request{request_id=") && line.contains(": consign_");
+    let least =
+        |line: &str| line.contains("DEBUG request{request_id=") && line.contains(": consign_");
     assert!(log.lines().any(least), "down to the least of it: {log}");
     let escaped = |part: &str| {
         part.split('\n')

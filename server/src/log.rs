@@ -14,14 +14,28 @@ const WAITING: usize = 16 * 1024;
 
 /// What is written beside the work, until it is dropped.
 pub(crate) struct Beside {
-    dropped: ErrorCounter,
+    dropped: Dropped,
     _worker: WorkerGuard,
 }
 
+/// How many lines nobody came to read.
+#[derive(Clone)]
+pub(crate) struct Dropped(ErrorCounter);
+
+impl Dropped {
+    pub(crate) fn lines(&self) -> u64 {
+        self.0.dropped_lines() as u64
+    }
+}
+
 impl Beside {
+    pub(crate) fn dropped(&self) -> Dropped {
+        self.dropped.clone()
+    }
+
     /// Says how many lines nobody came to read.
     pub(crate) fn tell_dropped(&self) {
-        let lines = self.dropped.dropped_lines();
+        let lines = self.dropped.lines();
         if lines > 0 {
             tracing::warn!(
                 lines,
@@ -43,7 +57,7 @@ pub(crate) fn beside_work(log: Log, format: LogFormat) -> Beside {
         .lossy(true)
         .thread_name("consign-log")
         .finish(BufWriter::new(io::stderr()));
-    let dropped = writer.error_counter();
+    let dropped = Dropped(writer.error_counter());
     begin(log, format, writer);
     Beside {
         dropped,
@@ -51,11 +65,7 @@ pub(crate) fn beside_work(log: Log, format: LogFormat) -> Beside {
     }
 }
 
-fn begin(
-    log: Log,
-    format: LogFormat,
-    writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
-) {
+fn begin(log: Log, format: LogFormat, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) {
     let level = match log {
         Log::Error => tracing::Level::ERROR,
         Log::Warn => tracing::Level::WARN,

@@ -9,6 +9,7 @@ mod connection;
 mod data;
 mod evidence;
 mod log;
+mod metrics;
 mod notify;
 mod options;
 mod pace;

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    fmt,
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -13,6 +14,7 @@ use std::{
 };
 
 use consign_http::ClientAddress;
+use metrics::{Counter, Gauge, Unit};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// The seats that are taken, by the network they are taken from.
@@ -21,6 +23,14 @@ pub(crate) struct Peers {
     seats: Arc<Semaphore>,
     counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
     most: usize,
+    meters: Meters,
+}
+
+/// Figures for the recorder that there was at first.
+#[derive(Clone)]
+struct Meters {
+    taken: Gauge,
+    refused: Counter,
 }
 
 impl Peers {
@@ -30,6 +40,7 @@ impl Peers {
             seats: Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS))),
             counts: Arc::default(),
             most,
+            meters: Meters::new(all),
         }
     }
 
@@ -50,10 +61,12 @@ impl Peers {
             let mut counts = self.counts();
             let count = counts.entry(network).or_default();
             if *count >= self.most {
+                self.meters.refused.increment(1);
                 return None;
             }
             *count += 1;
         }
+        self.meters.taken.increment(1.0);
         Some(Seat {
             peers: self.clone(),
             network,
@@ -64,6 +77,30 @@ impl Peers {
     /// The map is whole between any two calls, so a panic elsewhere does not spoil it.
     fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Meters {
+    fn new(all: usize) -> Self {
+        const TAKEN: &str = "consign_connections";
+        const LIMIT: &str = "consign_connections_limit";
+        const REFUSED: &str = "consign_connections_refused_total";
+        let text = "Connections, and requests beside others on one";
+        metrics::describe_gauge!(TAKEN, Unit::Count, text);
+        metrics::describe_gauge!(LIMIT, Unit::Count, "As many as there can be of them");
+        let text = "Connections and requests more than one address may have";
+        metrics::describe_counter!(REFUSED, Unit::Count, text);
+        metrics::gauge!(LIMIT).set(all as f64);
+        Self {
+            taken: metrics::gauge!(TAKEN),
+            refused: metrics::counter!(REFUSED),
+        }
+    }
+}
+
+impl fmt::Debug for Meters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meters").finish_non_exhaustive()
     }
 }
 
@@ -91,6 +128,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.peers.meters.taken.decrement(1.0);
         let Some(network) = self.network else { return };
         if let Entry::Occupied(mut count) = self.peers.counts().entry(network) {
             *count.get_mut() -= 1;

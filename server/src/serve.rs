@@ -23,7 +23,7 @@ use crate::{
     BoxError, admin,
     connection::{self, Accepted},
     data::{Installation, Paths},
-    log, notify,
+    log, metrics, notify,
     options::{Config, MailConfig},
     peers::Peers,
     tls::Keeper,
@@ -74,6 +74,11 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
         None => None,
     };
     let tls = keeper.as_ref().map(Keeper::current);
+    // Before all that has figures to tell.
+    let figures = match &config.metrics_listen {
+        Some(address) => Some(metrics::Listener::bind(address).await?),
+        None => None,
+    };
     let courier = config.mail.as_ref().map(MailConfig::courier).transpose()?;
     let installation = Installation::open(&config.data, config.settings.clone(), courier).await?;
     let listener = TcpListener::bind(&config.listen)
@@ -97,6 +102,11 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let handler = warp::service(consign_http_warp::server(api));
 
     let (stop, stopped) = watch::channel(false);
+    let (leave, leaving) = watch::channel(false);
+    let looked_at = figures.map(|figures| {
+        let consign = installation.consign.clone();
+        tokio::spawn(figures.serve(consign, leaving, logging.dropped()))
+    });
     let carrier = tokio::spawn(carry_mail(installation.clone()));
     let consign = installation.consign.clone();
     let ending = tokio::spawn(end_lifetimes(installation.clone()));
@@ -157,6 +167,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     tracing::info!("stopping");
     notify::stopping();
     reloader.abort();
+    leave.send_replace(true);
     drop((listener, stopped));
     sweeper.abort();
     ending.abort();
@@ -173,6 +184,9 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     // Its socket goes with it.
     let _ = administered.await;
     checkpoints.abort();
+    if let Some(looked_at) = looked_at {
+        looked_at.abort();
+    }
     close_trail(&consign).await;
     logging.tell_dropped();
     Ok(())

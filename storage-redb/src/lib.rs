@@ -80,6 +80,7 @@ mod disk;
 mod fault;
 mod files;
 mod links;
+mod meters;
 mod once;
 mod open;
 mod outbox;

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::{
     disk::Watch,
     fault::{Fault, Setback, Trouble},
+    meters::Meters,
     open::{self, OpenError, Options, Place, panic_text},
     recent::{Reader, Recent},
     schema::{META, SCHEMA, Tables},
@@ -84,6 +85,7 @@ impl RedbStore {
             shared: Arc::clone(&shared),
             reopen,
             closed_well,
+            meters: Meters::new(),
         };
         let writer = thread::Builder::new()
             .name("consign-redb".to_owned())

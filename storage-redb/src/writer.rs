@@ -3,6 +3,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
+    time::Instant,
 };
 
 use consign_core::store::StoreError;
@@ -11,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     fault::{Fault, Setback, Trouble},
+    meters::Meters,
     open::{OpenError, panic_text},
     schema::{self, LAST_COMMIT, META, Tables},
     shared::Shared,
@@ -102,6 +104,7 @@ pub(crate) struct Writer {
     pub(crate) reopen: Reopen,
     /// Called once the database is closed for good, if it is as it should be.
     pub(crate) closed_well: Box<dyn FnOnce() + Send>,
+    pub(crate) meters: Meters,
 }
 
 /// Why a batch was not done.
@@ -212,9 +215,11 @@ impl Writer {
         };
         if changed {
             let _changing = self.shared.recent().changing(&touched);
+            let begun = Instant::now();
             let commit = transaction.commit();
             commit.map_err(|error| Stop::Commit(number, Arc::new(error.into())))?;
             self.shared.count_commit();
+            self.meters.committed(jobs.len(), begun);
         } else {
             // Nothing is new, so there is nothing to wait for.
             transaction.abort().map_err(Stop::database)?;
@@ -241,6 +246,7 @@ impl Writer {
     fn recover(&mut self, setback: Setback, jobs: usize) -> Setback {
         let error: &(dyn Error + 'static) = &setback;
         tracing::error!(error, jobs, "the database failed");
+        self.meters.failures.increment(1);
         // What a failed sync lost may still be read: the database stays as it was before it.
         if self.shared.watch().sync_failed() {
             return Setback::Trouble(Trouble::SyncFailed);

@@ -1,6 +1,7 @@
 //! scrypt (RFC 7914), as PHC strings.
 
 mod give_way;
+mod meters;
 
 use std::{
     fmt,
@@ -9,6 +10,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Instant,
 };
 
 use async_trait::async_trait;
@@ -18,6 +20,7 @@ use scrypt::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use self::meters::{Counted, Meters};
 use super::{HashError, Password, PasswordHash, PasswordHasher, Verdict};
 use crate::random::{Entropy, OsEntropy};
 
@@ -38,6 +41,7 @@ pub struct ScryptHasher {
     entropy: Arc<dyn Entropy>,
     /// What stands for the hash of a user whom there is not. No password is known to have it.
     decoy: PasswordHash,
+    meters: Meters,
 }
 
 impl ScryptHasher {
@@ -59,6 +63,7 @@ impl ScryptHasher {
             max_waiting: waiting,
             entropy: Arc::new(OsEntropy),
             decoy: decoy(params, &OsEntropy),
+            meters: Meters::new(),
         }
     }
 
@@ -68,7 +73,11 @@ impl ScryptHasher {
         if let Ok(turn) = Arc::clone(&running).try_acquire_owned() {
             return Ok(turn);
         }
-        let _place = Place::take(&self.waiting, self.max_waiting).ok_or(HashError::Busy)?;
+        let Some(_place) = Place::take(&self.waiting, self.max_waiting) else {
+            self.meters.refused.increment(1);
+            return Err(HashError::Busy);
+        };
+        let _waiting = Counted::on(&self.meters.waiting);
         let turn = running.acquire_owned().await;
         Ok(turn.expect("the semaphore is never closed"))
     }
@@ -79,12 +88,15 @@ impl ScryptHasher {
     ) -> Result<T, HashError> {
         let turn = self.turn().await?;
         let (answer, done) = oneshot::channel();
+        let (running, took) = (self.meters.running.clone(), self.meters.duration.clone());
         let work = move || {
+            let (running, begun) = (Counted::on(&running), Instant::now());
             if let Err(error) = give_way::give_way() {
                 tracing::debug!(%error, "passwords are hashed at the usual priority");
             }
             let done = work();
-            drop(turn);
+            took.record(begun.elapsed().as_secs_f64());
+            drop((running, turn));
             // Whoever asked may have stopped waiting.
             let _ = answer.send(done);
         };

@@ -1,4 +1,7 @@
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use crate::{
     audience::Scope,
@@ -164,6 +167,7 @@ impl Administration {
         mut progress: impl FnMut(&SweepReport) + Send,
     ) -> Result<SweepReport, Error> {
         let (parts, held) = (self.consign.parts(), &self.consign.0.held);
+        let begun = Instant::now();
         let before = parts.clock.now() - grace;
         let mut report = SweepReport::default();
         let mut after = None;
@@ -220,6 +224,7 @@ impl Administration {
                 progress(&report);
             }
         }
+        self.consign.0.meters.swept(&report, begun.elapsed());
         Ok(report)
     }
 

@@ -278,7 +278,11 @@ impl Consign {
         room.is_recorded();
         let change = Change::AddFile { entry, quota };
         let (refused, before) = match self.apply_once(repeatable, change).await {
-            Ok(Outcome::Added(file)) => return Ok(file),
+            Ok(Outcome::Added(file)) => {
+                self.0.meters.uploads.increment(1);
+                self.0.meters.upload_bytes.increment(file.entry.size);
+                return Ok(file);
+            }
             Ok(Outcome::Repeated(Made::File(id))) => (ErrorKind::FileNotFound.into(), Some(id)),
             Ok(Outcome::OverQuota) => (ErrorKind::OverQuota.into(), None),
             Ok(Outcome::NoSuchGroup(_)) => (ErrorKind::GroupNotFound.into(), None),

@@ -166,13 +166,16 @@ impl Administration {
                 return Ok(report);
             }
             let mut deliveries = stream::iter(deliveries).buffer_unordered(AT_ONCE);
+            let meters = &self.consign.0.meters;
             while let Some(delivery) = deliveries.next().await {
-                match delivery? {
-                    Delivery::Delivered => report.delivered += 1,
-                    Delivery::Failed => report.failed += 1,
-                    Delivery::Dropped => report.dropped += 1,
-                    Delivery::Passed => {}
-                }
+                let (count, meter) = match delivery? {
+                    Delivery::Delivered => (&mut report.delivered, &meters.delivered),
+                    Delivery::Failed => (&mut report.failed, &meters.failed),
+                    Delivery::Dropped => (&mut report.dropped, &meters.dropped),
+                    Delivery::Passed => continue,
+                };
+                *count += 1;
+                meter.increment(1);
             }
         }
     }

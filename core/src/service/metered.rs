@@ -14,6 +14,7 @@ use futures_core::Stream;
 use super::{
     coverage::Coverage,
     links::OpenedBy,
+    meters::Meters,
     recorder::{Credential, Recorder},
 };
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
 pub(super) struct Counter {
     pub(super) recorder: Arc<Recorder>,
     pub(super) coverage: Arc<Coverage>,
+    pub(super) meters: Arc<Meters>,
 }
 
 /// A file, by what it was opened, and who counts what is read of it.
@@ -63,6 +65,10 @@ impl Opened {
     }
 
     fn tell(&self, transfers: Transfers) {
+        let meters = &self.counter.meters;
+        meters.downloads.increment(transfers.started);
+        meters.completed.increment(transfers.completed);
+        meters.download_bytes.increment(transfers.bytes);
         let recorder = &self.counter.recorder;
         recorder.handed_out(self.file.entry.id, self.credential(), transfers, || {
             self.event()

@@ -14,6 +14,7 @@ mod links;
 mod mail;
 mod managed;
 mod metered;
+mod meters;
 mod once;
 mod recorder;
 mod removal;
@@ -89,6 +90,7 @@ struct Inner {
     latest: AtomicU64,
     mail_queued: Notify,
     mailed: mail::Mailed,
+    meters: Arc<meters::Meters>,
 }
 
 impl Consign {
@@ -103,14 +105,17 @@ impl Consign {
     pub const MAX_PASSWORD: usize = 1024;
 
     /// A service made of these parts. A link's life of more than
-    /// [`MAX_LINK_LIFETIME`](Consign::MAX_LINK_LIFETIME) is cut to it.
+    /// [`MAX_LINK_LIFETIME`](Consign::MAX_LINK_LIFETIME) is cut to it. Its figures go to the recorder that
+    /// the `metrics` crate has by then.
     pub fn new(parts: Parts, mut settings: Settings) -> Self {
         settings.link_lifetime = settings.link_lifetime.min(Self::MAX_LINK_LIFETIME);
         let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
         let inspections = cores.min(MAX_INSPECTIONS);
         let (files, clock) = (Arc::clone(&parts.files), Arc::clone(&parts.clock));
         let recorder = recorder::Recorder::new(files, clock, settings.event_delay);
+        let meters = Arc::new(meters::Meters::new());
         let counter = metered::Counter {
+            meters: Arc::clone(&meters),
             recorder: Arc::new(recorder),
             coverage: Arc::default(),
         };
@@ -125,6 +130,7 @@ impl Consign {
             latest: AtomicU64::default(),
             mail_queued: Notify::default(),
             mailed: mail::Mailed::default(),
+            meters,
         }))
     }
 

@@ -275,6 +275,7 @@ impl Administration {
                 }
             }
             if report == before {
+                consign.0.meters.ended(&report);
                 return Ok(report);
             }
         }
