@@ -25,7 +25,10 @@ use std::{error::Error, process::ExitCode};
 use clap::Parser;
 use tokio::runtime;
 
-use crate::cli::{Cli, Command};
+use crate::{
+    cli::{Cli, Command},
+    options::origin,
+};
 
 /// What stopped a command.
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -34,8 +37,20 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// is done; this bounds the sum.
 const BLOCKING_THREADS: usize = 160;
 
+/// The status of a flag or a variable that is refused, as clap has it; all else that fails has 1.
+const USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => match origin::refused_variable(&error) {
+            Some(refused) => {
+                eprintln!("consign: {refused}");
+                return ExitCode::from(USAGE);
+            }
+            None => error.exit(),
+        },
+    };
     // As many workers as TOKIO_WORKER_THREADS says, or else as there are cores.
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()

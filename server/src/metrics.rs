@@ -55,9 +55,9 @@ pub(crate) struct Listener {
 impl Listener {
     /// Listens, and has figures recorded from now on.
     pub(crate) async fn bind(address: &str) -> Result<Self, BoxError> {
-        let listener = TcpListener::bind(address).await.map_err(|error| {
-            format!("cannot listen on {address}, as metrics-listen says: {error}")
-        })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| format!("cannot listen on {address}: {error}"))?;
         let durations = Matcher::Suffix("_duration_seconds".to_owned());
         let changes = Matcher::Full("consign_catalogue_commit_changes".to_owned());
         let recorder = PrometheusBuilder::new()

@@ -1,6 +1,7 @@
 //! The server's settings: from flags, the environment and a file, in this order.
 
 mod mail;
+pub(crate) mod origin;
 mod tls;
 mod values;
 
@@ -22,6 +23,7 @@ pub(crate) use self::{
 };
 use self::{
     mail::Route,
+    origin::Origins,
     values::{Clients, Count, Networks, Operations, Passwords, Sender, Size, Switch, Url, Whom},
 };
 use crate::{BoxError, proxies::Proxies};
@@ -237,6 +239,8 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     pub(crate) log_format: LogFormat,
     pub(crate) metrics_listen: Option<String>,
+    /// Where each of them came from.
+    pub(crate) origins: Origins,
 }
 
 /// Bounds on connections.
@@ -267,9 +271,7 @@ impl Folder {
 impl Options {
     /// The settings in force: what is not set here is the file's to say, then the default's.
     pub(crate) fn resolve(self) -> Result<Config, BoxError> {
-        let at = self.folder.config.as_deref();
-        let at = at.unwrap_or(Path::new(DEFAULT_FILE)).to_owned();
-        let file = read(self.folder.config.as_deref())?;
+        let (file, origins) = read(self.folder.config.as_deref())?;
         let public_url = self.public_url.or(file.public_url);
         let defaults = Settings::default();
         let seconds = Duration::from_secs;
@@ -379,10 +381,11 @@ impl Options {
                 self.mail.or(file.mail),
                 self.mail_from.or(file.mail_from),
                 self.mail_ca.or(file.mail_ca),
+                &origins,
             )?,
             tls: TlsConfig::new(
-                Named::new("tls-cert", self.tls_cert, file.tls_cert, &at),
-                Named::new("tls-key", self.tls_key, file.tls_key, &at),
+                Named::new(self.tls_cert.or(file.tls_cert), origins.of("tls-cert")),
+                Named::new(self.tls_key.or(file.tls_key), origins.of("tls-key")),
             )?,
             log: self.log.or(file.log).unwrap_or(Log::Info),
             log_format: self
@@ -390,29 +393,26 @@ impl Options {
                 .or(file.log_format)
                 .unwrap_or(LogFormat::Text),
             metrics_listen: self.metrics_listen.or(file.metrics_listen),
+            origins,
         })
     }
 }
 
-fn read(named: Option<&Path>) -> Result<Options, BoxError> {
+fn read(named: Option<&Path>) -> Result<(Options, Origins), BoxError> {
     let path = named.unwrap_or(Path::new(DEFAULT_FILE));
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Options::default());
+            return Ok(Default::default());
         }
-        Err(error) => return Err(format!("{}: {error}", path.display()).into()),
+        Err(error) if named.is_none() => return Err(format!("{}: {error}", path.display()).into()),
+        Err(error) => {
+            let written = Origins::default().of("config");
+            return Err(format!("{}: {error}: {written}", path.display()).into());
+        }
     };
-    toml::from_str(&text).map_err(|error| bad(path, &text, &error).into())
-}
-
-/// What is wrong with a file, and where, in one line.
-fn bad(path: &Path, text: &str, error: &toml::de::Error) -> String {
-    let message = error.message().replace('\n', ", ");
-    let (path, at) = (path.display(), error.span().map_or(0, |span| span.start));
-    let before = text.get(..at).unwrap_or_default();
-    let number = before.matches('\n').count() + 1;
-    let line = text.lines().nth(number - 1).unwrap_or_default();
-    let line = mail::without_login(line.trim());
-    format!("{path}, line {number}: {message}: {}", line.escape_debug())
+    match toml::from_str(&text) {
+        Ok(options) => Ok((options, Origins::of_file(path, &text))),
+        Err(error) => Err(origin::bad_file(path, &text, &error).into()),
+    }
 }

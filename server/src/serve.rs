@@ -76,14 +76,19 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let tls = keeper.as_ref().map(Keeper::current);
     // Before all that has figures to tell.
     let figures = match &config.metrics_listen {
-        Some(address) => Some(metrics::Listener::bind(address).await?),
+        Some(address) => {
+            let listener = metrics::Listener::bind(address).await;
+            let written = config.origins.of("metrics-listen");
+            Some(listener.map_err(|error| format!("{written}: {error}"))?)
+        }
         None => None,
     };
     let courier = config.mail.as_ref().map(MailConfig::courier).transpose()?;
     let installation = Installation::open(&config.data, config.settings.clone(), courier).await?;
-    let listener = TcpListener::bind(&config.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    let listener = TcpListener::bind(&config.listen).await.map_err(|error| {
+        let written = config.origins.of("listen");
+        format!("{written}: cannot listen on {}: {error}", config.listen)
+    })?;
     let address = listener.local_addr()?;
     let base = format!(
         "{}://{address}",

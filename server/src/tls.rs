@@ -311,8 +311,8 @@ mod tests {
             Looked::Refused(error) => assert!(error.contains(why), "{error}"),
             looked => panic!("{looked:?}"),
         };
-        let other = "--tls-key = \"key.pem\": it is the key of another certificate than \
-            --tls-cert = \"cert.pem\"";
+        let other = "tls-key = \"key.pem\" (from --tls-key): it is the key of another certificate than \
+            tls-cert = \"cert.pem\" (from --tls-cert)";
         let first = Arc::clone(&served.borrow());
         assert_eq!(keeper.see(Ok(old.clone()), false), Looked::Same);
         // Files are exchanged one after the other.

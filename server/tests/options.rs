@@ -263,14 +263,15 @@ fn a_bad_file_is_refused_with_the_setting_that_is_bad() {
         ("shutdown-timeout = \"-1s\"", "shutdown-timeout"),
         ("public-url = \"example.org\"", "public-url"),
         ("mail = 5", "mail"),
-        ("mail = \"mail.example.org\"", "mail: "),
+        ("mail = \"mail.example.org\"", "consign: mail = … (from "),
         ("mail = \"smtp://localhost\"", "mail-from: "),
         ("mail-from = \"files\"", "mail-from"),
         (
             "mail = \"folder:m\"\nmail-from = \"a@example.org\"\nmail-ca = \"ca.pem\"",
-            "mail-ca: ",
+            "consign: mail-ca = \"ca.pem\" (from consign.toml, line 3): ",
         ),
         ("log = \"loud\"", "log"),
+        ("log-format = \"xml\"", "log-format"),
         ("min-password = 9\nmin-password = 10", "min-password"),
         ("listen = \"unfinished", "consign.toml"),
         ("\0", "consign.toml"),
@@ -344,6 +345,7 @@ fn a_bad_flag_and_a_bad_variable_are_refused_alike() {
         ("mail-from", "Consign files@example.org"),
         ("mail-from", "bücher@example.org"),
         ("log", "loud"),
+        ("log-format", "xml"),
     ] {
         let flag = format!("--{name}");
         let ran = refused(&home, &[&format!("{flag}={value}")]);
@@ -355,9 +357,240 @@ fn a_bad_flag_and_a_bad_variable_are_refused_alike() {
         command
             .args(["serve", "--listen=127.0.0.1:0"])
             .env(variable, value);
-        run(command, "").fails(2, &flag);
+        let ran = run(command, "");
+        ran.fails(2, &flag);
+        let told = format!("consign: {name} = {value:?} (from {variable}): ");
+        let told = told.replace("\"http://user@example.org\"", "…");
+        assert!(ran.err.starts_with(&told), "{told}: {ran:?}");
+        assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
+        // The flag goes before it.
+        let mut command = home.consign();
+        command.args(["serve", &format!("{flag}={value}")]);
+        command.env(variable, value);
+        let ran = run(command, "");
+        assert!(ran.err.starts_with("error: "), "{ran:?}");
     }
     assert!(!home.data().exists());
+}
+
+/// Each key with a value that it cannot have, as it stands in a file, and what is said of it.
+const REFUSED: &[(&str, &str, &str)] = &[
+    (
+        "listen",
+        "5000",
+        "it has to be an address in quotes, such as \"127.0.0.1:5000\"",
+    ),
+    (
+        "public-url",
+        "\"example.org\"",
+        "it is not an http or https URL",
+    ),
+    (
+        "max-upload",
+        "\"lots\"",
+        "it is not a size such as 500MB or 5GiB",
+    ),
+    (
+        "max-upload",
+        "true",
+        "it has to be a size such as 500MB or 5GiB",
+    ),
+    (
+        "quota-bytes",
+        "-1",
+        "it has to be a size such as 500MB or 5GiB",
+    ),
+    ("quota-files", "\"many\"", "it has to be a whole number"),
+    (
+        "audience",
+        "\"carl\"",
+        "it has to be one of everybody, nobody",
+    ),
+    (
+        "audience",
+        "[\"nobody\"]",
+        "it has to be one of everybody, nobody",
+    ),
+    (
+        "file-lifetime",
+        "\"soon\"",
+        "it is not a time such as 90s, 15m, 1h or 7d",
+    ),
+    (
+        "removal-grace",
+        "7",
+        "it has to be a time in quotes such as \"90s\"",
+    ),
+    (
+        "min-free",
+        "\"some\"",
+        "it is not a size such as 500MB or 5GiB",
+    ),
+    ("access-lifetime", "\"100ms\"", "it is less than 1s"),
+    ("link-lifetime", "\"8d\"", "it is more than 7d"),
+    (
+        "managed-link-lifetime",
+        "\"4000d\"",
+        "it is more than 3650d",
+    ),
+    ("lease-lifetime", "\"0s\"", "it is less than 1s"),
+    ("min-password", "1025", "it is not between 0 and 1024"),
+    ("passwords", "\"none\"", "it has to be one of usual, strict"),
+    (
+        "operations-registration",
+        "\"all\"",
+        "it has to be one of first, open, closed",
+    ),
+    (
+        "client-registration",
+        "\"first\"",
+        "it has to be one of open, closed",
+    ),
+    ("max-connections", "0", "it is not between 1 and "),
+    (
+        "max-connections-per-address",
+        "0",
+        "it is not between 1 and ",
+    ),
+    ("rate-limits", "true", "it has to be one of on, off"),
+    (
+        "trusted-proxies",
+        "\"10.0.0.0/33\"",
+        "it is not an address or a network such as 10.0.0.0/8",
+    ),
+    (
+        "forwarded-header",
+        "\"x-real-ip\"",
+        "it has to be one of x-forwarded-for, forwarded",
+    ),
+    ("header-timeout", "\"0s\"", "it is less than 1ms"),
+    ("body-timeout", "15", "it has to be a time in quotes"),
+    (
+        "min-rate",
+        "\"fast\"",
+        "it is not a size such as 500MB or 5GiB",
+    ),
+    (
+        "idle-timeout",
+        "\"-1s\"",
+        "it is not a time such as 90s, 15m, 1h or 7d",
+    ),
+    (
+        "shutdown-timeout",
+        "\"-1s\"",
+        "it is not a time such as 90s, 15m, 1h or 7d",
+    ),
+    ("mail-from", "\"files\"", "it is "),
+    ("mail-ca", "7", "it has to be text in quotes"),
+    (
+        "log",
+        "\"loud\"",
+        "it has to be one of error, warn, info, debug, trace",
+    ),
+    ("log-format", "\"xml\"", "it has to be one of text, json"),
+    (
+        "metrics-listen",
+        "9090",
+        "it has to be an address in quotes",
+    ),
+    ("data", "7", "it has to be text in quotes"),
+];
+
+#[test]
+fn what_the_file_says_wrongly_is_told_with_its_line_and_what_is_allowed() {
+    let home = Home::new();
+    for (key, value, why) in REFUSED {
+        home.settings(&format!(
+            "# Ours.\n\nlog = \"info\"\n{key} = {value} # so\n"
+        ));
+        // A key is there once.
+        if *key == "log" {
+            home.settings(&format!("\n\n\n{key} = {value}"));
+        }
+        let ran = refused(&home, &[]);
+        ran.fails(1, why);
+        let told = format!("consign: {key} = {value} (from consign.toml, line 4): {why}");
+        assert!(ran.err.starts_with(&told), "{told}: {ran:?}");
+    }
+    // Mail may hold a password.
+    home.settings("mail = 5");
+    let told = "consign: mail = … (from consign.toml, line 1): it has to be a URL";
+    refused(&home, &[]).fails(1, told);
+    let help = home.run(&["serve", "--help"]);
+    for word in help.succeeds().split_whitespace() {
+        let Some(key) = word.strip_prefix("--") else {
+            continue;
+        };
+        let known = ["config", "mail", "help", "version"].contains(&key)
+            || REFUSED.iter().any(|(other, _, _)| *other == key);
+        assert!(
+            known || !key.chars().all(|c| c == '-' || c.is_ascii_lowercase()),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_there_is_not_is_told_with_its_line_and_what_is_meant() {
+    let home = Home::new();
+    for (text, told) in [
+        (
+            "lisen = \"x\"",
+            "lisen (from consign.toml, line 1): there is no such setting; is listen meant?",
+        ),
+        (
+            "\n\nmax_upload = \"5GiB\"",
+            "max_upload (from consign.toml, line 3): there is no such setting; is max-upload meant?",
+        ),
+        (
+            "log = \"info\"\nqwertz = 1",
+            "qwertz (from consign.toml, line 2): there is no such setting; see consign --help",
+        ),
+        (
+            "[server]\nlisten = \"x\"",
+            "server (from consign.toml, line 1): there is no such setting",
+        ),
+        (
+            "config = \"other.toml\"",
+            "config (from consign.toml, line 1): a file does not name another",
+        ),
+    ] {
+        home.settings(text);
+        refused(&home, &[]).fails(1, &format!("consign: {told}"));
+    }
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_told_with_where_each_is_from() {
+    let home = Home::new();
+    home.settings("log = \"info\"\nmail = \"smtps://a:secret@mail.example.org\"");
+    let ran = refused(&home, &[]);
+    ran.fails(1, "consign: mail-from: it is not set, and has to be where there is mail = … (from consign.toml, line 2)");
+    assert!(!ran.err.contains("secret"), "{ran:?}");
+    home.settings("mail-from = \"a@example.org\"\nmail = \"folder:m\"");
+    let mut command = home.consign();
+    command.arg("serve").env("CONSIGN_MAIL_CA", "ca.pem");
+    run(command, "").fails(
+        1,
+        "consign: mail-ca = \"ca.pem\" (from CONSIGN_MAIL_CA): a folder needs nobody",
+    );
+    home.settings("");
+    let ran = home.run(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--metrics-listen=nowhere",
+        "--log=error",
+    ]);
+    ran.fails(
+        1,
+        "consign: metrics-listen = \"nowhere\" (from --metrics-listen): cannot listen on nowhere: ",
+    );
+    let ran = home.run(&["serve", "--listen", "127.0.0.1", "--log=error"]);
+    ran.fails(
+        1,
+        "consign: listen = \"127.0.0.1\" (from --listen): cannot listen on 127.0.0.1: ",
+    );
 }
 
 #[test]
@@ -389,8 +622,12 @@ fn where_mail_goes_is_judged_and_never_repeated() {
         home.settings(&format!("mial = '''{route}'''"));
         let by_other_name = home.run(&["user", "list"]);
         home.settings("");
-        for ran in [by_flag, by_variable, by_file] {
-            ran.fails(1, "consign: mail: ");
+        for (ran, from) in [
+            (by_flag, "--mail"),
+            (by_variable, "CONSIGN_MAIL"),
+            (by_file, "consign.toml, line 1"),
+        ] {
+            ran.fails(1, &format!("consign: mail = … (from {from}): "));
             assert!(!ran.err.contains("secret"), "{ran:?}");
         }
         for ran in [by_bad_file, by_other_name] {
@@ -419,20 +656,28 @@ async fn mail_is_set_up_before_anything_is_served() {
         (
             "smtps://localhost",
             "--mail-ca=not-there.pem",
-            "mail-ca: not-there.pem: ",
+            "mail-ca = \"not-there.pem\" (from --mail-ca): ",
         ),
         (
             "smtps://localhost",
             "--mail-ca=none.pem",
-            "mail-ca: none.pem: the certificates",
+            "mail-ca = \"none.pem\" (from --mail-ca): the certificates",
         ),
         (
             "smtp://localhost",
             "--mail-ca=none.pem",
-            "mail-ca: none.pem: certificates to trust",
+            "mail-ca = \"none.pem\" (from --mail-ca): certificates to trust",
         ),
-        ("folder:file", "--log=error", "mail: file: is not a folder"),
-        ("folder:no/such", "--log=error", "mail: no/such: "),
+        (
+            "folder:file",
+            "--log=error",
+            "mail = … (from --mail): file: is not a folder",
+        ),
+        (
+            "folder:no/such",
+            "--log=error",
+            "mail = … (from --mail): no/such: ",
+        ),
         ("smtp://localhost", "--mail-from=", "--mail-from"),
     ] {
         let route = format!("--mail={route}");

@@ -379,7 +379,7 @@ async fn a_certificate_is_exchanged_at_a_hangup() {
     fs::write(home.path().join("key.pem"), "no key").unwrap();
     server.signal(Signal::HUP);
     server
-        .tells("the certificate before is kept: --tls-key = \"key.pem\": no private key is in it");
+        .tells("the certificate before is kept: tls-key = \"key.pem\" (from --tls-key): no private key is in it");
     asks(&old, &server).await;
     let new = Identity::with(|params| {
         params.not_before = rcgen::date_time_ymd(2024, 2, 29);
@@ -434,7 +434,11 @@ fn wrong_files_are_told_of_at_the_start() {
         ("broken.pem", "missing section end marker"),
         ("nonsense.pem", "BadEncoding"),
     ] {
-        refused(file, "key.pem", &format!("--tls-cert = {file:?}: {why}"));
+        refused(
+            file,
+            "key.pem",
+            &format!("tls-cert = {file:?} (from --tls-cert): {why}"),
+        );
         refused(file, "key.pem", cert_wanted);
     }
     for (file, why) in [
@@ -444,14 +448,18 @@ fn wrong_files_are_told_of_at_the_start() {
         ("locked-key.pem", "no private key is in it"),
         ("nonsense-key.pem", ""),
     ] {
-        refused("cert.pem", file, &format!("--tls-key = {file:?}: {why}"));
+        refused(
+            "cert.pem",
+            file,
+            &format!("tls-key = {file:?} (from --tls-key): {why}"),
+        );
         refused("cert.pem", file, key_wanted);
     }
     refused(
         "cert.pem",
         "other.pem",
-        "--tls-key = \"other.pem\": it is the key of another certificate than \
-        --tls-cert = \"cert.pem\"",
+        "tls-key = \"other.pem\" (from --tls-key): it is the key of another certificate than \
+        tls-cert = \"cert.pem\" (from --tls-cert)",
     );
     // Nothing was begun.
     assert!(!home.data().exists());
@@ -464,19 +472,34 @@ fn wrong_settings_are_told_of_by_the_name_they_were_set_by() {
         format!("{setting}: {missing} is not set; both are needed for TLS, or none")
     };
     let ran = home.run(&["serve", "--tls-cert=cert.pem"]);
-    ran.fails(1, &alone("--tls-cert = \"cert.pem\"", "tls-key"));
+    ran.fails(
+        1,
+        &alone("tls-cert = \"cert.pem\" (from --tls-cert)", "tls-key"),
+    );
     let mut command = home.consign();
     command.env("CONSIGN_TLS_KEY", "key.pem");
-    support::run(command, "").fails(1, &alone("CONSIGN_TLS_KEY = \"key.pem\"", "tls-cert"));
+    support::run(command, "").fails(
+        1,
+        &alone("tls-key = \"key.pem\" (from CONSIGN_TLS_KEY)", "tls-cert"),
+    );
     home.settings("tls-cert = \"gone.pem\"\ntls-key = \"key.pem\"");
     let ran = home.run(&["serve", "--listen=127.0.0.1:0"]);
-    ran.fails(1, "consign.toml: tls-cert = \"gone.pem\": No such file");
+    ran.fails(
+        1,
+        "tls-cert = \"gone.pem\" (from consign.toml, line 1): No such file",
+    );
     // One goes before the other, as everywhere.
     let mut command = home.consign();
     command.env("CONSIGN_TLS_CERT", "also-gone.pem");
-    support::run(command, "").fails(1, "CONSIGN_TLS_CERT = \"also-gone.pem\": No such file");
+    support::run(command, "").fails(
+        1,
+        "tls-cert = \"also-gone.pem\" (from CONSIGN_TLS_CERT): No such file",
+    );
     let ran = home.run(&["serve", "--tls-cert=cert.pem", "--tls-key=cert.pem"]);
-    ran.fails(1, "--tls-key = \"cert.pem\": no private key is in it");
+    ran.fails(
+        1,
+        "tls-key = \"cert.pem\" (from --tls-key): no private key is in it",
+    );
     home.settings("tls-cert = \"cert.pem\"\ntls-key = \"key.pem\"");
     let server = Server::on(&home, |_| {});
     server.stop();
@@ -505,7 +528,7 @@ async fn what_is_odd_about_a_certificate_is_told() {
     good.install(&home);
     readable(0o644);
     let server = serve(&home, |_| {});
-    server.tells("--tls-key = \"key.pem\": every user of this machine may use it");
+    server.tells("tls-key = \"key.pem\" (from --tls-key): every user of this machine may use it");
     let log = server.log();
     assert!(!log.contains("expired"), "{log}");
     days(2098, 2099).install(&home);

@@ -126,7 +126,8 @@ pub(crate) async fn run(folder: Folder, request: Request) -> Result<(), BoxError
     let config = folder.resolve()?;
     let paths = Paths::of(&config.data);
     if !paths.folder.is_dir() {
-        let missing = format!("{}: there is no such data folder", paths.folder.display());
+        let (folder, from) = (paths.folder.display(), config.origins.of("data").origin);
+        let missing = format!("{folder}: there is no such data folder (data is from {from})");
         return Err(missing.into());
     }
     let (lines, answer) = mpsc::channel(LINES);

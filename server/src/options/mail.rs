@@ -6,7 +6,10 @@ use consign_core::mail::Courier;
 use consign_mail_smtp::{FolderCourier, Mailbox, Options, Relay, SmtpCourier};
 use serde::Deserialize;
 
-use super::values::Sender;
+use super::{
+    origin::{Origins, Written},
+    values::Sender,
+};
 use crate::BoxError;
 
 /// Where mail goes, as it was written. A password may be in it, so whoever reads it must not repeat it,
@@ -34,6 +37,8 @@ impl fmt::Debug for Route {
 pub(crate) struct MailConfig {
     carrier: Carrier,
     from: Mailbox,
+    /// How `mail` and `mail-ca` were written, for a message.
+    written: (Written, Written),
 }
 
 #[derive(Clone, Debug)]
@@ -50,40 +55,50 @@ impl MailConfig {
         route: Option<Route>,
         from: Option<Sender>,
         roots: Option<PathBuf>,
+        origins: &Origins,
     ) -> Result<Option<Self>, BoxError> {
         let Some(Route(route)) = route else {
             return Ok(None);
         };
+        let (mail, ca) = (origins.of("mail"), origins.of("mail-ca"));
         let carrier = match route.strip_prefix("folder:") {
-            Some("") => return Err("mail: folder: and no folder".into()),
+            Some("") => return Err(format!("{mail}: folder: and no folder").into()),
             Some(_) if roots.is_some() => {
-                return Err("mail-ca: a folder needs nobody to vouch for it".into());
+                return Err(format!("{ca}: a folder needs nobody to vouch for it").into());
             }
             Some(folder) => Carrier::Folder(folder.into()),
             None => {
                 let relay = route.parse();
-                let relay = relay.map_err(|error| format!("mail: {error}, or folder:DIR"))?;
+                let relay = relay.map_err(|error| format!("{mail}: {error}, or folder:DIR"))?;
                 Carrier::Smtp { relay, roots }
             }
         };
-        let from = from.ok_or("mail-from: it must be set where mail is")?.0;
-        Ok(Some(Self { carrier, from }))
+        let Some(Sender(from)) = from else {
+            let why = "it is not set, and has to be where there is";
+            return Err(format!("mail-from: {why} {mail}").into());
+        };
+        Ok(Some(Self {
+            carrier,
+            from,
+            written: (mail, ca),
+        }))
     }
 
     /// Who carries the mail. Makes the folder, or reads the certificates to trust.
     pub(crate) fn courier(&self) -> Result<Arc<dyn Courier>, BoxError> {
         let from = self.from.clone();
+        let (mail, ca) = &self.written;
         match &self.carrier {
             Carrier::Folder(folder) => {
                 let courier = FolderCourier::open(folder, from);
-                let courier = courier.map_err(|e| format!("mail: {}: {e}", folder.display()))?;
+                let courier = courier.map_err(|e| format!("{mail}: {}: {e}", folder.display()))?;
                 Ok(Arc::new(courier))
             }
             Carrier::Smtp { relay, roots } => {
                 let mut options = Options::default();
-                let mut told = "mail".to_owned();
+                let mut told = mail;
                 if let Some(file) = roots {
-                    told = format!("mail-ca: {}", file.display());
+                    told = ca;
                     options.roots = Some(fs::read(file).map_err(|e| format!("{told}: {e}"))?);
                 }
                 let courier = SmtpCourier::new(relay.clone(), from, options);

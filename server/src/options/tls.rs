@@ -1,10 +1,10 @@
 //! Where the certificate is, and its key.
 
-use std::{
-    env, fmt,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::PathBuf};
 
+#[cfg(test)]
+use super::origin::Origin;
+use super::origin::Written;
 use crate::BoxError;
 
 /// The files of a certificate and its key.
@@ -17,7 +17,7 @@ pub(crate) struct TlsConfig {
 /// A file, and the setting that names it as it was written.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
-    setting: String,
+    written: Written,
     pub(crate) path: PathBuf,
 }
 
@@ -37,35 +37,24 @@ impl TlsConfig {
 }
 
 impl Named {
-    /// What a flag or its variable says, or else a key of the file of settings, `at`.
-    pub(super) fn new(
-        key: &str,
-        given: Option<PathBuf>,
-        file: Option<PathBuf>,
-        at: &Path,
-    ) -> Option<Self> {
-        let variable = format!("CONSIGN_{}", key.to_uppercase().replace('-', "_"));
-        let (setting, path) = match (given, file) {
-            (Some(path), _) if env::var_os(&variable).is_some_and(|set| set == *path) => {
-                (variable, path)
-            }
-            (Some(path), _) => (format!("--{key}"), path),
-            (None, Some(path)) => (format!("{}: {key}", at.display()), path),
-            (None, None) => return None,
-        };
-        Some(Self { setting, path })
+    pub(super) fn new(path: Option<PathBuf>, written: Written) -> Option<Self> {
+        path.map(|path| Self { written, path })
     }
 
     #[cfg(test)]
     pub(crate) fn flag(key: &str, path: &str) -> Self {
-        let (setting, path) = (format!("--{key}"), path.into());
-        Self { setting, path }
+        let written = Written {
+            key: key.to_owned(),
+            value: Some(format!("{path:?}")),
+            origin: Origin::Flag(format!("--{key}")),
+        };
+        let path = path.into();
+        Self { written, path }
     }
 }
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { setting, path } = self;
-        write!(f, "{setting} = {:?}", path.display().to_string())
+        self.written.fmt(f)
     }
 }
