@@ -40,6 +40,11 @@ impl Relay {
     pub fn is_encrypted(&self) -> bool {
         self.security != Security::Plain
     }
+
+    /// Whether it is signed in to, so that its URL holds a password.
+    pub fn signs_in(&self) -> bool {
+        self.login.is_some()
+    }
 }
 
 impl FromStr for Relay {

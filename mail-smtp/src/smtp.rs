@@ -117,6 +117,20 @@ impl SmtpCourier {
         Ok(Dialogue::new(connection, command))
     }
 
+    /// Sees whether the server is there and would have mail handed to it: connects, encrypts, greets and signs in,
+    /// as for a mail, and sends none.
+    ///
+    /// # Errors
+    /// As a delivery's.
+    pub async fn probe(&self) -> Result<(), SmtpError> {
+        let mut dialogue = self.dialogue().await?;
+        if let Some(login) = &self.relay.login {
+            dialogue.sign_in(login).await?;
+        }
+        dialogue.end().await;
+        Ok(())
+    }
+
     async fn hand_over(&self, mail: &Mail) -> Result<(), SmtpError> {
         let mail = message::write(mail, &self.from, self.options.clock.now())?;
         let mut dialogue = self.dialogue().await?;

@@ -47,6 +47,17 @@ pub(crate) enum Command {
     Receipt(audit::Receipt),
     /// Remove what has ended, and what interrupted uploads and removals have left behind
     Sweep(Sweep),
+    /// Look for what is wrong, or soon will be, and say what to do; changes nothing: exits with 1 if so
+    Doctor(Box<Doctor>),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

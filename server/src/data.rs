@@ -83,10 +83,10 @@ impl Installation {
 pub(crate) struct Paths {
     pub(crate) folder: PathBuf,
     pub(crate) socket: PathBuf,
-    database: PathBuf,
-    files: PathBuf,
-    keys: PathBuf,
-    evidence: PathBuf,
+    pub(crate) database: PathBuf,
+    pub(crate) files: PathBuf,
+    pub(crate) keys: PathBuf,
+    pub(crate) evidence: PathBuf,
 }
 
 impl Paths {

@@ -7,6 +7,7 @@ mod admin;
 mod cli;
 mod connection;
 mod data;
+mod doctor;
 mod evidence;
 mod log;
 mod metrics;
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
         Err(error) => Err(error.into()),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("consign: {}", chain(&*error));
             ExitCode::FAILURE
@@ -74,7 +75,15 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<(), BoxError> {
+async fn run(cli: Cli) -> Result<ExitCode, BoxError> {
+    if let Some(Command::Doctor(doctor)) = cli.command {
+        return Ok(doctor::run(doctor.options, doctor.json).await);
+    }
+    carry_out(cli).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn carry_out(cli: Cli) -> Result<(), BoxError> {
     match cli.command {
         None => serve::run(cli.options.resolve()?).await,
         Some(Command::Serve(options)) => serve::run(options.resolve()?).await,
@@ -90,6 +99,8 @@ async fn run(cli: Cli) -> Result<(), BoxError> {
             };
             admin::run(sweep.folder, request).await
         }
+        // Its outcome is no error.
+        Some(Command::Doctor(_)) => Ok(()),
     }
 }
 

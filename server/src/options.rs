@@ -16,15 +16,15 @@ use consign_core::{Consign, Settings, quota::Quota};
 use consign_http::PublicUrl;
 use serde::Deserialize;
 
-pub(crate) use self::{
-    mail::MailConfig,
-    tls::{Named, TlsConfig},
-    values::{ForwardedHeader, Log, LogFormat, Span},
-};
 use self::{
     mail::Route,
     origin::Origins,
     values::{Clients, Count, Networks, Operations, Passwords, Sender, Size, Switch, Url, Whom},
+};
+pub(crate) use self::{
+    mail::{Carrier, MailConfig},
+    tls::{Named, TlsConfig},
+    values::{ForwardedHeader, Log, LogFormat, Span},
 };
 use crate::{BoxError, proxies::Proxies};
 

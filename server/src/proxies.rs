@@ -24,6 +24,11 @@ impl Proxies {
         Self { trusted, header }
     }
 
+    /// The networks that are trusted.
+    pub(crate) fn trusted(&self) -> &[IpNet] {
+        &self.trusted
+    }
+
     /// Whether the address is a trusted proxy's.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -359,16 +359,22 @@ fn raise_file_limit() -> Option<u64> {
 
 /// As many connections as there are file descriptors for: each needs one, and its file one more.
 fn bounded(connections: usize, files: Option<u64>) -> usize {
-    let Some(files) = files else {
-        return connections;
-    };
-    let room = usize::try_from(files.saturating_sub(RESERVED_FILES) / 2).unwrap_or(usize::MAX);
-    let room = room.max(1);
+    let room = room(connections, files);
     if room < connections {
+        let files = files.unwrap_or_default();
         tracing::info!(
             connections = room,
             "fewer connections are served than are set: the limit of open files is {files}"
         );
     }
-    connections.min(room)
+    room
+}
+
+/// Of so many connections those for which this limit of open files is enough; `None` is no limit.
+pub(crate) fn room(connections: usize, files: Option<u64>) -> usize {
+    let Some(files) = files else {
+        return connections;
+    };
+    let room = usize::try_from(files.saturating_sub(RESERVED_FILES) / 2).unwrap_or(usize::MAX);
+    connections.min(room.max(1))
 }

@@ -99,7 +99,7 @@ mod writer;
 mod tests;
 
 pub use self::{
-    open::{OpenError, Options},
+    open::{Look, OpenError, Options},
     store::RedbStore,
 };
 

@@ -91,6 +91,48 @@ impl From<StorageError> for OpenError {
     }
 }
 
+/// What a look at a database finds that changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Look {
+    /// It opens, and is of this program's schema.
+    Good,
+    /// It is of an older schema: opening it brings it up to the present.
+    Older,
+    /// It was not closed well: opening it repairs and verifies it.
+    NotClosed,
+}
+
+/// Looks at the database at `path` without changing anything of it. This blocks.
+///
+/// # Errors
+/// See [`OpenError`]; [`InUse`](OpenError::InUse) while it is open elsewhere.
+pub(crate) fn look(path: &Path) -> Result<Look, OpenError> {
+    guard(|| {
+        let mut builder = Builder::new();
+        builder.set_cache_size(1 << 20);
+        let database = match builder.open_read_only(path) {
+            Err(DatabaseError::RepairAborted) => return Ok(Look::NotClosed),
+            database => database?,
+        };
+        let mut marker = OsString::from(path);
+        marker.push(IN_USE);
+        Ok(match schema::version(&database)? {
+            _ if Path::new(&marker).exists() => Look::NotClosed,
+            Some(schema::VERSION) => Look::Good,
+            Some(1..schema::VERSION) => Look::Older,
+            Some(found) => {
+                let supported = schema::VERSION;
+                return Err(OpenError::Schema { found, supported });
+            }
+            None => return Err(OpenError::Damaged("it has no schema version".into())),
+        })
+    })
+}
+
+/// How the file is called, after the database, that says it is open.
+const IN_USE: &str = ".in-use";
+
 /// Where a database is, so that it can be found again.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -149,7 +191,7 @@ impl Place {
     /// There while the database is open, and after that unless it was closed well: redb alone takes
     /// one that nothing was written to for whole.
     fn in_use(&self) -> PathBuf {
-        self.beside(".in-use")
+        self.beside(IN_USE)
     }
 
     fn open_existing(&self, may_be_empty: bool) -> Result<Database, OpenError> {

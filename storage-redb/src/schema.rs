@@ -126,12 +126,7 @@ pub(crate) const LAST_COMMIT: &str = "last_commit";
 /// `may_be_empty`.
 pub(crate) fn check(database: &Database, may_be_empty: bool) -> Result<(), OpenError> {
     let snapshot = database.begin_read().map_err(damaged)?;
-    let found = match snapshot.open_table(META) {
-        Ok(meta) => meta.get(SCHEMA)?.map(|version| version.value()),
-        Err(TableError::TableDoesNotExist(_)) => None,
-        Err(error) => return Err(damaged(error)),
-    };
-    match found {
+    match version(database)? {
         Some(VERSION) => Ok(()),
         Some(before @ 1..VERSION) => migrate(database, before),
         Some(found) => Err(OpenError::Schema {
@@ -142,6 +137,16 @@ pub(crate) fn check(database: &Database, may_be_empty: bool) -> Result<(), OpenE
             lay_out(database).map_err(damaged)
         }
         None => Err(OpenError::Damaged("it has no schema version".into())),
+    }
+}
+
+/// The version that a database says it has.
+pub(crate) fn version(database: &impl ReadableDatabase) -> Result<Option<u64>, OpenError> {
+    let snapshot = database.begin_read().map_err(damaged)?;
+    match snapshot.open_table(META) {
+        Ok(meta) => Ok(meta.get(SCHEMA)?.map(|version| version.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(damaged(error)),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     disk::Watch,
     fault::{Fault, Setback, Trouble},
     meters::Meters,
-    open::{self, OpenError, Options, Place, panic_text},
+    open::{self, Look, OpenError, Options, Place, panic_text},
     recent::{Reader, Recent},
     schema::{META, SCHEMA, Tables},
     shared::Shared,
@@ -57,6 +57,14 @@ impl RedbStore {
             reopen,
             Box::new(move || same.closed_well()),
         )
+    }
+
+    /// Looks at the database at `path` which [`open`](Self::open) would open, and changes nothing of it. This blocks.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`InUse`](OpenError::InUse) while it is open.
+    pub fn look(path: impl AsRef<Path>) -> Result<Look, OpenError> {
+        open::look(path.as_ref())
     }
 
     /// Opens the database on what `storage` gives, which is asked again whenever the database is

@@ -127,6 +127,11 @@ async fn carry_out(
         Request::ReceiptVerify { receipt } => {
             audit::verify_receipt(installation, &receipt, lines).await?
         }
+        Request::Status => {
+            installation.consign.check().await?;
+            let version = env!("CARGO_PKG_VERSION");
+            format!("version {version}, and all its stores answer")
+        }
     })
 }
 

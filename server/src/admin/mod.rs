@@ -106,6 +106,8 @@ pub(crate) enum Request {
     ReceiptVerify {
         receipt: String,
     },
+    /// Say whether the stores answer.
+    Status,
 }
 
 /// A piece of the answer; the last is `Done` or `Failed`.
@@ -167,6 +169,29 @@ fn only_owner(paths: &Paths) -> Result<(), BoxError> {
         format!("{folder} belongs to user {owner}: run this as that user, or start the server")
             .into(),
     )
+}
+
+/// What the running server says of itself; `None` when none runs.
+pub(crate) async fn status(paths: &Paths) -> Result<Option<String>, BoxError> {
+    let Some(stream) = socket::connect(paths).await? else {
+        return Ok(None);
+    };
+    let (lines, mut answer) = mpsc::channel(LINES);
+    let asked = socket::forward(stream, &Request::Status, lines);
+    let told = async {
+        let mut last = None;
+        while let Some(line) = answer.recv().await {
+            last = Some(line);
+        }
+        last
+    };
+    let (asked, told) = tokio::join!(asked, told);
+    asked?;
+    match told {
+        Some(Line::Done(text)) => Ok(Some(text)),
+        Some(Line::Failed(text)) => Err(text.into()),
+        _ => Err("the server ended before it had answered".into()),
+    }
 }
 
 async fn print(mut answer: mpsc::Receiver<Line>) -> Result<(), BoxError> {

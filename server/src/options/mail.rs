@@ -1,6 +1,12 @@
 //! Where mail goes.
 
-use std::{convert::Infallible, fmt, fs, path::PathBuf, str::FromStr, sync::Arc};
+use std::{
+    convert::Infallible,
+    fmt, fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 
 use consign_core::mail::Courier;
 use consign_mail_smtp::{FolderCourier, Mailbox, Options, Relay, SmtpCourier};
@@ -35,14 +41,14 @@ impl fmt::Debug for Route {
 /// How mail is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct MailConfig {
-    carrier: Carrier,
+    pub(crate) carrier: Carrier,
     from: Mailbox,
     /// How `mail` and `mail-ca` were written, for a message.
     written: (Written, Written),
 }
 
 #[derive(Clone, Debug)]
-enum Carrier {
+pub(crate) enum Carrier {
     Smtp {
         relay: Relay,
         roots: Option<PathBuf>,
@@ -87,24 +93,32 @@ impl MailConfig {
     /// Who carries the mail. Makes the folder, or reads the certificates to trust.
     pub(crate) fn courier(&self) -> Result<Arc<dyn Courier>, BoxError> {
         let from = self.from.clone();
-        let (mail, ca) = &self.written;
+        let (mail, _) = &self.written;
         match &self.carrier {
             Carrier::Folder(folder) => {
                 let courier = FolderCourier::open(folder, from);
                 let courier = courier.map_err(|e| format!("{mail}: {}: {e}", folder.display()))?;
                 Ok(Arc::new(courier))
             }
-            Carrier::Smtp { relay, roots } => {
-                let mut options = Options::default();
-                let mut told = mail;
-                if let Some(file) = roots {
-                    told = ca;
-                    options.roots = Some(fs::read(file).map_err(|e| format!("{told}: {e}"))?);
-                }
-                let courier = SmtpCourier::new(relay.clone(), from, options);
-                Ok(Arc::new(courier.map_err(|e| format!("{told}: {e}"))?))
-            }
+            Carrier::Smtp { relay, roots } => Ok(Arc::new(self.smtp(relay, roots.as_deref())?)),
         }
+    }
+
+    /// Who hands the mail to a server.
+    pub(crate) fn smtp(
+        &self,
+        relay: &Relay,
+        roots: Option<&Path>,
+    ) -> Result<SmtpCourier, BoxError> {
+        let (mail, ca) = &self.written;
+        let mut options = Options::default();
+        let mut told = mail;
+        if let Some(file) = roots {
+            told = ca;
+            options.roots = Some(fs::read(file).map_err(|e| format!("{told}: {e}"))?);
+        }
+        let courier = SmtpCourier::new(relay.clone(), self.from.clone(), options);
+        Ok(courier.map_err(|e| format!("{told}: {e}"))?)
     }
 }
 
