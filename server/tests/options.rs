@@ -356,7 +356,7 @@ fn a_bad_flag_and_a_bad_variable_are_refused_alike() {
         let variable = format!("CONSIGN_{}", name.to_uppercase().replace('-', "_"));
         command
             .args(["serve", "--listen=127.0.0.1:0"])
-            .env(variable, value);
+            .env(&variable, value);
         let ran = run(command, "");
         ran.fails(2, &flag);
         let told = format!("consign: {name} = {value:?} (from {variable}): ");

@@ -284,14 +284,16 @@ fn variable(key: &str) -> String {
     format!("CONSIGN_{}", key.to_uppercase().replace('-', "_"))
 }
 
+/// The known name that is most like this one, in whatever way it is written.
 fn nearest(name: &str, known: &[String]) -> Option<String> {
-    let name = match name.starts_with("CONSIGN_") {
-        true => name.to_owned(),
-        false => name.to_lowercase().replace('_', "-"),
+    let plain = |name: &str| {
+        let name = name.strip_prefix("CONSIGN_").unwrap_or(name);
+        name.to_lowercase().replace('_', "-")
     };
+    let name = plain(name);
     let alike = known
         .iter()
-        .map(|other| (strsim::jaro_winkler(&name, other), other));
+        .map(|other| (strsim::jaro_winkler(&name, &plain(other)), other));
     let best = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
     best.filter(|(alike, _)| *alike >= ALIKE)
         .map(|(_, other)| other.clone())
@@ -320,6 +322,13 @@ mod tests {
             ("Public-URL", Some("public-url")),
             ("mial", Some("mail")),
             ("zzz", None),
+        ] {
+            assert_eq!(nearest(written, &known).as_deref(), meant, "{written}");
+        }
+        let known: Vec<_> = known.iter().map(|key| variable(key)).collect();
+        for (written, meant) in [
+            ("CONSIGN_LISEN", Some("CONSIGN_LISTEN")),
+            ("CONSIGN_ZZZ", None),
         ] {
             assert_eq!(nearest(written, &known).as_deref(), meant, "{written}");
         }
