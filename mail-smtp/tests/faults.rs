@@ -251,3 +251,24 @@ async fn nobody_waits_for_ever() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_probe_goes_as_far_as_the_mail_and_sends_none() {
+    let sink = SmtpSink::start().await;
+    let courier = courier_at(&url(&sink), patient());
+    courier.probe().await.unwrap();
+    assert_eq!(sink.connections(), 1);
+    sink.react(Step::Auth, Reaction::answer("535 5.7.8 no"));
+    let refused = courier.probe().await;
+    let Err(SmtpError::Refused { stage, code, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((stage, code), (Stage::Auth, 535));
+    sink.react(Step::Auth, Reaction::Close);
+    assert!(courier.probe().await.is_err());
+    sink.behave();
+    // It does not ask whether a mail would be taken.
+    sink.react(Step::Mail, Reaction::answer("550 5.1.0 no"));
+    courier.probe().await.unwrap();
+    assert_eq!(sink.received(), []);
+}

@@ -26,7 +26,7 @@ use consign_core::{
     trail::EntryHash,
     user::{Role, User, UserChange},
 };
-use consign_storage_redb::{OpenError, Options, RedbStore};
+use consign_storage_redb::{Look, OpenError, Options, RedbStore};
 use proptest::prelude::*;
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use tempfile::TempDir;
@@ -742,4 +742,65 @@ proptest! {
             })?,
         }
     }
+}
+
+#[test]
+fn a_look_tells_the_state_and_changes_nothing() {
+    let (folder, path) = place();
+    let look = || RedbStore::look(&path);
+    assert!(matches!(look(), Err(OpenError::Io(_))));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    let store = open(&path).unwrap();
+    run(register(&store, &sample_user(1, Role::Client)));
+    assert!(matches!(look(), Err(OpenError::InUse)));
+    // As a process leaves it that is killed.
+    let killed = folder.path().join("killed.redb");
+    fs::copy(&path, &killed).unwrap();
+    drop(store);
+    let names = || {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let (before, there) = (fs::read(&path).unwrap(), names());
+    assert_eq!(look().unwrap(), Look::Good);
+    assert_eq!((fs::read(&path).unwrap(), names()), (before.clone(), there));
+
+    let before_repair = fs::read(&killed).unwrap();
+    assert_eq!(RedbStore::look(&killed).unwrap(), Look::NotClosed);
+    assert_eq!(fs::read(&killed).unwrap(), before_repair);
+    let mut marker = path.clone().into_os_string();
+    marker.push(".in-use");
+    fs::write(&marker, "").unwrap();
+    assert_eq!(look().unwrap(), Look::NotClosed);
+    fs::remove_file(marker).unwrap();
+
+    fs::write(&path, &before[..before.len() / 3]).unwrap();
+    assert!(matches!(look(), Err(OpenError::Damaged(_))));
+    fs::write(&path, "no database").unwrap();
+    assert!(matches!(look(), Err(OpenError::Damaged(_))));
+}
+
+#[test]
+fn a_look_tells_other_schemas() {
+    let (_folder, path) = place();
+    drop(open(&path).unwrap());
+    let set = |version: u64| {
+        let database = redb::Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let meta = TableDefinition::<&str, u64>::new("meta");
+        transaction
+            .open_table(meta)
+            .unwrap()
+            .insert("schema", version)
+            .unwrap();
+        transaction.commit().unwrap();
+    };
+    set(1);
+    assert_eq!(RedbStore::look(&path).unwrap(), Look::Older);
+    set(1000);
+    let told = RedbStore::look(&path);
+    assert!(matches!(told, Err(OpenError::Schema { found: 1000, .. })));
 }
