@@ -15,7 +15,7 @@
 //! ```
 
 use axum::Router;
-use consign_http::{Api, ROUTES};
+use consign_http::{Api, ROUTES, SITE_ROUTES};
 
 /// The paths of the API. What is none of them is the caller's router's to answer.
 ///
@@ -24,7 +24,7 @@ pub fn router<S>(api: Api) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let paths = ROUTES.iter().map(|route| route.path);
+    let paths = ROUTES.iter().chain(SITE_ROUTES).map(|route| route.path);
     paths
         .filter(|path| api.answers(path))
         .fold(Router::new(), |router, path| {

@@ -27,6 +27,7 @@ use crate::{
     rendered::Rendered,
     request::RequestBody,
     route::{Endpoint, Route, Segments},
+    site::{Served, Site},
 };
 
 const INDEX: &str = include_str!("index.html");
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) limiter: Option<Arc<Limiter>>,
     pub(crate) rendered: Arc<Rendered>,
     meters: Arc<Meters>,
+    pub(crate) site: Option<Arc<Served>>,
     index: bool,
 }
 
@@ -61,6 +63,7 @@ impl Api {
             limiter: None,
             rendered: Arc::default(),
             meters: Arc::new(Meters::new()),
+            site: None,
             index: true,
         }))
     }
@@ -81,6 +84,20 @@ impl Api {
         ticks: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {
         self.limited(Limiter::with_ticks(rates, Arc::new(ticks)))
+    }
+
+    /// The API with pages for people: at `/` the site's in the place of one that says what this is, and
+    /// its assets at [`SITE_ROUTES`](crate::SITE_ROUTES); those of managed links in its style.
+    #[must_use]
+    pub fn with_site(self, site: Site) -> Self {
+        let Inner {
+            consign,
+            public_url,
+            ..
+        } = &*self.0;
+        let accepts = consign.accepted_types();
+        let served = Served::new(site, public_url, consign.settings(), &accepts);
+        self.changed(|inner| inner.site = Some(Arc::new(served)))
     }
 
     /// The API without its pages at `/` and `/robots.txt`, for a host application that has its own.
@@ -176,8 +193,12 @@ impl Api {
 
     fn route<'p>(&self, path: &'p str) -> Option<(&'static Route, Segments<'p>)> {
         let found = Route::of(path)?;
-        let of_host = matches!(found.0.endpoint, Endpoint::Index | Endpoint::Robots);
-        (self.0.index || !of_host).then_some(found)
+        let answered = match found.0.endpoint {
+            Endpoint::Index | Endpoint::Robots => self.0.index,
+            Endpoint::Asset => self.0.site.is_some(),
+            _ => true,
+        };
+        answered.then_some(found)
     }
 
     async fn answer(
@@ -197,7 +218,15 @@ impl Api {
         }
         let api = &*self.0;
         match route.endpoint {
-            Endpoint::Index => Ok(fixed("text/html; charset=utf-8", INDEX)),
+            Endpoint::Index => Ok(match &api.site {
+                Some(site) => site.page(&head.headers, query),
+                None => fixed("text/html; charset=utf-8", INDEX),
+            }),
+            Endpoint::Asset => {
+                let site = api.site.as_ref();
+                let asset = site.and_then(|site| site.asset(&head.headers, segment, member));
+                asset.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "Not found").into())
+            }
             Endpoint::Robots => Ok(fixed("text/plain; charset=utf-8", ROBOTS)),
             Endpoint::Health => api.health().await,
             // The state of these is large, and would be moved with each of the others.
@@ -214,7 +243,7 @@ impl Api {
             Endpoint::Member => Box::pin(api.remove_member(head, segment, member)).await,
             Endpoint::ManagedLinks => Box::pin(api.links(head, query, body)).await,
             Endpoint::ManagedLink => Box::pin(api.managed_link(head, segment, body)).await,
-            Endpoint::OpenLink => Box::pin(api.open_link(head, segment, body)).await,
+            Endpoint::OpenLink => Box::pin(api.open_link(head, segment, query, body)).await,
             Endpoint::FileDownloads => Box::pin(api.file_downloads(head, segment, query)).await,
             Endpoint::LinkDownloads => Box::pin(api.link_downloads(head, segment, query)).await,
             Endpoint::Receipt => Box::pin(api.receipt(head, segment)).await,

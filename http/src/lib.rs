@@ -52,6 +52,7 @@ mod files;
 pub mod fuzzing;
 mod groups;
 mod json;
+mod landing;
 mod lifetimes;
 mod managed;
 mod multipart;
@@ -67,6 +68,7 @@ mod rendered;
 mod request;
 mod route;
 mod session;
+mod site;
 mod upload;
 
 #[cfg(feature = "testing")]
@@ -74,9 +76,11 @@ pub mod testing;
 
 pub use api::Api;
 pub use body::Body;
+pub use landing::{Refusal, Words};
 pub use public_url::{InvalidPublicUrl, PublicUrl};
 pub use rates::{ClientAddress, Limit, Rate, Rates};
-pub use route::{ROUTES, Route};
+pub use route::{ROUTES, Route, SITE_ROUTES};
+pub use site::{Asset, Language, Site};
 
 /// The cause of an error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

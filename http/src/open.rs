@@ -1,10 +1,9 @@
 //! `/l/{secret}`: a managed link, for whoever holds it.
 
-use std::fmt::{self, Write};
+use std::sync::LazyLock;
 
 use consign_core::{
-    Described, ErrorKind, File, LinkProof, NewLease, code::Code, file::Sha256, id::FileId,
-    password::Password,
+    ErrorKind, File, LinkProof, NewLease, code::Code, file::Sha256, id::FileId, password::Password,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request};
 use percent_encoding::percent_decode_str;
@@ -15,6 +14,7 @@ use crate::{
     body::Body,
     files::{rfc3339, text},
     json::{self, given},
+    landing::{Content, Dress, Words},
     problem::{Failure, Problem},
     request::RequestBody,
 };
@@ -80,6 +80,7 @@ impl Inner {
         &self,
         head: &request::Parts,
         secret: &str,
+        query: &str,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
         if let Some(counted) = self.limiter.as_ref().map(|limiter| &limiter.opening) {
@@ -87,13 +88,14 @@ impl Inner {
             counted.count_name(secret)?;
         }
         let answered = match head.method {
-            Method::POST => self.opened(head, secret, body).await,
-            _ => self.described(head, secret).await,
+            Method::POST => self.opened(head, secret, query, body).await,
+            _ => self.described(head, secret, query).await,
         };
         match answered {
             Err(failure) if wants_page(&head.headers) => {
                 let problem = failure.into_problem(&self.consign.accepted_types());
-                Ok(self.refused(&problem, secret).await)
+                let dress = self.dress(&head.headers, query);
+                Ok(self.refused(&problem, secret, &dress).await)
             }
             answered => answered,
         }
@@ -103,21 +105,16 @@ impl Inner {
         &self,
         head: &request::Parts,
         secret: &str,
+        query: &str,
     ) -> Result<Response<Body>, Failure> {
         let link = self.consign.describe_link(secret).await?;
-        let expires_at = rfc3339(link.expires_at);
         if wants_page(&head.headers) {
-            return Ok(page(
-                StatusCode::OK,
-                &Landing {
-                    link: &link,
-                    expires_at,
-                },
-            ));
+            let dress = self.dress(&head.headers, query);
+            return Ok(Content::Described(&link).page(StatusCode::OK, &dress));
         }
         let files = link.files.as_ref();
         let described = DescribedObject {
-            expires_at,
+            expires_at: rfc3339(link.expires_at),
             password_required: link.needs_password,
             recipient_required: link.needs_recipient,
             files: files.map(|files| files.iter().map(HandedOver::of).collect()),
@@ -129,6 +126,7 @@ impl Inner {
         &self,
         head: &request::Parts,
         secret: &str,
+        query: &str,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
         let key = json::idempotency_key(&head.headers)?;
@@ -146,15 +144,19 @@ impl Inner {
             actor: actor.as_ref(),
             key,
         };
-        let NewLease {
-            lease,
-            token,
-            files,
-        } = self.consign.open_link(secret, proof).await?;
-        let download_url = self.public_url.join("/download_file/", &token);
+        let opened = self.consign.open_link(secret, proof).await?;
+        let download_url = self.public_url.join("/download_file/", &opened.token);
         if wants_page(&head.headers) {
-            return Ok(see_other(&download_url));
+            return Ok(match opened.files.len() {
+                1 => see_other(&download_url),
+                // All of them or each: another opening would count again.
+                _ => {
+                    let dress = self.dress(&head.headers, query);
+                    Content::Ready(&opened, &download_url).page(StatusCode::CREATED, &dress)
+                }
+            });
         }
+        let NewLease { lease, files, .. } = opened;
         let opened = Opened {
             download_url,
             expires_at: rfc3339(lease.expires_at),
@@ -164,21 +166,33 @@ impl Inner {
     }
 
     /// What is wrong, on a page that asks again where that may help.
-    async fn refused(&self, problem: &Problem, secret: &str) -> Response<Body> {
+    async fn refused(&self, problem: &Problem, secret: &str, dress: &Dress<'_>) -> Response<Body> {
         let asks = problem.status() == StatusCode::UNAUTHORIZED;
         let link = match asks {
             true => self.consign.describe_link(secret).await.ok(),
             false => None,
         };
-        let form = link.map(|link| Form {
-            password: link.needs_password,
-            code: link.needs_recipient,
-            button: "Download",
-        });
-        let msg = problem.msg();
-        let mut response = page(problem.status(), &Refusal { msg, form });
+        let content = Content::Refused(problem, link.as_ref(), secret);
+        let mut response = content.page(problem.status(), dress);
         response.headers_mut().extend(problem.headers());
         response
+    }
+
+    /// The site's, where there is one.
+    fn dress(&self, headers: &HeaderMap, query: &str) -> Dress<'_> {
+        static WORDS: LazyLock<Words> = LazyLock::new(Words::default);
+        match &self.site {
+            Some(site) => site.dress(headers, query),
+            None => Dress {
+                words: &WORDS,
+                tag: "en",
+                others: Vec::new(),
+                style: None,
+                mark: None,
+                script: None,
+                home: None,
+            },
+        }
     }
 }
 
@@ -250,131 +264,6 @@ fn varied(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// A page of this link, which runs nothing, loads nothing and tells nobody its address.
-fn page(status: StatusCode, content: &dyn fmt::Display) -> Response<Body> {
-    let text = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>Consign</title>\n{content}</html>\n"
-    );
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "no-store"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-        ),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    headers.insert(header::CONTENT_LENGTH, text.len().into());
-    *response.body_mut() = Body::full(text);
-    varied(response)
-}
-
-struct Landing<'l> {
-    link: &'l Described,
-    expires_at: String,
-}
-
-impl fmt::Display for Landing<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.link.files.as_deref() {
-            Some(files) => {
-                f.write_str("<h1>Files for you</h1>\n<ul>\n")?;
-                for File { entry, .. } in files {
-                    writeln!(
-                        f,
-                        "<li>{}, {} bytes</li>",
-                        Escaped(entry.name.as_str()),
-                        entry.size
-                    )?;
-                }
-                f.write_str("</ul>\n")?;
-            }
-            None => f.write_str("<h1>Files for you</h1>\n")?,
-        }
-        writeln!(f, "<p>You can download them until {}.</p>", self.expires_at)?;
-        if self.link.needs_recipient {
-            f.write_str("<p>They are for one recipient, who is sent a code by mail.</p>\n")?;
-        }
-        let form = Form {
-            password: self.link.needs_password,
-            code: false,
-            button: match self.link.needs_recipient {
-                true => "Send the code",
-                false => "Download",
-            },
-        };
-        form.fmt(f)
-    }
-}
-
-struct Refusal<'m> {
-    msg: &'m str,
-    form: Option<Form>,
-}
-
-impl fmt::Display for Refusal<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "<h1>{}</h1>", Escaped(self.msg))?;
-        match &self.form {
-            Some(form) => form.fmt(f),
-            None => Ok(()),
-        }
-    }
-}
-
-/// It is sent to the address that it is at.
-struct Form {
-    password: bool,
-    code: bool,
-    button: &'static str,
-}
-
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<form method=\"post\">\n")?;
-        if self.password {
-            f.write_str(
-                "<p><label>Password <input type=\"password\" name=\"password\" \
-                 autocomplete=\"off\" required></label></p>\n",
-            )?;
-        }
-        if self.code {
-            f.write_str(
-                "<p><label>Code <input name=\"code\" inputmode=\"numeric\" \
-                 autocomplete=\"one-time-code\" required></label></p>\n",
-            )?;
-        }
-        writeln!(f, "<p><button>{}</button></p>\n</form>", self.button)
-    }
-}
-
-/// A text that is nothing but text in HTML, in an element or a quoted attribute.
-struct Escaped<'t>(&'t str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,12 +282,5 @@ mod tests {
             assert!(!wants(accept), "{accept:?}");
         }
         assert!(!wants_page(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn names_are_no_markup() {
-        let text = Escaped("<b a='1' c=\"2\">&amp;").to_string();
-        let expected = "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;amp;";
-        assert_eq!(text, expected);
     }
 }

@@ -23,6 +23,11 @@ impl PublicUrl {
             .map_or(self.0.len(), |at| host + at);
         &self.0[..end]
     }
+
+    /// What stands after the host: nothing, or a path that does not end with a slash.
+    pub(crate) fn path(&self) -> &str {
+        &self.0[self.origin().len()..]
+    }
 }
 
 impl FromStr for PublicUrl {
@@ -81,6 +86,8 @@ mod tests {
             assert_eq!(url.join("/x/", "y"), joined);
             let origin = joined.trim_end_matches("/x/y").trim_end_matches("/files");
             assert_eq!(url.origin(), origin);
+            let prefix = joined.contains("/files/x").then_some("/files");
+            assert_eq!(url.path(), prefix.unwrap_or_default());
         }
         for text in [
             "",

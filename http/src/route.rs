@@ -58,6 +58,13 @@ pub const ROUTES: &[Route] = &[
     Route::new("/groups/{group}/members/{user}", DELETE, Endpoint::Member),
 ];
 
+/// Paths that are answered beside [`ROUTES`] where the API has a site.
+pub const SITE_ROUTES: &[Route] = &[Route::new(
+    "/assets/{version}/{asset}",
+    READ,
+    Endpoint::Asset,
+)];
+
 const READ: &[Method] = &[Method::GET, Method::HEAD];
 const POST: &[Method] = &[Method::POST];
 const DELETE: &[Method] = &[Method::DELETE];
@@ -71,6 +78,7 @@ const CHANGE: &[Method] = &[Method::GET, Method::HEAD, Method::PATCH, Method::DE
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Index,
+    Asset,
     Robots,
     Health,
     Register,
@@ -112,8 +120,9 @@ impl Route {
 
     /// The route of a path as it stands in a request, with what its segments are.
     pub(crate) fn of(path: &str) -> Option<(&'static Self, Segments<'_>)> {
-        ROUTES
-            .iter()
+        let routes = ROUTES.iter().chain(SITE_ROUTES);
+        routes
+            .into_iter()
             .find_map(|route| Some((route, route.matches(path)?)))
     }
 
@@ -192,6 +201,7 @@ mod tests {
             ("/removed-files/x/restore", Endpoint::RemovedFile, ["x", ""]),
             ("/links/x/downloads", Endpoint::LinkDownloads, ["x", ""]),
             ("/downloads/7/receipt", Endpoint::Receipt, ["7", ""]),
+            ("/assets/x/y.js", Endpoint::Asset, ["x", "y.js"]),
             ("/groups", Endpoint::Groups, ["", ""]),
             ("/groups/members", Endpoint::Group, ["members", ""]),
             ("/groups/x/members", Endpoint::Members, ["x", ""]),
@@ -233,6 +243,10 @@ mod tests {
             "/groups/x/members/y/",
             "/groups/x/members/y/z",
             "/groups/x/y/members",
+            "/assets/x",
+            "/assets/x/",
+            "/assets//y",
+            "/assets/x/y/z",
         ] {
             assert_eq!(endpoint(path), None, "{path:?}");
         }
@@ -240,7 +254,7 @@ mod tests {
 
     #[test]
     fn each_path_is_its_own_routes() {
-        for route in ROUTES {
+        for route in ROUTES.iter().chain(SITE_ROUTES) {
             let open = route.path.split('/').filter(|part| part.starts_with('{'));
             let open: Vec<_> = open.collect();
             let (found, segments) = Route::of(route.path).expect("it matches itself");

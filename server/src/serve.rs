@@ -100,7 +100,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
         tracing::warn!("links begin with {public_url}, and this is a server of HTTPS");
     }
     let administration = admin::Socket::bind(&Paths::of(&config.data), installation.clone())?;
-    let mut api = Api::new(installation.consign.clone(), public_url);
+    let api = Api::new(installation.consign.clone(), public_url);
+    let mut api = api.with_site(consign_web::site());
     if config.rate_limits {
         api = api.with_rates(Rates::default());
     }

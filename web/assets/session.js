@@ -1,0 +1,101 @@
+// Who is signed in. The token is in memory alone and sent with each call, so that no other page can have a
+// browser act for them; a page that is loaded anew has it back by a cookie that counts for nothing else.
+
+import { authorize, call, isAuthorized, Problem, renewBy, SIGNED_OUT } from './api.js';
+import { t } from './i18n.js';
+import { button, choice, dialog, el, field, formEnd, onSubmit } from './ui.js';
+
+/** The user: their `username`, their `role`, and whether they are `confined`. */
+export let user = null;
+
+let endsAt = 0;
+let remembered = false;
+let renewing = null;
+let leave = () => {};
+
+/** What is done when somebody is signed out. */
+export function onLeave(action) {
+  leave = action;
+}
+
+/** Signs in. */
+export async function signIn({ username, password, remember }) {
+  const body = { username, password, remember };
+  await begin(await call('POST', 'login', { body, anonymous: true }));
+  remembered = remember;
+}
+
+/** Registers a client, or an operations user. */
+export const register = (body) => call('POST', 'register', { body, anonymous: !isAuthorized() });
+
+/** Signs in whom this browser remembers; whether there is one. */
+export async function resume() {
+  try {
+    await begin(await call('POST', 'session', { anonymous: true }));
+    remembered = true;
+    return true;
+  } catch (error) {
+    if (error instanceof Problem) return false;
+    throw error;
+  }
+}
+
+/** Signs out of this browser, or ends all sessions and signed links. */
+export async function signOut(everywhere = false) {
+  await call('DELETE', 'session', { query: everywhere ? { everywhere: true } : [] });
+  end();
+}
+
+/** Asks for the password early, if the sign-in ends before something that begins now can have. */
+export async function last(seconds) {
+  if (Date.now() + seconds * 1000 > endsAt) await renew();
+}
+
+async function begin(session) {
+  authorize(session.access_token);
+  endsAt = Date.now() + session.expires_in * 1000;
+  ({ user } = await call('GET', 'session'));
+}
+
+function end() {
+  authorize(null);
+  user = null;
+  leave();
+}
+
+function renew() {
+  renewing ??= again().finally(() => {
+    renewing = null;
+  });
+  return renewing;
+}
+
+async function again() {
+  // Another page may have signed in since; but what is about to end is no renewal.
+  if (remembered && (await resume()) && endsAt - Date.now() > 60_000) return;
+  if (user === null) throw new Problem(401, { msg: SIGNED_OUT });
+  if (await ask()) return;
+  end();
+  throw new Problem(401, { msg: SIGNED_OUT });
+}
+
+/** Asks for the password over what is being done, which goes on after it. */
+function ask() {
+  const { username } = user;
+  const fill = (close) => {
+    const form = el('form', { method: 'post' },
+      el('p', {}, t('expired.introduction')),
+      field(t('username'), { name: 'username', value: username, readonly: true, autocomplete: 'username' }),
+      field(t('password'), { name: 'password', type: 'password', autocomplete: 'current-password', required: true, autofocus: true }),
+      choice(t('remember'), { name: 'remember', checked: remembered }),
+      formEnd(el('button', {}, t('expired.button')), button(t('signout'), () => close(false), { class: 'second' })));
+    onSubmit(form, async (data) => {
+      await signIn({ username, password: data.get('password'), remember: data.has('remember') });
+      close(true);
+    }, () => 'password');
+    return form;
+  };
+  return dialog(t('expired.title'), fill, { dismissible: false });
+}
+
+renewBy(renew);

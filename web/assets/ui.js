@@ -1,0 +1,249 @@
+// Elements, forms and dialogs. Texts are only ever text: nothing is parsed as HTML.
+
+import { Problem } from './api.js';
+import { Said, sentence, t, tell } from './i18n.js';
+
+/**
+ * An element. Attributes that are true are there, false and null are not; those that begin with `on` are
+ * listeners. Children are nodes, texts, lists of these, or null.
+ */
+export function el(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (attribute.startsWith('on')) element.addEventListener(attribute.slice(2), value);
+    else if (value instanceof Said) tell(element, value, attribute);
+    else element.setAttribute(attribute, value === true ? '' : value);
+  }
+  element.append(...nodes(children));
+  return element;
+}
+
+/** Children as nodes, to be given to `append` or `replaceChildren`. */
+export const nodes = (children) => [children].flat(Infinity).filter((child) => child !== null && child !== false && child !== undefined).map(node);
+
+function node(child) {
+  if (child instanceof Node) return child;
+  const text = document.createTextNode('');
+  tell(text, child);
+  return text;
+}
+
+export const button = (text, onclick, attributes = {}) => el('button', { type: 'button', onclick, ...attributes }, text);
+
+const live = document.getElementById('live');
+
+/** Tells an outcome to who does not see it. */
+export function announce(text) {
+  live.replaceChildren();
+  // In another turn: a text that comes with its place is not read.
+  setTimeout(() => live.replaceChildren(...nodes(text)), 50);
+}
+
+/** What is wrong, and what to do next, in words. */
+export function explain(error) {
+  if (!(error instanceof Problem)) {
+    console.error(error);
+    return [t('error.unexpected')];
+  }
+  const { msg, detail, retryAfter } = error;
+  const told = [sentence(msg)];
+  if (detail) told.push(' ', el('span', { class: 'detail' }, '(', detail, ')'));
+  if (retryAfter) told.push(' ', t('error.wait', { n: retryAfter }));
+  return told;
+}
+
+/** A notice of what failed, with a way to try again if there is one. */
+export const failure = (error, again) =>
+  el('div', { class: 'failure', role: 'alert' }, explain(error), again && [' ', button(t('again'), again, { class: 'plain' })]);
+
+let fields = 0;
+
+/** A labelled input, with a hint and a place for what is wrong with it. `control` may be another element. */
+export function field(label, { hint, control, ...attributes }) {
+  const id = `field-${++fields}`;
+  const input = control ?? el(attributes.rows ? 'textarea' : 'input', attributes);
+  input.id = id;
+  const told = [hint && `${id}-hint`, `${id}-wrong`].filter(Boolean).join(' ');
+  input.setAttribute('aria-describedby', told);
+  return el('div', { class: 'field' },
+    el('label', { for: id }, label),
+    input,
+    hint && el('span', { class: 'hint', id: `${id}-hint` }, hint),
+    el('span', { class: 'wrong', id: `${id}-wrong` }));
+}
+
+/** A box to tick, or one of several to choose from. */
+export function choice(label, attributes = {}) {
+  const id = `field-${++fields}`;
+  return el('div', { class: 'choice' }, el('input', { type: 'checkbox', id, ...attributes }), el('label', { for: id }, label));
+}
+
+/** Several choices under one heading. */
+export const choices = (legend, ...children) => el('fieldset', {}, el('legend', {}, legend), children);
+
+/**
+ * Has a form do something: once at a time, telling what is wrong at the field that `blame` names for a
+ * problem, or at its end. What was typed stays.
+ */
+export function onSubmit(form, action, blame = () => null) {
+  form.noValidate = true;
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    if (form.ariaBusy === 'true') return;
+    clear(form);
+    const empty = [...form.elements].find((input) => input.willValidate && !input.validity.valid);
+    if (empty) return wrong(empty, [reason(empty)]);
+    form.ariaBusy = 'true';
+    try {
+      await action(new FormData(form), event.submitter);
+    } catch (error) {
+      const input = error instanceof Problem && form.elements[blame(error)];
+      if (input) wrong(input, explain(error));
+      else form.querySelector('.failure').replaceChildren(...nodes(explain(error)));
+    } finally {
+      form.ariaBusy = null;
+    }
+  });
+}
+
+function clear(form) {
+  form.querySelector('.failure').replaceChildren();
+  for (const input of form.querySelectorAll('[aria-invalid]')) input.removeAttribute('aria-invalid');
+  for (const told of form.querySelectorAll('.wrong')) told.replaceChildren();
+}
+
+function wrong(input, told) {
+  input.setAttribute('aria-invalid', 'true');
+  let place = input.closest('.field, fieldset')?.querySelector('.wrong');
+  place ??= input.form.querySelector('.failure');
+  place.replaceChildren(...nodes(told));
+  input.focus();
+}
+
+function reason({ validity, min, max, minLength }) {
+  if (validity.valueMissing) return t('error.missing');
+  if (validity.tooShort) return t('error.short', { n: minLength });
+  if (validity.typeMismatch) return t('error.kind');
+  if (validity.rangeUnderflow) return t('error.least', { min });
+  if (validity.rangeOverflow) return t('error.most', { max });
+  return t('error.kind');
+}
+
+/** The end of a form: where it says what is wrong, and its buttons. */
+export const formEnd = (...buttons) => [el('p', { class: 'failure', role: 'alert' }), el('p', { class: 'buttons' }, buttons)];
+
+/**
+ * A dialog, which gives what it is closed with, or null when it is dismissed. `fill` is given a function that
+ * closes it, and gives what is in it.
+ */
+export function dialog(title, fill, { dismissible = true } = {}) {
+  return new Promise((resolve) => {
+    const before = document.activeElement;
+    let result = null;
+    const close = (value = null) => {
+      result = value;
+      box.close();
+    };
+    const heading = el('h2', { id: `dialog-${++fields}`, tabindex: '-1' }, title);
+    const box = el('dialog', { 'aria-labelledby': heading.id },
+      el('div', { class: 'head' }, heading,
+        dismissible && button('×', () => close(), { class: 'close', 'aria-label': t('close') })));
+    box.append(...nodes(fill(close)));
+    box.addEventListener('cancel', (event) => dismissible || event.preventDefault());
+    box.addEventListener('close', () => {
+      box.remove();
+      if (before?.isConnected) before.focus();
+      resolve(result);
+    });
+    document.body.append(box);
+    box.showModal();
+    (box.querySelector('[autofocus]') ?? heading).focus();
+  });
+}
+
+/**
+ * Asks before something is done that cannot be undone, and then does it. Whether it was done. What goes wrong is
+ * told in the dialog.
+ */
+export const confirm = (title, text, verb, action) =>
+  dialog(title, (close) => {
+    const form = el('form', {}, el('p', {}, text),
+      formEnd(el('button', { class: 'danger' }, verb), button(t('cancel'), () => close(false), { class: 'second' })));
+    onSubmit(form, async () => {
+      await action();
+      close(true);
+    });
+    return form;
+  });
+
+/** A button that does one thing at a time, and says beside itself what went wrong. */
+export function act(text, action, attributes = {}) {
+  const told = el('span', { class: 'failure', role: 'alert' });
+  const doing = button(text, async () => {
+    if (doing.ariaBusy === 'true') return;
+    doing.ariaBusy = 'true';
+    told.replaceChildren();
+    try {
+      await action();
+    } catch (error) {
+      told.replaceChildren(...nodes(explain(error)));
+    } finally {
+      doing.ariaBusy = null;
+    }
+  }, attributes);
+  return [doing, told];
+}
+
+/** A text, with a button that copies it. */
+export function copyable(label, text) {
+  const shown = el('input', { readonly: true, value: text, onfocus: () => shown.select() });
+  const copied = el('span', { role: 'status' });
+  const copy = async () => {
+    shown.select();
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // Without TLS there is no clipboard but this.
+      document.execCommand('copy');
+    }
+    copied.replaceChildren(...nodes(t('copied')));
+  };
+  return el('div', { class: 'copyable' }, field(label, { control: shown }),
+    el('p', { class: 'buttons' }, button(t('copy'), copy, { autofocus: true }), copied));
+}
+
+/** A table whose rows become cards where there is no room. `columns` are headings, null for that of actions. */
+export function table(caption, columns, rows) {
+  const heading = (column) => (column === null ? el('td', {}) : column instanceof Node ? column : el('th', { scope: 'col' }, column));
+  return el('table', {}, el('caption', { class: 'sr' }, caption), el('thead', {}, el('tr', {}, columns.map(heading))),
+    el('tbody', {}, rows));
+}
+
+/** A cell, which repeats its column's heading where the row is a card. */
+export const cell = (column, ...children) => el('td', { 'data-column': column }, el('div', {}, children));
+
+/** A list that comes in pages: what `load` gives for a cursor, until there is no other. */
+export function pages(load, show) {
+  const place = el('div', {});
+  const before = [];
+  const turn = async (cursor) => {
+    place.ariaBusy = 'true';
+    try {
+      const { next, ...page } = await load(cursor);
+      const turns = (before.length > 0 || next) && el('nav', { class: 'turns', 'aria-label': t('pages') },
+        button(t('previous'), () => turn(before.pop()), { class: 'second', disabled: before.length === 0 }),
+        button(t('next'), () => (before.push(cursor), turn(next)), { class: 'second', disabled: !next }));
+      place.replaceChildren(...nodes([await show(page), turns]));
+    } catch (error) {
+      place.replaceChildren(failure(error, () => turn(cursor)));
+    } finally {
+      place.ariaBusy = null;
+    }
+  };
+  const ready = turn();
+  return { place, ready, reload: () => ((before.length = 0), turn()) };
+}
+
+/** Days, hours and so on from now until a time. */
+export const until = (time) => (new Date(time) - Date.now()) / 1000;
