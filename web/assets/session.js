@@ -13,6 +13,9 @@ let remembered = false;
 let renewing = null;
 let leave = () => {};
 
+/** That the browser may remember somebody: it has not to be asked in vain. */
+const HINT = 'consign-remembered';
+
 /** What is done when somebody is signed out. */
 export function onLeave(action) {
   leave = action;
@@ -23,6 +26,7 @@ export async function signIn({ username, password, remember }) {
   const body = { username, password, remember };
   await begin(await call('POST', 'login', { body, anonymous: true }));
   remembered = remember;
+  hint(remember);
 }
 
 /** Registers a client, or an operations user. */
@@ -30,13 +34,27 @@ export const register = (body) => call('POST', 'register', { body, anonymous: !i
 
 /** Signs in whom this browser remembers; whether there is one. */
 export async function resume() {
+  if (!hint()) return false;
   try {
     await begin(await call('POST', 'session', { anonymous: true }));
     remembered = true;
     return true;
   } catch (error) {
-    if (error instanceof Problem) return false;
-    throw error;
+    if (!(error instanceof Problem)) throw error;
+    if (error.status === 401) hint(false);
+    return false;
+  }
+}
+
+/** Whether the hint is there; with `keep`, whether it is to be. */
+function hint(keep) {
+  try {
+    if (keep) localStorage.setItem(HINT, 'yes');
+    else if (keep === false) localStorage.removeItem(HINT);
+    return localStorage.getItem(HINT) !== null;
+  } catch {
+    // A browser that keeps nothing for a page remembers nobody either.
+    return false;
   }
 }
 
@@ -58,6 +76,8 @@ async function begin(session) {
 }
 
 function end() {
+  hint(false);
+  remembered = false;
   authorize(null);
   user = null;
   leave();
