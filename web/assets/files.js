@@ -5,7 +5,7 @@ import { chooser, days, ending, groups, told } from './audience.js';
 import { bytes, date, dateTime, number, t } from './i18n.js';
 import { makeLink } from './links.js';
 import { user } from './session.js';
-import { uploader } from './upload.js';
+import { place as uploads, uploader } from './upload.js';
 import { act, announce, button, cell, confirm, dialog, el, explain, failure, field, formEnd, nodes, onSubmit, pages, table } from './ui.js';
 
 /** Files on a page here, and in one answer. */
@@ -81,7 +81,7 @@ export async function files() {
   };
 
   const listing = new Listing(place, (shown) => table(t('files.title'), [
-    el('td', {}), columns.name, columns.size, columns.uploaded, operations && columns.whom, columns.ends, null,
+    null, columns.name, columns.size, columns.uploaded, operations && columns.whom, columns.ends, null,
   ].filter((column) => column !== false), shown.map(row)), operations ? 'files.none' : 'files.none.client');
 
   let typing;
@@ -102,7 +102,7 @@ export async function files() {
   const parts = [];
   if (operations) {
     for (const { id, name } of await groups().catch(() => [])) names.set(id, name);
-    parts.push(await uploader());
+    parts.push(await uploader(), uploads);
     document.addEventListener('consign:uploaded', uploaded);
   }
   listing.load('', 'newest');

@@ -3,6 +3,8 @@
 const page = document.documentElement;
 
 let language, words, sentences, kinds;
+/** The language as the reader's country writes it, where the browser says so: in numbers and dates. */
+let locale;
 
 /** A text that is told in the language of the moment, each time it is told. */
 export class Said {
@@ -24,7 +26,7 @@ export const kind = (name, args) => new Said(() => (kinds[name] ? fill(kinds[nam
 /** What a sentence of the API means; one that is not known is told as it is. */
 export const sentence = (text) => new Said(() => meaning(text));
 
-export const number = (n) => new Said(() => new Intl.NumberFormat(language).format(n));
+export const number = (n) => new Said(() => new Intl.NumberFormat(locale).format(n));
 
 export const date = (time) => new Said(() => dates({ dateStyle: 'medium' }).format(new Date(time)));
 
@@ -43,6 +45,7 @@ export async function speak(tag) {
   if (!answer.ok) throw new Error(`there are no messages in ${tag}`);
   ({ words, sentences, kinds } = await answer.json());
   language = tag;
+  locale = navigator.languages.find((liked) => liked.startsWith(tag)) ?? tag;
   page.lang = tag;
   retell();
 }
@@ -98,7 +101,7 @@ function meaning(text) {
 }
 
 function dates(style) {
-  return new Intl.DateTimeFormat(language, style);
+  return new Intl.DateTimeFormat(locale, style);
 }
 
 function size(n) {
@@ -107,14 +110,14 @@ function size(n) {
   for (; n >= 999.5 && at < units.length - 1; at++) n /= 1000;
   const digits = at === 0 ? {} : { maximumSignificantDigits: 3 };
   const unitDisplay = at === 0 ? 'long' : 'short';
-  return new Intl.NumberFormat(language, { style: 'unit', unit: units[at], unitDisplay, ...digits }).format(n);
+  return new Intl.NumberFormat(locale, { style: 'unit', unit: units[at], unitDisplay, ...digits }).format(n);
 }
 
 function span(seconds) {
   const units = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
   const [unit, length] = units.find(([, length]) => seconds >= length) ?? units[3];
   const amount = Math.max(1, Math.round(seconds / length));
-  return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' }).format(amount);
+  return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(amount);
 }
 
 await speak(page.lang);

@@ -7,7 +7,7 @@ import { blameUser, group, groups, userFields, userOf } from './groups.js';
 import { links, open } from './links.js';
 import * as session from './session.js';
 import { trail } from './trail.js';
-import { abandon } from './upload.js';
+import { abandon, place as uploads } from './upload.js';
 import { act, announce, choice, el, failure, formEnd, nodes, onSubmit } from './ui.js';
 
 const main = document.getElementById('main');
@@ -55,6 +55,8 @@ async function show(moved = true) {
 
 function fill({ title, heading, content }, moved) {
   const h1 = el('h1', { tabindex: '-1' }, heading ?? title);
+  // Beside what is shown, unless that has a place for them.
+  if (main.contains(uploads)) main.after(uploads);
   main.replaceChildren(...nodes([h1, content]));
   call(title);
   if (!moved) return;
@@ -74,6 +76,7 @@ function welcome(name) {
   document.body.className = 'alone';
   nav.hidden = true;
   account.replaceChildren();
+  main.after(uploads);
   if (name === 'register') return registration();
   main.replaceChildren(signin);
   call(t('signin.title'));

@@ -215,9 +215,10 @@ export function copyable(label, text) {
 
 /** A table whose rows become cards where there is no room. `columns` are headings, null for that of actions. */
 export function table(caption, columns, rows) {
-  const heading = (column) => (column === null ? el('td', {}) : column instanceof Node ? column : el('th', { scope: 'col' }, column));
-  return el('table', {}, el('caption', { class: 'sr' }, caption), el('thead', {}, el('tr', {}, columns.map(heading))),
+  const heading = (column) => (column === null ? el('td', {}) : el('th', { scope: 'col' }, column));
+  const whole = el('table', {}, el('caption', { class: 'sr' }, caption), el('thead', {}, el('tr', {}, columns.map(heading))),
     el('tbody', {}, rows));
+  return whole;
 }
 
 /** A cell, which repeats its column's heading where the row is a card. */

@@ -15,7 +15,8 @@ const AT_ONCE = 3;
 /** Milliseconds between looks at how fast an upload is. */
 const LOOK = 250;
 
-const place = document.getElementById('uploads');
+/** All uploads that there were since they were last cleared. */
+export const place = document.getElementById('uploads');
 const rows = el('ul', { class: 'rows' });
 const uploads = new Set();
 
