@@ -6,7 +6,7 @@ import { bytes, date, dateTime, number, t } from './i18n.js';
 import { makeLink } from './links.js';
 import { user } from './session.js';
 import { place as uploads, uploader } from './upload.js';
-import { act, announce, button, cell, confirm, dialog, el, explain, failure, field, formEnd, nodes, onSubmit, pages, table } from './ui.js';
+import { act, announce, button, cell, confirm, dialog, el, explain, failure, field, formEnd, nodes, onSubmit, pages, short, table } from './ui.js';
 
 /** Files on a page here, and in one answer. */
 const PAGE = 50;
@@ -33,12 +33,17 @@ export async function files() {
   const tray = el('div', { class: 'tray', role: 'region', 'aria-label': t('files.chosen.label'), hidden: true });
   const columns = { name: t('files.name'), size: t('files.size'), uploaded: t('files.uploaded'), whom: t('files.whom'), ends: t('files.ends') };
 
+  const none = () => {
+    chosen.clear();
+    listing.show();
+    showTray();
+  };
   const showTray = () => {
     tray.hidden = chosen.size === 0;
     tray.replaceChildren(...nodes([
       el('span', {}, t('files.chosen', { n: chosen.size })),
-      button(t('files.chosen.link'), () => makeLink([...chosen.values()])),
-      button(t('files.chosen.clear'), () => (chosen.clear(), listing.show(), showTray()), { class: 'second' }),
+      button(t('files.chosen.link'), async () => (await makeLink([...chosen.values()])) && none()),
+      button(t('files.chosen.clear'), none, { class: 'second' }),
     ]));
   };
   const row = (file) => {
@@ -50,7 +55,7 @@ export async function files() {
     const shown = el('tr', { 'data-file': file.id },
       el('td', { class: 'tick' }, tick),
       el('th', { scope: 'row', class: 'name' }, file.filename),
-      cell(columns.size, bytes(file.size)),
+      short(columns.size, bytes(file.size)),
       cell(columns.uploaded, el('time', { datetime: file.uploaded_at, title: dateTime(file.uploaded_at) }, date(file.uploaded_at))),
       operations && cell(columns.whom, told(file.audience, names)),
       cell(columns.ends, file.expires_at ? el('time', { datetime: file.expires_at, title: dateTime(file.expires_at) }, date(file.expires_at)) : t('never')),

@@ -8,7 +8,7 @@ import { links, open } from './links.js';
 import * as session from './session.js';
 import { trail } from './trail.js';
 import { abandon, place as uploads } from './upload.js';
-import { act, announce, choice, el, failure, formEnd, nodes, onSubmit } from './ui.js';
+import { act, announce, button, choice, dialog, el, failure, field, formEnd, nodes, onSubmit } from './ui.js';
 
 const main = document.getElementById('main');
 const nav = document.getElementById('nav');
@@ -107,8 +107,25 @@ function enter() {
   const { username } = session.user;
   const out = (text, everywhere) => act(text, () => session.signOut(everywhere), { class: 'plain' });
   account.replaceChildren(el('details', {}, el('summary', {}, username),
-    el('div', { class: 'menu' }, out(t('signout'), false), out(t('signout.everywhere'), true), el('p', { class: 'hint' }, t('signout.everywhere.hint')))));
+    el('div', { class: 'menu' }, button(t('password.change'), changePassword, { class: 'plain' }), out(t('signout'), false), out(t('signout.everywhere'), true), el('p', { class: 'hint' }, t('signout.everywhere.hint')))));
   show();
+}
+
+function changePassword() {
+  return dialog(t('password.change'), (close) => {
+    const secret = (label, name, more) => field(label, { name, type: 'password', required: true, ...more });
+    const form = el('form', { method: 'post' }, el('p', { class: 'quiet' }, t('password.introduction')),
+      el('input', { class: 'sr', name: 'username', autocomplete: 'username', value: session.user.username, readonly: true, tabindex: '-1', 'aria-hidden': 'true' }),
+      secret(t('password.current'), 'current', { autocomplete: 'current-password', autofocus: true }),
+      secret(t('password.new'), 'new', { autocomplete: 'new-password', hint: t('register.password.hint') }),
+      formEnd(el('button', {}, t('save')), button(t('cancel'), () => close(), { class: 'second' })));
+    onSubmit(form, async (data) => {
+      await session.changePassword(data.get('current'), data.get('new'));
+      close();
+      announce(t('password.changed'));
+    }, ({ msg }) => (msg === 'Wrong password' ? 'current' : /^Password/.test(msg) ? 'new' : null));
+    return form;
+  });
 }
 
 onSubmit(signin, async (data) => {
@@ -119,6 +136,7 @@ onSubmit(signin, async (data) => {
 
 session.onLeave(() => {
   abandon();
+  history.replaceState(null, '', '#/');
   for (const box of document.querySelectorAll('dialog')) box.close();
   show();
   document.getElementById('username')?.focus();

@@ -69,6 +69,13 @@ export async function last(seconds) {
   if (Date.now() + seconds * 1000 > endsAt) await renew();
 }
 
+/** Gives the user another password, which ends all sessions but this browser's new one. */
+export async function changePassword(current, changed) {
+  const { username } = user;
+  await call('POST', 'password', { body: { current_password: current, new_password: changed } });
+  await signIn({ username, password: changed, remember: remembered });
+}
+
 async function begin(session) {
   authorize(session.access_token);
   endsAt = Date.now() + session.expires_in * 1000;

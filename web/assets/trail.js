@@ -3,13 +3,11 @@
 import { call } from './api.js';
 import { groups as allGroups } from './audience.js';
 import { bytes, date, dateTime, kind, t } from './i18n.js';
-import { cell, el, pages, table } from './ui.js';
+import { cell, el, field, pages, table } from './ui.js';
 
 const PAGE = 100;
-
-/** Who did it. */
-const actor = ({ by, username }) =>
-  username ?? { anonymous: t('trail.anonymous'), administrator: t('trail.administrator'), sweeper: t('trail.server') }[by] ?? t('trail.former');
+/** In one answer, when all is read. */
+const BATCH = 1000;
 
 /** The trail, page by page. */
 export async function trail() {
@@ -19,29 +17,69 @@ export async function trail() {
     el('th', { scope: 'row' }, el('time', { datetime: entry.at }, dateTime(entry.at))),
     cell(columns.who, actor(entry)),
     cell(columns.what, el('span', {}, kind(entry.kind, args(entry.fields, names))), details(entry.fields)));
-  const { place } = pages((cursor) => call('GET', 'audit', { query: { limit: PAGE, ...(cursor && { cursor }) } }),
-    ({ entries }) => (entries.length === 0 ? el('p', { class: 'none' }, t('trail.none'))
-      : table(t('trail.title'), [t('trail.when'), columns.who, columns.what], entries.map(row))));
-  return { title: t('trail.title'), content: [el('p', { class: 'quiet' }, t('trail.introduction')), place] };
+  const shown = (entries) => {
+    learn(entries, names);
+    return entries.length === 0 ? el('p', { class: 'none' }, t('trail.none')) : table(t('trail.title'), [t('trail.when'), columns.who, columns.what], entries.map(row));
+  };
+  const forwards = (cursor) => call('GET', 'audit', { query: { limit: PAGE, ...(cursor && { cursor }) } });
+  // The API tells the oldest first, so the newest are known when all is read.
+  let all;
+  const backwards = async (at = 0) => {
+    if (at === 0) all = await whole(names);
+    return { entries: all.slice(at, at + PAGE), next: at + PAGE < all.length ? at + PAGE : null };
+  };
+  const place = el('div', {});
+  const show = () => {
+    const list = pages(order.value === 'newest' ? backwards : forwards, ({ entries }) => shown(entries));
+    place.replaceChildren(list.place);
+  };
+  const order = el('select', { onchange: show }, ['oldest', 'newest'].map((value) => el('option', { value }, t(`sort.${value}`))));
+  show();
+  return { title: t('trail.title'), content: [el('p', { class: 'quiet' }, t('trail.introduction')),
+    el('div', { class: 'row narrow' }, field(t('sort'), { control: order })), place] };
 }
 
-/** What stands in a sentence for the entry's fields. */
-function args(fields, names) {
-  const group = fields.group && (names.get(fields.group) ?? t('trail.group'));
-  return {
-    name: fields.name ?? group ?? fields.file ?? '',
-    group: group ?? '',
-    role: fields.role === 'operations' ? t('role.operations') : t('role.client'),
-    status: fields.status === 'active' ? t('groups.member.active') : t('groups.member.disabled'),
-    times: fields.times ?? 1,
-    time: fields.expires_at ? date(fields.expires_at) : t('never'),
-    days: fields.retention_days ? t('end.days', { n: fields.retention_days }) : t('groups.for.ever'),
-    recipient: fields.recipient ?? t('links.anybody'),
-    size: bytes(fields.bytes ?? 0),
-    started: fields.started ?? 0,
-    completed: fields.completed ?? 0,
-  };
+/** All entries, newest first. */
+async function whole(names) {
+  const all = [];
+  let cursor;
+  do {
+    const page = await call('GET', 'audit', { query: { limit: BATCH, ...(cursor && { cursor }) } });
+    all.push(...page.entries);
+    cursor = page.next;
+  } while (cursor);
+  learn(all, names);
+  return all.reverse();
 }
+
+/** What entries tell of the names of users, groups and files. */
+function learn(entries, names) {
+  for (const { by, username, fields } of entries) {
+    if (username) names.set(by, username);
+    const named = fields.file ?? fields.group;
+    if (named && fields.name && !names.has(named)) names.set(named, fields.name);
+  }
+}
+
+/** Who did it. */
+const actor = ({ by, username }) =>
+  username ?? { anonymous: t('trail.anonymous'), administrator: t('trail.administrator'), sweeper: t('trail.server') }[by] ?? t('trail.former');
+
+/** What stands in a sentence for the entry's fields. */
+const args = (fields, names) => ({
+  file: fields.name ?? names.get(fields.file) ?? t('trail.file'),
+  group: fields.name ?? names.get(fields.group) ?? t('trail.group'),
+  user: fields.user === null ? t('trail.unknown') : names.get(fields.user) ?? t('trail.user'),
+  role: fields.role === 'operations' ? t('role.operations') : t('role.client'),
+  status: fields.status === 'active' ? t('groups.member.active') : t('groups.member.disabled'),
+  times: fields.times ?? 1,
+  time: fields.expires_at ? date(fields.expires_at) : t('never'),
+  days: fields.retention_days ? t('end.days', { n: fields.retention_days }) : t('groups.for.ever'),
+  recipient: fields.recipient ?? t('links.anybody'),
+  size: bytes(fields.bytes ?? 0),
+  started: fields.started ?? 0,
+  completed: fields.completed ?? 0,
+});
 
 /** The fields as they are recorded. */
 const details = (fields) =>

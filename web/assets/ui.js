@@ -216,13 +216,15 @@ export function copyable(label, text) {
 /** A table whose rows become cards where there is no room. `columns` are headings, null for that of actions. */
 export function table(caption, columns, rows) {
   const heading = (column) => (column === null ? el('td', {}) : el('th', { scope: 'col' }, column));
-  const whole = el('table', {}, el('caption', { class: 'sr' }, caption), el('thead', {}, el('tr', {}, columns.map(heading))),
+  return el('table', {}, el('caption', { class: 'sr' }, caption), el('thead', {}, el('tr', {}, columns.map(heading))),
     el('tbody', {}, rows));
-  return whole;
 }
 
 /** A cell, which repeats its column's heading where the row is a card. */
 export const cell = (column, ...children) => el('td', { 'data-column': column }, el('div', {}, children));
+
+/** A cell of what is never long. */
+export const short = (column, ...children) => el('td', { class: 'short', 'data-column': column }, el('div', {}, children));
 
 /** A list that comes in pages: what `load` gives for a cursor, until there is no other. */
 export function pages(load, show) {

@@ -90,7 +90,7 @@ function add(file, parameters) {
   uploads.add(upload);
   rows.append(upload.row);
   if (!place.childElementCount) {
-    place.append(el('h2', {}, t('upload.heading')), rows, el('p', { class: 'buttons' }, button(t('upload.clear'), clear, { class: 'second', id: 'clear' })));
+    place.append(el('h2', { id: 'uploads-title' }, t('upload.heading')), rows, el('p', { class: 'buttons' }, button(t('upload.clear'), clear, { class: 'second', id: 'clear' })));
   }
   place.hidden = false;
   const refused = refusal(file);
