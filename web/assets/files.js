@@ -53,7 +53,7 @@ export async function files() {
       showTray();
     } });
     const shown = el('tr', { 'data-file': file.id },
-      el('td', { class: 'tick' }, tick),
+      el('td', { class: 'tick' }, el('label', {}, tick)),
       el('th', { scope: 'row', class: 'name' }, file.filename),
       short(columns.size, bytes(file.size)),
       cell(columns.uploaded, el('time', { datetime: file.uploaded_at, title: dateTime(file.uploaded_at) }, date(file.uploaded_at))),
