@@ -48,7 +48,7 @@ export function explain(error) {
   }
   const { msg, detail, retryAfter } = error;
   const told = [sentence(msg)];
-  if (detail) told.push(' ', el('span', { class: 'detail' }, '(', detail, ')'));
+  if (detail) told.push(' ', el('span', { class: 'detail', lang: 'en' }, '(', detail, ')'));
   if (retryAfter) told.push(' ', t('error.wait', { n: retryAfter }));
   return told;
 }

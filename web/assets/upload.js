@@ -20,6 +20,9 @@ export const place = document.getElementById('uploads');
 const rows = el('ul', { class: 'rows' });
 const uploads = new Set();
 
+/** For whom and until when files are, as it is chosen now; null where that is not complete. */
+let chosen = () => [];
+
 /** Fields to choose files, with whom they are for and until when. */
 export async function uploader() {
   const all = await groups().catch(() => []);
@@ -29,17 +32,19 @@ export async function uploader() {
   const options = el('form', {}, audience.place, end.place);
   options.addEventListener('submit', (event) => event.preventDefault());
   const settings = el('details', {}, el('summary', {}, t('upload.options')), options);
-  const begin = (files) => {
+  chosen = () => {
     if (!options.checkValidity()) {
       settings.open = true;
       options.reportValidity();
-      return;
+      return null;
     }
-    // Told once: what is changed later is for the files that are chosen later.
-    const parameters = query(audience.value());
     const seconds = end.value();
-    if (seconds) parameters.push(['expires_in', seconds]);
-    for (const file of files) add(file, parameters);
+    return [...query(audience.value()), ...(seconds ? [['expires_in', seconds]] : [])];
+  };
+  const begin = (files) => {
+    // What is changed later is for the files that are chosen later.
+    const parameters = chosen();
+    if (parameters) for (const file of files) add(file, parameters);
   };
   picker.addEventListener('change', () => {
     begin([...picker.files]);
@@ -124,6 +129,8 @@ async function run(upload) {
     document.dispatchEvent(new Event('consign:uploaded'));
   } catch (error) {
     if (upload.state !== 'sending') return;
+    // Whom it was to be for, or until when, may have been wrong: then that is read again.
+    upload.asksAgain = error.status === 400 || error.status === 404;
     become(upload, 'failed', explain(error));
     announce(t('upload.announce.failed', { name: upload.file.name }));
   } finally {
@@ -194,6 +201,7 @@ function become(upload, state, told) {
   const name = upload.file.name;
   const one = (text, label, action) => button(text, action, { class: 'second', 'aria-label': label });
   const retry = one(t('retry'), t('upload.retry', { name }), () => {
+    if (upload.asksAgain) upload.parameters = chosen() ?? upload.parameters;
     become(upload, 'waiting', [t('upload.waiting')]);
     next();
   });

@@ -12,6 +12,7 @@ mod faulty;
 mod matrix;
 mod ranges;
 mod rates;
+mod site;
 mod support;
 mod tokens;
 
