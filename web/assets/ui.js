@@ -121,9 +121,8 @@ function wrong(input, told) {
   input.focus();
 }
 
-function reason({ validity, min, max, minLength }) {
+function reason({ validity, min, max }) {
   if (validity.valueMissing) return t('error.missing');
-  if (validity.tooShort) return t('error.short', { n: minLength });
   if (validity.typeMismatch) return t('error.kind');
   if (validity.rangeUnderflow) return t('error.least', { min });
   if (validity.rangeOverflow) return t('error.most', { max });
