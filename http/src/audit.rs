@@ -37,6 +37,8 @@ struct EntryObject<'e> {
     at: String,
     by: String,
     username: Option<Username>,
+    /// What the user is called of whom `fields` tell.
+    whom: Option<Username>,
     kind: &'static str,
     fields: BTreeMap<&'static str, Value>,
     hash: &'e EntryHash,
@@ -113,6 +115,15 @@ impl Inner {
         let mut entries = Vec::with_capacity(page.items.len());
         for entry in &page.items {
             let event = &entry.event;
+            let fields: BTreeMap<_, _> = event.kind.fields().into_iter().collect();
+            let whom = match fields.get("user") {
+                Some(Value::Text(id)) => id.parse().ok().map(Author::User),
+                _ => None,
+            };
+            let whom = match whom {
+                Some(user) => self.name_of(&actor, user, &mut names).await?,
+                None => None,
+            };
             entries.push(EntryObject {
                 id: entry.seq,
                 writer: entry.writer,
@@ -120,8 +131,9 @@ impl Inner {
                 at: rfc3339(event.at),
                 by: event.by.to_string(),
                 username: self.name_of(&actor, event.by, &mut names).await?,
+                whom,
                 kind: event.kind.name(),
-                fields: event.kind.fields().into_iter().collect(),
+                fields,
                 hash: &entry.hash,
             });
         }

@@ -49,12 +49,13 @@ export const credentials = () => ({ used: token, value: `Bearer ${token}` });
  * Makes a call, and gives its answer.
  *
  * `path` begins without a slash, and its segments are encoded; `anonymous` calls carry no token; `key` is an
- * `Idempotency-Key`: the same in each attempt has the call done once.
+ * `Idempotency-Key`: the same in each attempt has the call done once. With `once` an expired sign-in is a problem
+ * like any other.
  */
-export async function call(method, path, { query, body, key, signal, anonymous = false, accept } = {}) {
+export async function call(method, path, { query, body, key, signal, anonymous = false, once = false } = {}) {
   for (;;) {
     const { used, value } = credentials();
-    const headers = { Accept: accept ?? 'application/json' };
+    const headers = { Accept: 'application/json' };
     if (!anonymous && used) headers.Authorization = value;
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     if (key) headers['Idempotency-Key'] = key;
@@ -68,7 +69,7 @@ export async function call(method, path, { query, body, key, signal, anonymous =
     }
     if (answer.ok) return answer.json();
     const problem = problemOf(answer.status, await answer.text(), answer.headers.get('Retry-After'));
-    if (anonymous || !hasExpired(problem)) throw problem;
+    if (anonymous || once || !hasExpired(problem)) throw problem;
     await renew(used);
   }
 }

@@ -195,7 +195,7 @@ function actions(file, became, names) {
   const one = (text, action, attributes = {}) => button(text, action, { class: 'plain', 'aria-label': label(text), ...attributes });
   const link = one(t('files.link'), () => makeLink([file]));
   if (user.role !== 'operations') {
-    const [download, wrong] = act(t('download'), () => fetchFile(file), { 'aria-label': label(t('download')) });
+    const [download, wrong] = act(t('download'), () => fetchFile(file), { class: 'second', 'aria-label': label(t('download')) });
     return [download, link, wrong];
   }
   const [removing, wrong] = act(t('remove'), async () => {

@@ -1,7 +1,7 @@
 // Who is signed in. The token is in memory alone and sent with each call, so that no other page can have a
 // browser act for them; a page that is loaded anew has it back by a cookie that counts for nothing else.
 
-import { authorize, call, isAuthorized, Problem, renewBy, SIGNED_OUT } from './api.js';
+import { authorize, call, hasExpired, isAuthorized, Problem, renewBy, SIGNED_OUT } from './api.js';
 import { t } from './i18n.js';
 import { button, choice, dialog, el, field, formEnd, onSubmit } from './ui.js';
 
@@ -9,6 +9,8 @@ import { button, choice, dialog, el, field, formEnd, onSubmit } from './ui.js';
 export let user = null;
 
 let endsAt = 0;
+/** Milliseconds before its end from which on a sign-in is as good as expired for what is about to begin. */
+let margin = 0;
 let remembered = false;
 let renewing = null;
 let leave = () => {};
@@ -60,13 +62,18 @@ function hint(keep) {
 
 /** Signs out of this browser, or ends all sessions and signed links. */
 export async function signOut(everywhere = false) {
-  await call('DELETE', 'session', { query: everywhere ? { everywhere: true } : [] });
+  try {
+    await call('DELETE', 'session', { query: everywhere ? { everywhere: true } : [], once: true });
+  } catch (error) {
+    // It has ended already; but nobody is told so of their other sessions.
+    if (everywhere || !hasExpired(error)) throw error;
+  }
   end();
 }
 
-/** Asks for the password early, if the sign-in ends before something that begins now can have. */
-export async function last(seconds) {
-  if (Date.now() + seconds * 1000 > endsAt) await renew();
+/** Asks for the password early, if the sign-in is about to end: what is large should not be sent in vain. */
+export async function last() {
+  if (Date.now() + margin > endsAt) await renew();
 }
 
 /** Gives the user another password, which ends all sessions but this browser's new one. */
@@ -79,7 +86,8 @@ export async function changePassword(current, changed) {
 async function begin(session) {
   authorize(session.access_token);
   endsAt = Date.now() + session.expires_in * 1000;
-  ({ user } = await call('GET', 'session'));
+  margin = Math.min(10_000, session.expires_in * 250);
+  ({ user } = await call('GET', 'session', { once: true }));
 }
 
 function end() {
@@ -98,8 +106,14 @@ function renew() {
 }
 
 async function again() {
+  const before = user?.id;
   // Another page may have signed in since; but what is about to end is no renewal.
-  if (remembered && (await resume()) && endsAt - Date.now() > 60_000) return;
+  if (remembered && (await resume()) && Date.now() + margin < endsAt) {
+    if (user.id === before) return;
+    // It is somebody else, who is shown nothing of this.
+    location.reload();
+    await new Promise(() => {});
+  }
   if (user === null) throw new Problem(401, { msg: SIGNED_OUT });
   if (await ask()) return;
   end();

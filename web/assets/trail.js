@@ -16,7 +16,7 @@ export async function trail() {
   const row = (entry) => el('tr', {},
     el('th', { scope: 'row' }, el('time', { datetime: entry.at }, dateTime(entry.at))),
     cell(columns.who, actor(entry)),
-    cell(columns.what, el('span', {}, kind(entry.kind, args(entry.fields, names))), details(entry.fields)));
+    cell(columns.what, el('span', {}, kind(entry.kind, args(entry, names))), details(entry.fields)));
   const shown = (entries) => {
     learn(entries, names);
     return entries.length === 0 ? el('p', { class: 'none' }, t('trail.none')) : table(t('trail.title'), [t('trail.when'), columns.who, columns.what], entries.map(row));
@@ -52,10 +52,9 @@ async function whole(names) {
   return all.reverse();
 }
 
-/** What entries tell of the names of users, groups and files. */
+/** What entries tell of the names of groups and files. */
 function learn(entries, names) {
-  for (const { by, username, fields } of entries) {
-    if (username) names.set(by, username);
+  for (const { fields } of entries) {
     const named = fields.file ?? fields.group;
     if (named && fields.name && !names.has(named)) names.set(named, fields.name);
   }
@@ -66,10 +65,10 @@ const actor = ({ by, username }) =>
   username ?? { anonymous: t('trail.anonymous'), administrator: t('trail.administrator'), sweeper: t('trail.server') }[by] ?? t('trail.former');
 
 /** What stands in a sentence for the entry's fields. */
-const args = (fields, names) => ({
+const args = ({ fields, whom }, names) => ({
   file: fields.name ?? names.get(fields.file) ?? t('trail.file'),
   group: fields.name ?? names.get(fields.group) ?? t('trail.group'),
-  user: fields.user === null ? t('trail.unknown') : names.get(fields.user) ?? t('trail.user'),
+  user: fields.user === null ? t('trail.unknown') : whom ?? t('trail.user'),
   role: fields.role === 'operations' ? t('role.operations') : t('role.client'),
   status: fields.status === 'active' ? t('groups.member.active') : t('groups.member.disabled'),
   times: fields.times ?? 1,

@@ -121,7 +121,7 @@ function next() {
 async function run(upload) {
   become(upload, 'sending', [t('upload.starting')]);
   try {
-    await last(60);
+    await last();
     if (upload.state === 'sending') await send(upload);
     if (upload.state !== 'sending') return;
     become(upload, 'done', [t('upload.done', { size: bytes(upload.file.size) })]);
