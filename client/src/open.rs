@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder, header};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256 as Hasher};
 use url::Url;
 
 use crate::{
@@ -81,6 +82,11 @@ impl LinkUrl {
     /// The server that the link is of.
     pub fn server(&self) -> &Url {
         &self.server
+    }
+
+    /// Names the link without telling it.
+    pub fn digest(&self) -> Sha256 {
+        Sha256::new(Hasher::digest(self.url.as_str()).into())
     }
 
     /// The link itself.

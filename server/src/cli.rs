@@ -1,6 +1,8 @@
 //! The command line.
 
 mod audit;
+mod hand_over;
+mod help;
 
 use std::io::{self, BufRead};
 
@@ -13,6 +15,14 @@ use consign_core::{
 use crate::{
     admin::Request,
     options::{Folder, Options, Span},
+};
+
+pub(crate) use self::{
+    hand_over::{
+        Access, ClientCommand, Downloads, Edit, Get, Link, LinkCommand, LinkEdit, LinkMake,
+        LinkPassword, Login, Logout, Ls, Register, Rm, Sort, Upload, Whoami,
+    },
+    help::{ENVIRONMENT, EXIT_CODES, FILES, command},
 };
 
 /// Hand files to people safely.
@@ -31,14 +41,14 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Client(Box<ClientCommand>),
     /// Serve the data folder (the default)
     Serve(Box<Options>),
     /// Add, list and change users
     User(User),
     /// List, remove and restore files
     File(File),
-    /// List and revoke managed links
-    Link(Link),
     /// Change the keys that sign tokens and links
     Keys(Keys),
     /// Verify and export the trail of what happened
@@ -114,6 +124,18 @@ pub(crate) enum UserCommand {
     },
     /// End a user's sessions and download links; managed ones go on
     Logout { username: Username },
+    /// List the managed links of a user, newest first
+    Links {
+        username: Username,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a managed link of any user for ever, with the downloads by it
+    RevokeLink {
+        /// Its id, which is not its secret
+        id: LinkId,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -147,30 +169,6 @@ pub(crate) enum FileCommand {
     Remove {
         /// Its id, or its name when there is one version of it
         file: String,
-    },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Link {
-    #[command(flatten)]
-    pub(crate) folder: Folder,
-    #[command(subcommand)]
-    pub(crate) command: LinkCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LinkCommand {
-    /// List the managed links of a user, newest first
-    List {
-        username: Username,
-        /// One JSON object a line
-        #[arg(long)]
-        json: bool,
-    },
-    /// Revoke a managed link for ever, with the downloads by it
-    Revoke {
-        /// Its id, which is not its secret
-        id: LinkId,
     },
 }
 
@@ -264,6 +262,8 @@ impl UserCommand {
             Self::Vouch { username } => Request::UserVouch { username },
             Self::Assign { client, owner } => Request::UserOwner { client, owner },
             Self::Logout { username } => Request::UserLogout { username },
+            Self::Links { username, json } => Request::LinkList { username, json },
+            Self::RevokeLink { id } => Request::LinkRevoke { id },
         })
     }
 }
@@ -275,15 +275,6 @@ impl From<FileCommand> for Request {
             FileCommand::Removed { json } => Self::FileRemoved { json },
             FileCommand::Restore { file } => Self::FileRestore { file },
             FileCommand::Remove { file } => Self::FileRemove { file },
-        }
-    }
-}
-
-impl From<LinkCommand> for Request {
-    fn from(command: LinkCommand) -> Self {
-        match command {
-            LinkCommand::List { username, json } => Self::LinkList { username, json },
-            LinkCommand::Revoke { id } => Self::LinkRevoke { id },
         }
     }
 }

@@ -1,10 +1,12 @@
-//! Hand files to people safely: the Consign server.
+//! Hand files to people safely: the Consign server, and its client.
 //!
-//! `consign serve` (or `consign` alone) serves a data folder; the other commands administer it,
-//! through the running server or, without one, directly. See `consign --help`.
+//! `consign serve` (or `consign` alone) serves a data folder; `consign user` and the like administer
+//! it, through the running server or, without one, directly; `consign upload` and the like hand files
+//! over by any server. See `consign --help`.
 
 mod admin;
 mod cli;
+mod client;
 mod connection;
 mod data;
 mod doctor;
@@ -23,7 +25,7 @@ mod watch;
 
 use std::{error::Error, process::ExitCode};
 
-use clap::Parser;
+use clap::FromArgMatches;
 use tokio::runtime;
 
 use crate::{
@@ -42,7 +44,8 @@ const BLOCKING_THREADS: usize = 160;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = cli::command().try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => match origin::refused_variable(&error) {
             Some(refused) => {
@@ -76,20 +79,13 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<ExitCode, BoxError> {
-    if let Some(Command::Doctor(doctor)) = cli.command {
-        return Ok(doctor::run(doctor.options, doctor.json).await);
-    }
-    carry_out(cli).await?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn carry_out(cli: Cli) -> Result<(), BoxError> {
-    match cli.command {
+    let done = match cli.command {
+        Some(Command::Client(command)) => return Ok(client::run(*command).await),
+        Some(Command::Doctor(doctor)) => return Ok(doctor::run(doctor.options, doctor.json).await),
         None => serve::run(cli.options.resolve()?).await,
         Some(Command::Serve(options)) => serve::run(options.resolve()?).await,
         Some(Command::User(user)) => admin::run(user.folder, user.command.into_request()?).await,
         Some(Command::File(file)) => admin::run(file.folder, file.command.into()).await,
-        Some(Command::Link(link)) => admin::run(link.folder, link.command.into()).await,
         Some(Command::Keys(keys)) => admin::run(keys.folder, keys.command.into()).await,
         Some(Command::Audit(audit)) => audit.run().await,
         Some(Command::Receipt(receipt)) => receipt.run().await,
@@ -99,9 +95,8 @@ async fn carry_out(cli: Cli) -> Result<(), BoxError> {
             };
             admin::run(sweep.folder, request).await
         }
-        // Its outcome is no error.
-        Some(Command::Doctor(_)) => Ok(()),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// An error and its sources, in one line.

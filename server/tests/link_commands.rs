@@ -49,7 +49,7 @@ async fn links_are_listed_with_what_became_of_them() {
     server.call(revoke).await.is_json(200);
     let (others, _) = link(&server, &carl, json!({"files": ["b.docx"]})).await;
 
-    let listed = home.run(&["link", "list", "olga", "--json"]);
+    let listed = home.run(&["user", "links", "olga", "--json"]);
     assert_eq!(listed.err, "3 link(s)\n");
     let as_maker = server.call(Request::get("/links").bearer(&olga)).await;
     let as_maker = as_maker.is_json(200)["links"].clone();
@@ -70,10 +70,10 @@ async fn links_are_listed_with_what_became_of_them() {
         let secret = secret.rsplit('/').next().unwrap();
         assert!(!listed.out.contains(secret), "{secret}: {listed:?}");
     }
-    let carls = home.run(&["link", "list", "carl", "--json"]).json();
+    let carls = home.run(&["user", "links", "carl", "--json"]).json();
     assert_eq!(carls, [told(others)]);
 
-    let table = home.run(&["link", "list", "olga"]);
+    let table = home.run(&["user", "links", "olga"]);
     let rows: Vec<Vec<&str>> = table
         .succeeds()
         .lines()
@@ -119,7 +119,7 @@ async fn a_link_is_revoked_whoever_made_it() {
     let (id, path, lease) = &made[1];
     assert!(server.opens(lease).await);
     for _ in ["revoked", "revoked before"] {
-        let ran = home.run(&["link", "revoke", id]);
+        let ran = home.run(&["user", "revoke-link", id]);
         assert_eq!(ran.succeeds(), "");
         assert_eq!(ran.err, format!("link {id} is revoked\n"));
         is_dead(&server, path, lease).await;
@@ -129,7 +129,7 @@ async fn a_link_is_revoked_whoever_made_it() {
     let (id, path, lease) = &made[0];
     assert!(server.opens(lease).await, "nobody else's was meant");
     server.stop();
-    home.run(&["link", "revoke", id]).succeeds();
+    home.run(&["user", "revoke-link", id]).succeeds();
     let server = Server::on(&home, load::long_lived);
     is_dead(&server, path, lease).await;
 }
@@ -139,19 +139,19 @@ async fn what_is_no_link_or_no_user_is_told() {
     let home = Home::new();
     let server = Server::on(&home, |_| {});
     server.sign_up("olga", true).await;
-    let none = home.run(&["link", "list", "olga"]);
+    let none = home.run(&["user", "links", "olga"]);
     assert_eq!(
         (none.succeeds().lines().count(), &*none.err),
         (1, "0 link(s)\n")
     );
-    home.run(&["link", "list", "nobody"])
+    home.run(&["user", "links", "nobody"])
         .fails(1, "consign: no such user");
-    home.run(&["link", "revoke", &"0".repeat(32)])
+    home.run(&["user", "revoke-link", &"0".repeat(32)])
         .fails(1, "consign: no such link");
     // A secret is longer than an id: it is not taken for one, and revokes nothing.
     for id in ["x", &"0".repeat(40)] {
-        home.run(&["link", "revoke", id])
+        home.run(&["user", "revoke-link", id])
             .fails(2, "not an identifier");
     }
-    home.run(&["link", "list"]).fails(2, "<USERNAME>");
+    home.run(&["user", "links"]).fails(2, "<USERNAME>");
 }

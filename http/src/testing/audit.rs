@@ -201,7 +201,9 @@ pub async fn the_trail_is_read_in_pages(start: &Start) {
     let added = added.expect("it is there");
     assert_eq!(added["username"], "olga");
     assert_eq!(added["whom"], Value::Null);
-    let registered = whole.iter().find(|entry| entry["kind"] == "user registered");
+    let registered = whole
+        .iter()
+        .find(|entry| entry["kind"] == "user registered");
     assert_eq!(registered.expect("it is there")["whom"], "olga");
     let fields = json!({"file": file["id"], "name": "a.docx", "sha256": file["sha256"]});
     assert_eq!(added["fields"], fields);
