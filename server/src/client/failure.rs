@@ -87,7 +87,15 @@ impl Failure {
     }
 
     pub(crate) fn about(mut self, what: impl Into<String>) -> Self {
-        self.about = Some(what.into());
+        let what = what.into();
+        // A path is told already.
+        if self
+            .text
+            .strip_prefix(&*what)
+            .is_none_or(|rest| !rest.starts_with(": "))
+        {
+            self.about = Some(what);
+        }
         self
     }
 

@@ -1,0 +1,249 @@
+//! Sign-ins, and what is kept of them.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use consign_http::testing::DOCX;
+
+use crate::{
+    person::{Person, fails, lines},
+    support::{PASSWORD, Server, run},
+};
+
+fn mode(person: &Person, name: &str) -> u32 {
+    let about = fs::metadata(person.path().join(name)).unwrap();
+    about.permissions().mode() & 0o777
+}
+
+fn token(person: &Person) -> String {
+    let text = fs::read_to_string(person.settings()).unwrap();
+    let (_, rest) = text.split_once("token = \"").unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[test]
+fn tokens_are_for_their_owner_alone() {
+    let server = Server::new();
+    let olivia = Person::signed_in(server.address, "olivia", "operations");
+    assert_eq!(
+        (
+            mode(&olivia, "config/consign"),
+            mode(&olivia, "config/consign/client.toml")
+        ),
+        (0o700, 0o600)
+    );
+    assert_eq!(
+        fs::read_dir(olivia.path().join("config/consign"))
+            .unwrap()
+            .count(),
+        1
+    );
+    let secret = token(&olivia);
+    for args in [
+        &["whoami"][..],
+        &["whoami", "--json"],
+        &["ls", "--json"],
+        &["rm", "x"],
+    ] {
+        let ran = olivia.run(args);
+        assert!(!ran.out.contains(&secret) && !ran.err.contains(&secret));
+    }
+    for mode in [0o640, 0o604] {
+        fs::set_permissions(olivia.settings(), fs::Permissions::from_mode(mode)).unwrap();
+        fails(
+            &olivia.run(&["ls"]),
+            1,
+            "can be read by others, and holds a token; `chmod 600 ",
+        );
+    }
+    // One that is none is not repeated.
+    fs::set_permissions(olivia.settings(), fs::Permissions::from_mode(0o600)).unwrap();
+    olivia.write(
+        "config/consign/client.toml",
+        format!("[profiles.default]\nurl = 1\ntoken = {secret:?}\n"),
+    );
+    let broken = olivia.run(&["ls"]);
+    fails(
+        &broken,
+        1,
+        "client.toml, line 2: not as `consign login` writes it",
+    );
+    assert!(!broken.err.contains(&secret));
+}
+
+#[test]
+fn a_sign_in_ends_where_nobody_can_be_asked() {
+    let server = Server::new();
+    let olivia = Person::signed_in(server.address, "olivia", "operations");
+    olivia.write("a.docx", DOCX.document("a"));
+    server.home.run(&["user", "logout", "olivia"]).succeeds();
+    for args in [
+        &["ls"][..],
+        &["upload", "a.docx"],
+        &["whoami"],
+        &["link", "list"],
+        &["rm", "a.docx"],
+    ] {
+        fails(
+            &olivia.run(args),
+            3,
+            "the sign-in has ended at http://127.0.0.1:",
+        );
+    }
+    // Who has said the password for such cases is not asked.
+    let mut command = olivia.consign(&["upload", "a.docx"]);
+    command.env("CONSIGN_PASSWORD", PASSWORD);
+    run(command, "").succeeds();
+    assert_eq!(lines(&olivia.run(&["ls"])), ["a.docx"]);
+    let mut command = olivia.consign(&["login", "--username=olivia"]);
+    command.env("CONSIGN_PASSWORD", "another password");
+    fails(&run(command, ""), 3, "Invalid username or password");
+    fails(
+        &olivia.run(&["login"]),
+        3,
+        "no password can be asked for here; use --password-stdin",
+    );
+}
+
+#[test]
+fn signing_out_leaves_nothing() {
+    let server = Server::new();
+    let olivia = Person::signed_in(server.address, "olivia", "operations");
+    let elsewhere = Person::new();
+    elsewhere.sign_in(server.address, "--username=olivia");
+    olivia.run(&["logout"]).succeeds();
+    assert!(
+        !fs::read_to_string(olivia.settings())
+            .unwrap()
+            .contains("token")
+    );
+    fails(&olivia.run(&["whoami"]), 3, "nobody is signed in");
+    olivia.run(&["logout"]).succeeds();
+    elsewhere.run(&["whoami"]).succeeds();
+    olivia.sign_in(server.address, "--username=olivia");
+    olivia.run(&["logout", "--everywhere"]).succeeds();
+    fails(&elsewhere.run(&["whoami"]), 3, "the sign-in has ended");
+}
+
+/// Flags come before the environment, and that before the profile.
+#[test]
+fn what_is_nearest_counts() {
+    let (one, other) = (Server::new(), Server::new());
+    let olivia = Person::signed_in(one.address, "olivia", "operations");
+    let url = format!("http://{}", other.address);
+    let work = [
+        "register",
+        &url,
+        "--username=olga",
+        "--email=olga@example.org",
+        "--role=operations",
+        "--password-stdin",
+    ];
+    olivia.run_with(&work, &format!("{PASSWORD}\n")).succeeds();
+    let work = [
+        "login",
+        &url,
+        "--username=olga",
+        "--password-stdin",
+        "--profile=work",
+    ];
+    olivia.run_with(&work, &format!("{PASSWORD}\n")).succeeds();
+    let who = |args: &[&str], set: &[(&str, &str)]| {
+        let mut command = olivia.consign(args);
+        command.envs(set.iter().copied());
+        run(command, "")
+    };
+    let is = |ran, name: &str| {
+        assert!(
+            lines(&ran)[0].starts_with(&format!("{name}, operations user at ")),
+            "{ran:?}"
+        )
+    };
+    is(who(&["whoami"], &[]), "olivia");
+    is(who(&["whoami", "--profile=work"], &[]), "olga");
+    is(who(&["whoami"], &[("CONSIGN_PROFILE", "work")]), "olga");
+    is(
+        who(
+            &["whoami", "--profile=default"],
+            &[("CONSIGN_PROFILE", "work")],
+        ),
+        "olivia",
+    );
+    // A token is not sent to another server than its own.
+    fails(
+        &who(&["whoami", "--url", &url], &[]),
+        3,
+        "nobody is signed in",
+    );
+    fails(
+        &who(&["whoami"], &[("CONSIGN_URL", &url)]),
+        3,
+        "nobody is signed in",
+    );
+    let login = [
+        ("CONSIGN_URL", &*url),
+        ("CONSIGN_USERNAME", "olga"),
+        ("CONSIGN_PASSWORD", PASSWORD),
+    ];
+    is(who(&["whoami"], &login), "olga");
+    let secret = token(&olivia);
+    is(who(&["whoami"], &[("CONSIGN_TOKEN", &secret)]), "olivia");
+    fails(
+        &who(&["whoami"], &[("CONSIGN_TOKEN", "x")]),
+        3,
+        "the sign-in has ended",
+    );
+    fails(
+        &who(&["whoami", "--profile=none"], &[]),
+        3,
+        "there is no profile \"none\"",
+    );
+    fails(
+        &Person::new().run(&["ls"]),
+        3,
+        "no server is known; sign in with `consign login URL`",
+    );
+}
+
+#[test]
+fn plain_http_to_elsewhere_is_refused() {
+    let rita = Person::new();
+    for args in [
+        &[
+            "login",
+            "http://files.example",
+            "--username=rita",
+            "--password-stdin",
+        ][..],
+        &["get", "http://files.example/l/secret"],
+        &["ls", "--url=http://192.0.2.1"],
+    ] {
+        let ran = rita.run_with(args, "a password\n");
+        fails(
+            &ran,
+            5,
+            "is not reached over https, so what is sent can be read on the way",
+        );
+        assert!(!ran.err.contains("secret"));
+    }
+    fails(
+        &rita.run(&["get", "ftp://files.example/l/x"]),
+        2,
+        "not a link of Consign",
+    );
+    fails(
+        &rita.run(&["ls", "--url=ftp://files.example"]),
+        1,
+        "not a URL of http or https",
+    );
+    fails(
+        &rita.run(&["ls", "--url=https://files.example", "--ca=none.pem"]),
+        1,
+        "none.pem: No such file",
+    );
+    rita.write("none.pem", "nothing");
+    fails(
+        &rita.run(&["ls", "--url=https://files.example", "--ca=none.pem"]),
+        1,
+        "there is none in the file",
+    );
+}
