@@ -22,7 +22,7 @@ pub(crate) use self::{
         Access, ClientCommand, Downloads, Edit, Get, Link, LinkCommand, LinkEdit, LinkMake,
         LinkPassword, Login, Logout, Ls, Register, Rm, Sort, Upload, Whoami,
     },
-    help::{ENVIRONMENT, EXIT_CODES, FILES, command},
+    help::{ENVIRONMENT, EXIT_CODES, FILES, WALK, command},
 };
 
 /// Hand files to people safely.

@@ -273,10 +273,6 @@ pub(crate) struct LinkPassword {
 }
 
 #[derive(Args, Debug)]
-#[command(group(ArgGroup::new("changes").required(true).multiple(true).args([
-    "expires_in", "max_downloads", "any_downloads", "recipient", "no_recipient",
-    "note", "no_note", "password_stdin", "password_prompt", "no_password",
-])))]
 pub(crate) struct LinkEdit {
     /// Its id
     pub(crate) link: String,
@@ -381,6 +377,21 @@ impl FromStr for Expiry {
         }
         let span: Span<SECOND> = text.parse()?;
         Ok(Self(Some(span.0)))
+    }
+}
+
+impl LinkEdit {
+    pub(crate) fn changes_something(&self) -> bool {
+        self.expires_in.is_some()
+            || self.max_downloads.is_some()
+            || self.recipient.is_some()
+            || self.note.is_some()
+            || self.password.password_stdin
+            || self.password.password_prompt
+            || self.any_downloads
+            || self.no_recipient
+            || self.no_note
+            || self.no_password
     }
 }
 

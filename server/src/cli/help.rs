@@ -30,7 +30,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Set up a shell", &["completions", "man", "help"]),
 ];
 
-const WALK: &str = "\
+/// A hand-over from beginning to end.
+pub(crate) const WALK: &str = "\
 A hand-over:
   consign login https://files.example.org       sign in; --username says as whom
   consign upload report.docx figures.xlsx       upload, with a bar and with retries

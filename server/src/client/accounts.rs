@@ -54,7 +54,8 @@ pub(super) async fn login(command: Login, terminal: &Terminal) -> Result<(), Fai
     let client = session::client(&command.access, url.clone(), before.as_ref())?;
     let known = before.as_ref().and_then(|profile| profile.username.clone());
     let username = username(command.username.or(known), terminal).await?;
-    let prompt = format!("Password of {} at {url}: ", shown(&username));
+    let server = url.as_str().trim_end_matches('/');
+    let prompt = format!("Password of {} at {server}: ", shown(&username));
     let password = session::password(command.password_stdin, false, &prompt, terminal).await?;
     let signed_in = client.sign_in(&username, &password).await?;
     let until = session::end(&signed_in);
@@ -70,11 +71,10 @@ pub(super) async fn login(command: Login, terminal: &Terminal) -> Result<(), Fai
         *profile = Some(new);
     })?;
     if terminal.json {
-        let told =
-            json!({"username": username, "url": url.as_str(), "expires_at": until.to_string()});
+        let told = json!({"username": username, "url": server, "expires_at": until.to_string()});
         return terminal.result(&told.to_string());
     }
-    terminal.result(&format!("signed in as {} at {url}", shown(&username)))
+    terminal.result(&format!("signed in as {} at {server}", shown(&username)))
 }
 
 pub(super) async fn logout(command: Logout, terminal: &Terminal) -> Result<(), Failure> {
@@ -120,10 +120,9 @@ pub(super) async fn whoami(command: Whoami, terminal: &Terminal) -> Result<(), F
     let told = session
         .call(async |client: &Client| client.session().await)
         .await?;
-    let server = session.client().base();
+    let server = session.client().base().as_str().trim_end_matches('/');
     if terminal.json {
-        let told =
-            json!({"user": told.user, "expires_at": told.expires_at, "url": server.as_str()});
+        let told = json!({"user": told.user, "expires_at": told.expires_at, "url": server});
         return terminal.result(&told.to_string());
     }
     let role = match (told.user.role, told.user.confined) {

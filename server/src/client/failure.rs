@@ -157,7 +157,12 @@ impl From<Error> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::new(Exit::Failed, error.to_string())
+        let exit = match error.kind() {
+            // Ctrl-C at a question.
+            io::ErrorKind::Interrupted => Exit::Interrupted,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 

@@ -103,6 +103,10 @@ async fn list(session: &Session<'_>) -> Result<(), Failure> {
 }
 
 async fn edit(command: LinkEdit, terminal: &Terminal) -> Result<(), Failure> {
+    if !command.changes_something() {
+        let failure = Failure::usage("nothing is to change");
+        return Err(failure.hint("--expires-in, --max-downloads and others say what"));
+    }
     let session = Session::new(&command.access, terminal)?;
     session.ready().await?;
     let password = password(&command.password, terminal).await?;

@@ -45,31 +45,53 @@ fn pages(command: &Command, name: &str, folder: &Path) -> io::Result<()> {
             folder,
         )?;
     }
-    let mut page = Vec::new();
-    let of_page = command
+    let is_all = name == "consign";
+    let mut of_page = command
         .clone()
         .name(name.to_owned())
         .bin_name(name.replace('-', " "));
+    if is_all {
+        // They are `consign serve`'s.
+        of_page = of_page
+            .long_about(None::<&str>)
+            .mut_args(|arg| arg.hide(true));
+    }
     let man = Man::new(of_page)
         .title(name.to_uppercase())
         .manual("Consign");
+    let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
-    if command.get_arguments().next().is_some() {
+    if !is_all && command.get_arguments().next().is_some() {
         man.render_options_section(&mut page)?;
     }
     if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
     }
-    if command.get_after_help().is_some() {
-        man.render_extra_section(&mut page)?;
+    let examples = command.get_after_help().map(ToString::to_string);
+    match examples {
+        _ if is_all => verbatim(cli::WALK).to_writer(&mut page)?,
+        Some(examples) => verbatim(&examples).to_writer(&mut page)?,
+        None => {}
     }
     section("EXIT STATUS", cli::EXIT_CODES).to_writer(&mut page)?;
     section("ENVIRONMENT", cli::ENVIRONMENT).to_writer(&mut page)?;
     section("FILES", cli::FILES).to_writer(&mut page)?;
-    fs::write(folder.join(format!("{name}.1")), page)
+    fs::write(
+        folder.join(format!("{name}.1")),
+        ascii(&String::from_utf8_lossy(&page)),
+    )
+}
+
+/// Letters that not every typesetter takes as they are.
+fn ascii(page: &str) -> String {
+    let escaped = page.chars().map(|c| match c {
+        c if c.is_ascii() => c.to_string(),
+        c => format!("\\[u{:04X}]", u32::from(c)),
+    });
+    escaped.collect()
 }
 
 fn section(title: &str, rows: &[(&str, &str)]) -> Roff {
@@ -80,5 +102,22 @@ fn section(title: &str, rows: &[(&str, &str)]) -> Roff {
         roff.text([roman(*name)]);
         roff.text([roman(*meaning)]);
     }
+    roff
+}
+
+/// Examples, line by line.
+fn verbatim(examples: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["EXAMPLES"]);
+    roff.control("nf", []);
+    for line in examples.lines() {
+        let line = line.trim_start();
+        let line = line
+            .strip_prefix("Example: ")
+            .or(line.strip_prefix("Examples: "))
+            .unwrap_or(line);
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
     roff
 }

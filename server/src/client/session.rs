@@ -121,14 +121,13 @@ impl<'t> Session<'t> {
         if now.is_some() && now.as_ref() != before {
             return Ok(());
         }
-        let server = self.client.base();
+        let server = self.client.base().as_str().trim_end_matches('/');
         let needed = if before.is_some() {
             "the sign-in has ended"
         } else {
             "nobody is signed in"
         };
         let fails = || {
-            let server = server.as_str().trim_end_matches('/');
             let text = format!("{needed} at {server}");
             Failure::new(Exit::SignIn, text).hint(format!("sign in with `consign login {server}`"))
         };

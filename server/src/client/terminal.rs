@@ -9,7 +9,7 @@ use std::{
 
 use consign_client::{Error, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rustix::termios::{self, OptionalActions, Termios};
+use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use tokio::task::spawn_blocking;
 
 use super::failure::{Exit, Failure};
@@ -94,8 +94,17 @@ impl Terminal {
     /// Asks for something that is not shown.
     pub(crate) async fn ask_password(&self, prompt: &str) -> io::Result<String> {
         let prompt = prompt.to_owned();
-        self.asking(move || rpassword::prompt_password(prompt))
-            .await
+        self.asking(move || {
+            // Before the question is there: who answers at once is not shown either.
+            if let Some(mut modes) = BEFORE.get().cloned() {
+                modes.local_modes.remove(LocalModes::ECHO);
+                let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &modes);
+            }
+            let asked = rpassword::prompt_password(prompt);
+            Self::restore();
+            asked
+        })
+        .await
     }
 
     async fn asking(
@@ -103,6 +112,7 @@ impl Terminal {
         ask: impl FnOnce() -> io::Result<String> + Send + 'static,
     ) -> io::Result<String> {
         // What goes on meanwhile does not write over the question.
+        self.clear();
         self.bars.set_draw_target(ProgressDrawTarget::hidden());
         let asked = spawn_blocking(ask).await.map_err(io::Error::other)?;
         self.bars.set_draw_target(target(self.watched));

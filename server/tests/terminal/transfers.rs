@@ -17,7 +17,9 @@ const MIB: usize = 1 << 20;
 fn behind_a_proxy() -> (Server, Proxy) {
     let proxy = Proxy::new();
     let url = format!("--public-url=http://{}", proxy.address);
-    let server = Server::with(|command| drop(command.arg(url)));
+    let server = Server::with(|command| {
+        command.arg(url);
+    });
     proxy.leads_to(server.address);
     (server, proxy)
 }
