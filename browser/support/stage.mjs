@@ -164,9 +164,9 @@ export class Person {
     return this.page.getByRole('banner').getByRole('navigation');
   }
 
-  /** Goes to a view by the navigation. */
-  async goTo(view) {
-    await this.navigation().getByRole('link', { name: view, exact: true }).click();
+  /** Goes to a view by the navigation, which may call it something shorter. */
+  async goTo(view, link = view) {
+    await this.navigation().getByRole('link', { name: link, exact: true }).click();
     await this.sees(this.page.getByRole('heading', { level: 1, name: view }));
   }
 

@@ -1,0 +1,135 @@
+// Who is signed in, for how long, and that nothing of theirs is left behind.
+
+import assert from 'node:assert/strict';
+
+import { passwordOf } from '../support/api.mjs';
+import { real } from '../support/documents.mjs';
+import { scenario } from '../support/stage.mjs';
+
+const SIGN_IN = { level: 1, name: 'Sign in' };
+
+scenario('A wrong password is told at its field, and what was typed stays', async (stage) => {
+  await stage.operations('olivia');
+  const olivia = await stage.somebody();
+  await olivia.visit();
+  const [name, password] = [olivia.page.getByLabel('Username'), olivia.page.getByLabel('Password')];
+  await name.fill('olivia');
+  await olivia.page.getByRole('button', { name: 'Sign in' }).click();
+  await olivia.reads('Please fill this in.');
+  assert.equal(await password.getAttribute('aria-invalid'), 'true');
+  await password.fill('not the password');
+  await olivia.page.getByRole('button', { name: 'Sign in' }).click();
+  await olivia.reads('The username or the password is wrong.');
+  assert.equal(await name.inputValue(), 'olivia');
+  assert.equal(await password.evaluate((input) => input === document.activeElement), true);
+  await password.fill(passwordOf('olivia'));
+  await password.press('Enter');
+  await olivia.sees(olivia.page.getByRole('heading', { level: 1, name: 'Files' }));
+});
+
+scenario('Without being asked to, the browser remembers nobody', async (stage) => {
+  await stage.operations('olivia');
+  const olivia = await stage.signedIn('olivia');
+  await olivia.page.reload();
+  await olivia.sees(olivia.page.getByRole('heading', SIGN_IN));
+  assert.deepEqual(await olivia.context.cookies(), []);
+  const kept = await olivia.page.evaluate(() => [localStorage.length, sessionStorage.length]);
+  assert.deepEqual(kept, [0, 0]);
+});
+
+scenario('When it is asked to, a page that is loaded anew is signed in', async (stage) => {
+  await stage.operations('olivia');
+  const olivia = await stage.somebody();
+  await olivia.visit();
+  await olivia.signIn('olivia', { remember: true });
+  await olivia.goTo('Links');
+  await olivia.page.reload();
+  await olivia.sees(olivia.page.getByRole('heading', { level: 1, name: 'Links' }));
+  const [session] = (await olivia.context.cookies()).filter(({ name }) => name === '__Host-consign-session');
+  assert.equal(session.httpOnly && session.secure && session.sameSite, 'Strict');
+
+  // In another window too, until she signs out.
+  const window = await olivia.context.newPage();
+  await window.goto(stage.url);
+  await olivia.sees(window.getByRole('heading', { level: 1, name: 'Files' }));
+  await signOut(olivia, 'Sign out');
+  await olivia.sees(olivia.page.getByRole('heading', SIGN_IN));
+  await window.reload();
+  await olivia.sees(window.getByRole('heading', SIGN_IN));
+  const left = (await olivia.context.cookies()).filter(({ name }) => name === '__Host-consign-session');
+  assert.deepEqual(left, []);
+});
+
+scenario('After signing out the way back shows nothing', async (stage) => {
+  const account = await stage.operations('olivia');
+  await account.upload(await real('docx-js.docx', 'Secret merger.docx'));
+  const olivia = await stage.signedIn('olivia');
+  await olivia.reads('Secret merger.docx');
+  await olivia.goTo('Links');
+  await olivia.goTo('Trail');
+  await olivia.goTo('Files');
+  await signOut(olivia, 'Sign out');
+  await olivia.sees(olivia.page.getByRole('heading', SIGN_IN));
+  assert.equal(await olivia.page.getByLabel('Username').evaluate((input) => input === document.activeElement), true);
+  for (let step = 0; step < 3; step++) {
+    await olivia.page.goBack();
+    await olivia.sees(olivia.page.getByRole('heading', SIGN_IN));
+    assert.doesNotMatch(await olivia.page.locator('html').innerHTML(), /Secret merger|olivia/);
+  }
+});
+
+scenario('Signing out everywhere ends the session of another browser', async (stage) => {
+  const account = await stage.operations('olivia');
+  await account.upload(await real('docx-js.docx'));
+  const [here, there] = [await stage.signedIn('olivia'), await stage.signedIn('olivia')];
+  await signOut(here, 'Sign out everywhere');
+  await here.sees(here.page.getByRole('heading', SIGN_IN));
+
+  await there.page.getByRole('button', { name: 'Downloads: docx-js.docx' }).click();
+  const asked = there.dialog('Please sign in again');
+  await there.sees(asked);
+  await there.page.keyboard.press('Escape');
+  await there.sees(asked);
+  await asked.getByRole('button', { name: 'Sign out' }).click();
+  await there.sees(there.page.getByRole('heading', SIGN_IN));
+  assert.equal(await there.page.getByText('docx-js.docx').count(), 0);
+});
+
+scenario('An address of a view is gone on to after signing in', async (stage) => {
+  await stage.operations('olivia');
+  const olivia = await stage.somebody();
+  await olivia.visit('/#/trail');
+  await olivia.signIn('olivia');
+  await olivia.sees(olivia.page.getByRole('heading', { level: 1, name: 'Trail' }));
+});
+
+scenario('Where registration is closed, or taken, the page says what to do', { flags: ['--client-registration', 'operations'] }, async (stage) => {
+  await stage.operations('olivia');
+  const carl = await stage.somebody();
+  await carl.visit();
+  await carl.register('carl');
+  await carl.reads(/cannot register here yourself\. Ask whoever/);
+  assert.equal(await carl.page.getByLabel('Username').inputValue(), 'carl');
+
+  const olivia = await stage.signedIn('olivia');
+  await olivia.goTo('Groups');
+  await olivia.page.getByRole('button', { name: 'New user' }).click();
+  const adding = olivia.dialog('New user');
+  await adding.getByLabel('Username').fill('carl');
+  await adding.getByLabel('E-mail address').fill('not an address');
+  await adding.getByLabel('Password').fill('short');
+  await adding.getByRole('button', { name: 'Register the user' }).click();
+  await olivia.reads(/not in the form that is needed/);
+  await adding.getByLabel('E-mail address').fill('carl@example.org');
+  await adding.getByRole('button', { name: 'Register the user' }).click();
+  await olivia.reads(/too short: it needs 8 characters/);
+  await adding.getByLabel('Password').fill(passwordOf('carl'));
+  await adding.getByRole('button', { name: 'Register the user' }).click();
+  await olivia.seesNot(adding);
+  await stage.signedIn('carl');
+});
+
+async function signOut(person, how) {
+  await person.page.getByRole('banner').getByText('olivia').click();
+  await person.page.getByRole('button', { name: how, exact: true }).click();
+}
