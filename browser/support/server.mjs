@@ -9,25 +9,31 @@ import { join } from 'node:path';
 const BINARY = process.env.CONSIGN_BIN;
 
 export class Server {
-  /** Starts one, with these flags besides where it listens and keeps things. */
-  static async start(flags = []) {
+  /** Starts one, with these flags besides where it listens and keeps things; mail it writes into a folder. */
+  static async start(flags = [], sendsMail = false) {
     if (!BINARY) throw new Error('CONSIGN_BIN names no binary: run scripts/browser');
     const folder = await mkdtemp(join(tmpdir(), 'consign-browser-'));
     const server = new Server(folder);
-    const place = ['--listen', '127.0.0.1:0', '--data', join(folder, 'data')];
     const mail = ['--mail', `folder:${server.mail}`, '--mail-from', 'files@example.org'];
+    server.flags = [...flags, ...(sendsMail ? mail : [])];
+    await server.run();
+    return server;
+  }
+
+  /** Runs, at the same address as before if it ran before. */
+  async run() {
+    const place = ['--listen', this.url ? new URL(this.url).host : '127.0.0.1:0', '--data', join(this.folder, 'data')];
     // Tests sign in more often than people do.
-    const all = ['serve', ...place, '--rate-limits', 'off', ...(flags.includes('--mail') ? mail : []), ...flags.filter((flag) => flag !== '--mail')];
-    server.process = spawn(BINARY, all, { stdio: ['ignore', 'pipe', 'pipe'] });
-    server.ended = once(server.process, 'exit');
-    server.process.stderr.on('data', (text) => (server.log += text));
+    const flags = [...place, '--rate-limits', 'off', ...this.flags];
+    this.process = spawn(BINARY, ['serve', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.ended = once(this.process, 'exit');
+    this.process.stderr.on('data', (text) => (this.log += text));
     try {
-      server.url = await server.listening();
+      this.url = await this.listening();
     } catch (error) {
-      await server.stop();
+      await this.stop();
       throw error;
     }
-    return server;
   }
 
   constructor(folder) {
@@ -47,6 +53,7 @@ export class Server {
       this.process.stdout.resume();
       return found[1];
     }
+    await this.ended;
     throw new Error(`the server did not start:\n${said}${this.log}`);
   }
 
@@ -56,12 +63,18 @@ export class Server {
     return Promise.all(names.map((name) => readFile(join(this.mail, name), 'utf8')));
   }
 
-  async stop() {
+  /** Ends, and keeps its data. */
+  async end() {
     this.process.kill('SIGTERM');
-    // Uploads that were left in the middle are not waited for.
-    const late = setTimeout(() => this.process.kill('SIGKILL'), 2000);
+    // Uploads that are in the middle are not waited for.
+    const late = setTimeout(() => this.process.kill('SIGKILL'), 1000);
     await this.ended;
     clearTimeout(late);
+  }
+
+  /** Ends, and is forgotten. */
+  async stop() {
+    await this.end();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

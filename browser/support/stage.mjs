@@ -24,11 +24,11 @@ let launched;
 const browser = () => (launched ??= chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS }));
 after(async () => (await launched)?.close());
 
-/** A test with a stage of its own, whose server is started with `flags`. */
+/** A test with a stage of its own, whose server is started with `flags`, and sends `mail` or not. */
 export function scenario(name, options, play) {
   if (!play) return scenario(name, {}, options);
   test(name, { timeout: 120_000 }, async () => {
-    const stage = await Stage.set(options.flags);
+    const stage = await Stage.set(options);
     try {
       await play(stage);
       stage.assertNothingAmiss();
@@ -42,11 +42,14 @@ export function scenario(name, options, play) {
 }
 
 export class Stage {
-  static async set(flags) {
+  static async set({ flags, mail } = {}) {
     const stage = new Stage();
-    stage.server = await Server.start(flags);
-    stage.url = stage.server.url;
+    stage.server = await Server.start(flags, mail);
     return stage;
+  }
+
+  get url() {
+    return this.server.url;
   }
 
   people = [];
@@ -113,6 +116,14 @@ export class Person {
   constructor(stage, context) {
     this.stage = stage;
     this.context = context;
+  }
+
+  /** The same browser, in a window of its own. */
+  async inAnotherWindow() {
+    const other = Object.create(this);
+    other.page = await this.context.newPage();
+    await other.visit();
+    return other;
   }
 
   watch(page) {

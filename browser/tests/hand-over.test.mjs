@@ -123,7 +123,7 @@ scenario('A link to several files hands over all of them, or each', async (stage
   for (const { buffer } of documents) assert.ok(all.bytes.includes(buffer), 'the archive stores each as it is');
 });
 
-scenario('A link for one recipient opens with the code that is mailed to them', { flags: ['--mail'] }, async (stage) => {
+scenario('A link for one recipient opens with the code that is mailed to them', { mail: true }, async (stage) => {
   const olivia = await stage.operations('olivia');
   const document = await real('libreoffice.docx');
   const { url } = await olivia.link([await olivia.upload(document)], { recipient: 'paula@example.org' });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 
-import { passwordOf } from '../support/api.mjs';
+import { Account, passwordOf } from '../support/api.mjs';
 import { real } from '../support/documents.mjs';
 import { scenario } from '../support/stage.mjs';
 
@@ -95,6 +95,48 @@ scenario('Signing out everywhere ends the session of another browser', async (st
   assert.equal(await there.page.getByText('docx-js.docx').count(), 0);
 });
 
+scenario("Another user's session in the same browser does not take the place of an expired one", async (stage) => {
+  const account = await stage.operations('olivia');
+  await account.call('POST', '/register', { username: 'otto', email: 'otto@example.org', password: passwordOf('otto'), is_operation_user: true });
+  await account.upload(await real('docx-js.docx'));
+  const olivia = await stage.somebody();
+  await olivia.visit();
+  await olivia.signIn('olivia', { remember: true });
+  const otto = await olivia.inAnotherWindow();
+  await signOut(otto, 'Sign out everywhere');
+  await otto.signIn('otto', { remember: true });
+
+  // What she does next is not done by him.
+  await olivia.page.getByRole('button', { name: 'Remove: docx-js.docx' }).click();
+  const asked = olivia.dialog('Please sign in again');
+  await olivia.sees(asked.or(olivia.page.getByRole('banner').getByText('otto')));
+  const { files } = await Account.signIn(stage.url, 'otto').then((his) => his.call('GET', '/files'));
+  assert.equal(files.length, 1);
+});
+
+scenario('A new password ends the sessions of before, but for the one that it was changed in', async (stage) => {
+  await stage.operations('olivia');
+  const [here, there] = [await stage.signedIn('olivia'), await stage.signedIn('olivia')];
+  await here.page.getByRole('banner').getByText('olivia').click();
+  await here.page.getByRole('button', { name: 'Change password' }).click();
+  const changing = here.dialog('Change password');
+  await changing.getByLabel('Present password').fill('not the password');
+  await changing.getByLabel('New password').fill('another long password');
+  await changing.getByRole('button', { name: 'Save' }).click();
+  await here.sees(changing.getByText(/The password is wrong/));
+  await changing.getByLabel('Present password').fill(passwordOf('olivia'));
+  await changing.getByRole('button', { name: 'Save' }).click();
+  await here.seesNot(changing);
+  await here.goTo('Links');
+  await here.reads('You have made no links yet.');
+
+  await there.navigation().getByRole('link', { name: 'Links' }).click();
+  const asked = there.dialog('Please sign in again');
+  await asked.getByLabel('Password').fill('another long password');
+  await asked.getByRole('button', { name: 'Go on' }).click();
+  await there.reads('You have made no links yet.');
+});
+
 scenario('An address of a view is gone on to after signing in', async (stage) => {
   await stage.operations('olivia');
   const olivia = await stage.somebody();
@@ -103,7 +145,7 @@ scenario('An address of a view is gone on to after signing in', async (stage) =>
   await olivia.sees(olivia.page.getByRole('heading', { level: 1, name: 'Trail' }));
 });
 
-scenario('Where registration is closed, or taken, the page says what to do', { flags: ['--client-registration', 'operations'] }, async (stage) => {
+scenario('Where registration is closed, or taken, the page says what to do', { flags: ['--client-registration', 'closed'] }, async (stage) => {
   await stage.operations('olivia');
   const carl = await stage.somebody();
   await carl.visit();

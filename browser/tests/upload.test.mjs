@@ -12,7 +12,7 @@ scenario('A large upload is cancelled, which leaves nothing, and tried again, wh
   const account = await stage.operations('olivia');
   const olivia = await stage.signedIn('olivia');
   const film = docx('Film.docx', { bytes: 8 * MEGABYTE });
-  await throttle(olivia, 1 * MEGABYTE);
+  await network(olivia, { upload: MEGABYTE });
   await olivia.choose(film);
   const row = olivia.uploading('Film.docx');
   await olivia.sees(row.getByRole('progressbar', { name: 'Upload of Film.docx' }));
@@ -23,7 +23,7 @@ scenario('A large upload is cancelled, which leaves nothing, and tried again, wh
   await olivia.seesNot(row.getByRole('progressbar'));
   assert.deepEqual(await account.files(), []);
 
-  await throttle(olivia, null);
+  await network(olivia, {});
   await olivia.page.getByRole('button', { name: 'Try to upload Film.docx again' }).click();
   await olivia.sees(row.getByText(/^Uploaded, /));
   await olivia.sees(olivia.row('Film.docx'));
@@ -34,20 +34,25 @@ scenario('A large upload is cancelled, which leaves nothing, and tried again, wh
   await olivia.seesNot(row);
 });
 
-scenario('An upload that the network breaks off is tried again by its button', async (stage) => {
+scenario('An upload that breaks off is tried again by its button', async (stage) => {
   const account = await stage.operations('olivia');
   const olivia = await stage.signedIn('olivia');
-  await throttle(olivia, 1 * MEGABYTE);
+  const again = olivia.page.getByRole('button', { name: 'Try to upload Plan.docx again' });
+  await network(olivia, { offline: true });
   await olivia.choose(docx('Plan.docx', { bytes: 8 * MEGABYTE }));
   const row = olivia.uploading('Plan.docx');
-  await olivia.sees(row.getByText(/ of 8(\.\d+)? MB/));
-  await throttle(olivia, null);
-  await olivia.context.setOffline(true);
   await olivia.sees(row.getByText(/did not answer\. Check your connection, and try again/));
-  await olivia.page.getByRole('button', { name: 'Try to upload Plan.docx again' }).click();
+
+  // The network is there again, and the server goes in the middle.
+  await network(olivia, { upload: MEGABYTE });
+  await again.click();
+  await olivia.sees(row.getByText(/ of 8(\.\d+)? MB/));
+  await stage.server.end();
   await olivia.sees(row.getByText(/did not answer/));
-  await olivia.context.setOffline(false);
-  await olivia.page.getByRole('button', { name: 'Try to upload Plan.docx again' }).click();
+  await stage.server.run();
+  assert.deepEqual(await account.files(), []);
+  await network(olivia, {});
+  await again.click();
   await olivia.sees(row.getByText(/^Uploaded, /));
   assert.equal((await account.files()).length, 1);
 });
@@ -71,7 +76,7 @@ scenario('What is refused is told at its row, with what to do, and the others go
 scenario('Three uploads go at once, a fourth waits, and each can be cancelled', async (stage) => {
   const account = await stage.operations('olivia');
   const olivia = await stage.signedIn('olivia');
-  await throttle(olivia, 1 * MEGABYTE);
+  await network(olivia, { upload: MEGABYTE });
   const names = ['One.docx', 'Two.docx', 'Three.docx', 'Four.docx'];
   await olivia.choose(...names.map((name) => docx(name, { bytes: 4 * MEGABYTE })));
   for (const name of names.slice(0, 3)) await olivia.sees(olivia.uploading(name).getByText(/ of 4(\.\d+)? MB/));
@@ -80,7 +85,7 @@ scenario('Three uploads go at once, a fourth waits, and each can be cancelled', 
   await olivia.sees(olivia.uploading('Four.docx').getByText(/ of 4(\.\d+)? MB/));
   // They go on while something else is looked at.
   await olivia.goTo('Links');
-  await throttle(olivia, null);
+  await network(olivia, {});
   await eventually(async () => assert.equal((await account.files()).length, 3));
   await olivia.goTo('Files');
   for (const name of ['One.docx', 'Three.docx', 'Four.docx']) await olivia.sees(olivia.uploading(name).getByText(/^Uploaded, /));
@@ -121,12 +126,12 @@ scenario('A sign-in that expires meanwhile asks for the password once, and every
   assert.deepEqual(links.map(({ note }) => note), ['For the auditors']);
 });
 
-/** Slows uploads down to so many bytes a second. */
-async function throttle(person, bytes) {
+/** Lets a person's network take so many bytes a second (-1: any number), or nothing at all. */
+async function network(person, { upload = -1, offline = false }) {
   person.devtools ??= await person.context.newCDPSession(person.page);
   await person.devtools.send('Network.enable');
   await person.devtools.send('Network.emulateNetworkConditions', {
-    offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytes ?? -1,
+    offline, latency: 0, downloadThroughput: -1, uploadThroughput: upload,
   });
 }
 
