@@ -25,7 +25,8 @@ export class Keyboard {
   /** What has the focus, as it is read out: `button "Make the link"`. */
   async told() {
     if (!(await this.focus.count())) return 'nothing';
-    return (await this.focus.ariaSnapshot()).split('\n')[0].replace(/^- /, '').replace(/:? *$/, '');
+    const [, quoted, plain] = /^- (?:'((?:[^']|'')*)'|([^\n]*))/.exec(await this.focus.ariaSnapshot());
+    return quoted?.replaceAll("''", "'") ?? plain;
   }
 
   /** Goes on until something has the focus whose name, and role, is as told. */
@@ -35,7 +36,9 @@ export class Keyboard {
       const told = await this.told();
       if (expected.test(told)) return;
       passed.push(told);
-      await this.press(key);
+      await this.page.keyboard.press(key);
+      // After the last comes the browser, and then the first.
+      if ((await this.told()) !== 'nothing') await this.assertFocus(key);
     }
     assert.fail(`no ${expected} among:\n${passed.join('\n')}`);
   }
