@@ -22,7 +22,9 @@ const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
 
 let launched;
 const browser = () => (launched ??= chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS }));
-after(async () => (await launched)?.close());
+/** Ends the browser. */
+export const dismiss = async () => (await launched)?.close();
+if (process.env.NODE_TEST_CONTEXT) after(dismiss);
 
 /** A test with a stage of its own, whose server is started with `flags`, and sends `mail` or not. */
 export function scenario(name, options, play) {

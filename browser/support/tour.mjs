@@ -170,14 +170,12 @@ export async function operations(person, look) {
   await person.sees(person.dialog('Change password'));
   await look(page, 'a new password');
   await closed();
-
-  // Her sign-in ends elsewhere.
-  await page.evaluate(() => (location.hash = '#/files'));
-  await person.reads('Annual report 2026.docx');
+  await person.goTo('Files');
 }
 
 /** Ends all sessions of the one who looks, and has the page find out. */
 export async function expiry(person, account, look) {
+  await person.sees(person.row('Budget.xlsx'));
   await account.call('DELETE', '/session?everywhere=true');
   await person.page.getByRole('button', { name: 'Downloads: Budget.xlsx' }).click();
   await person.sees(person.dialog('Please sign in again'));
