@@ -5,36 +5,49 @@ use std::time::Duration;
 use consign_core::{ClientRegistration, Registration, password::Password, user::Role};
 use http::{Response, StatusCode, request};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     api::Inner,
     body::Body,
-    json::{self, given},
+    json::{self, Done, given},
     problem::Failure,
     request::RequestBody,
     session::remembering,
 };
 
-#[derive(Deserialize)]
-struct Register {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Registration)]
+pub(crate) struct Register {
+    /// No control characters, overrides of the writing direction, or only white space.
+    #[schema(value_type = String, min_length = 1, max_length = 150, pattern = "^[^\\p{Cc}]*[^\\p{Cc}\\s][^\\p{Cc}]*$")]
     username: Option<String>,
+    /// RFC 5322, without a name beside it. Letters' case makes no difference.
+    #[schema(value_type = String, format = Email, min_length = 1, max_length = 254)]
     email: Option<String>,
+    /// Counted in code points.
+    #[schema(value_type = String, format = Password, max_length = 1024)]
     password: Option<String>,
+    /// The first registers freely, where nothing else is set; who registers another has to be one.
     is_operation_user: Option<bool>,
 }
 
-#[derive(Deserialize)]
-struct Login {
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Login {
+    #[schema(value_type = String, min_length = 1)]
     username: Option<String>,
+    #[schema(value_type = String, format = Password, min_length = 1)]
     password: Option<String>,
     /// Whether the browser is to keep the token for a page that is loaded anew; said by pages.
     remember: Option<bool>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct LoggedIn<'a> {
     msg: &'static str,
+    /// For `Authorization: Bearer`.
     access_token: &'a str,
+    #[schema(pattern = "^Bearer$")]
     token_type: &'static str,
     /// Seconds.
     expires_in: u64,
@@ -97,7 +110,7 @@ impl Inner {
             role,
         };
         self.consign.register(registration, by.as_ref()).await?;
-        let done = serde_json::json!({"msg": "User registered successfully"});
+        let done = Done::of("User registered successfully");
         Ok(json::response(StatusCode::CREATED, &done))
     }
 

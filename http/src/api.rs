@@ -4,24 +4,27 @@ use std::{
     mem,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use consign_core::{
     Actor, Consign, ErrorKind,
     policy::{self, Action},
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     BoxError, PublicUrl,
     body::Body,
     json,
     observe::{self, Meters, RequestId},
+    openapi::{Bounds, Described},
     problem::{Failure, Problem},
     rates::{Limiter, Rates},
     rendered::Rendered,
@@ -51,6 +54,14 @@ pub(crate) struct Inner {
     meters: Arc<Meters>,
     pub(crate) site: Option<Arc<Served>>,
     index: bool,
+    docs: bool,
+    described: Arc<OnceLock<Described>>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    #[schema(pattern = "^ok$")]
+    status: &'static str,
 }
 
 impl Api {
@@ -65,6 +76,8 @@ impl Api {
             meters: Arc::new(Meters::new()),
             site: None,
             index: true,
+            docs: true,
+            described: Arc::default(),
         }))
     }
 
@@ -106,12 +119,26 @@ impl Api {
         self.changed(|inner| inner.index = false)
     }
 
+    /// The API without its description at `/openapi.json` and `/docs`, for a host application that has
+    /// pages of its own there. [`description`](Self::description) is there all the same.
+    #[must_use]
+    pub fn without_docs(self) -> Self {
+        self.changed(|inner| inner.docs = false)
+    }
+
+    /// What the API is: an OpenAPI 3.1 document, in JSON.
+    pub fn description(&self) -> Bytes {
+        self.described().text()
+    }
+
     fn limited(self, limiter: Limiter) -> Self {
         self.changed(|inner| inner.limiter = Some(Arc::new(limiter)))
     }
 
     fn changed(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        change(Arc::make_mut(&mut self.0));
+        let inner = Arc::make_mut(&mut self.0);
+        inner.described = Arc::default();
+        change(inner);
         self
     }
 
@@ -193,12 +220,31 @@ impl Api {
 
     fn route<'p>(&self, path: &'p str) -> Option<(&'static Route, Segments<'p>)> {
         let found = Route::of(path)?;
-        let answered = match found.0.endpoint {
+        let is_there = match found.0.endpoint {
             Endpoint::Index | Endpoint::Robots => self.0.index,
             Endpoint::Asset => self.0.site.is_some(),
+            Endpoint::Description | Endpoint::Docs => self.0.docs,
             _ => true,
         };
-        answered.then_some(found)
+        is_there.then_some(found)
+    }
+
+    /// Put together when it is asked for first.
+    fn described(&self) -> &Described {
+        let Inner {
+            consign,
+            public_url,
+            described,
+            ..
+        } = &*self.0;
+        described.get_or_init(|| {
+            let bounds = Bounds {
+                settings: consign.settings(),
+                accepted_types: consign.accepted_types(),
+                public_url,
+            };
+            Described::new(&bounds, |path| self.answers(path))
+        })
     }
 
     async fn answer(
@@ -228,6 +274,8 @@ impl Api {
                 asset.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "Not found").into())
             }
             Endpoint::Robots => Ok(fixed("text/plain; charset=utf-8", ROBOTS)),
+            Endpoint::Description => Ok(self.described().document(&head.headers)),
+            Endpoint::Docs => Ok(self.described().page(&head.headers)),
             Endpoint::Health => api.health().await,
             // The state of these is large, and would be moved with each of the others.
             Endpoint::Register => Box::pin(api.register(head, body)).await,
@@ -283,10 +331,7 @@ impl Inner {
         if let Err(error) = self.consign.check().await {
             return Err(consign_core::Error::new(ErrorKind::Unavailable, error).into());
         }
-        Ok(json::response(
-            StatusCode::OK,
-            &serde_json::json!({"status": "ok"}),
-        ))
+        Ok(json::response(StatusCode::OK, &Health { status: "ok" }))
     }
 }
 

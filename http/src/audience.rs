@@ -13,10 +13,12 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{
     api::Inner,
     files::FileObject,
+    openapi::Id,
     problem::{Failure, Problem},
 };
 
@@ -33,15 +35,53 @@ pub(crate) enum Wanted {
     },
 }
 
-/// An audience as the API shows it.
-#[derive(Clone, Debug, Serialize)]
+/// An audience as the API shows it: `everybody`, `nobody`, or clients by their usernames and groups by
+/// their ids.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = Audience)]
 pub(crate) enum AudienceObject {
-    Word(&'static str),
+    Word(AudienceWord),
     These {
+        #[schema(value_type = Vec<String>)]
         users: Vec<Username>,
+        #[schema(value_type = Vec<Id>)]
         groups: Vec<String>,
     },
+}
+
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AudienceWord {
+    /// Every client, also those who register later.
+    Everybody,
+    Nobody,
+}
+
+/// An audience as the body of a request says it.
+#[derive(ToSchema)]
+#[serde(untagged, deny_unknown_fields)]
+#[schema(as = WantedAudience)]
+#[expect(
+    dead_code,
+    reason = "it is taken apart by hand, so that what is wrong is named"
+)]
+pub(crate) enum WantedObject {
+    Word(AudienceWord),
+    These(WantedLists),
+}
+
+/// At most 100 of both together, each counted once.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
+pub(crate) struct WantedLists {
+    /// Usernames of clients.
+    #[schema(max_items = 100)]
+    users: Option<Vec<String>>,
+    /// Ids.
+    #[schema(max_items = 100)]
+    groups: Option<Vec<String>>,
 }
 
 /// What was looked up of users and groups for one answer.
@@ -172,7 +212,7 @@ impl Inner {
         let (mut users, mut groups) = (Vec::new(), Vec::new());
         for principal in audience.principals() {
             match principal {
-                Principal::Everybody => return Ok(AudienceObject::Word(EVERYBODY)),
+                Principal::Everybody => return Ok(AudienceObject::Word(AudienceWord::Everybody)),
                 Principal::User(id) => {
                     let name = match names.users.entry(*id) {
                         Entry::Occupied(known) => known.into_mut(),
@@ -196,7 +236,7 @@ impl Inner {
             }
         }
         if users.is_empty() && groups.is_empty() {
-            return Ok(AudienceObject::Word(NOBODY));
+            return Ok(AudienceObject::Word(AudienceWord::Nobody));
         }
         users.sort_unstable();
         Ok(AudienceObject::These { users, groups })

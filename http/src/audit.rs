@@ -15,83 +15,117 @@ use consign_core::{
 };
 use http::{Response, StatusCode, request};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     api::Inner,
     body::Body,
     files::{rfc3339, text},
     json,
+    openapi::{self, Digest, Id, Time},
     paging::page,
     problem::Failure,
     route::id_of,
 };
 
 /// An entry of the trail.
-#[derive(Serialize)]
-struct EntryObject<'e> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Entry)]
+pub(crate) struct EntryObject<'e> {
     /// Where it stands: what a download is called by.
     id: u64,
+    #[schema(value_type = u32)]
     writer: WriterId,
     number: u64,
-    /// RFC 3339, in UTC, as all times.
+    #[schema(value_type = Time)]
     at: String,
+    /// A user's id, `anonymous`, `administrator` or `sweeper`.
     by: String,
+    #[schema(value_type = Option<String>, required)]
     username: Option<Username>,
     /// What the user is called of whom `fields` tell.
+    #[schema(value_type = Option<String>, required)]
     whom: Option<Username>,
     kind: &'static str,
+    /// What there is to tell of an entry of this kind.
+    #[schema(value_type = Object)]
     fields: BTreeMap<&'static str, Value>,
+    #[schema(value_type = Digest)]
     hash: &'e EntryHash,
 }
 
-#[derive(Serialize)]
-struct Entries<'e> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Entries<'e> {
     entries: Vec<EntryObject<'e>>,
+    /// The `cursor` of the next page; null where this is the last.
+    #[schema(required)]
     next: Option<String>,
 }
 
 /// What one credential had of a file, in one stretch of time.
-#[derive(Serialize)]
-struct DownloadObject<'d> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Download)]
+pub(crate) struct DownloadObject<'d> {
     id: u64,
+    #[schema(value_type = Time)]
     at: String,
     file: DownloadedFile<'d>,
+    /// Whose download link it was; null where it was a lease of a managed link.
+    #[schema(value_type = Option<String>, required)]
     username: Option<Username>,
+    #[schema(value_type = Option<Id>, required)]
     link: Option<String>,
+    #[schema(value_type = Option<Id>, required)]
     lease: Option<String>,
+    /// Who had proved to be the one that the managed link was for.
+    #[schema(required)]
     recipient: Option<String>,
     #[serde(flatten)]
+    #[schema(value_type = openapi::Transfers)]
     transfers: &'d Transfers,
 }
 
-#[derive(Serialize)]
-struct DownloadedFile<'d> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DownloadedFile<'d> {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Id)]
     id: FileId,
+    #[schema(value_type = String)]
     filename: &'d FileName,
     size: u64,
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Digest)]
     sha256: Sha256,
 }
 
-#[derive(Serialize)]
-struct DownloadList<'d> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Downloads)]
+pub(crate) struct DownloadList<'d> {
     downloads: Vec<DownloadObject<'d>>,
     /// Whether anybody has had all of it.
     completed: bool,
+    #[schema(value_type = openapi::Transfers)]
     total: Transfers,
+    /// The `cursor` of the next page; null where this is the last.
+    #[schema(required)]
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct KeyObject {
+#[derive(Serialize, ToSchema)]
+#[schema(as = EvidenceKey)]
+pub(crate) struct KeyObject {
+    #[schema(value_type = String, pattern = "^[0-9a-f]{16}$")]
     id: KeyId,
+    #[schema(pattern = "^Ed25519$")]
     algorithm: &'static str,
+    /// 32 bytes in base64url.
+    #[schema(value_type = String)]
     key: PublicKey,
 }
 
-#[derive(Serialize)]
-struct Keys {
+#[derive(Serialize, ToSchema)]
+#[schema(as = EvidenceKeys)]
+pub(crate) struct Keys {
     #[serde(flatten)]
     current: KeyObject,
     /// Those that signed before.

@@ -69,10 +69,9 @@ pub(crate) fn evaluate(
     Precondition::Proceed { use_range }
 }
 
-/// Whether `If-None-Match` has the tag of what does not change while its tag is the same.
-pub(crate) fn none_match(headers: &HeaderMap, etag: &str) -> bool {
-    headers.contains_key(IF_NONE_MATCH)
-        && any_tag(headers, IF_NONE_MATCH, |tag| tag.quoted == etag.as_bytes())
+/// Whether the client has what this entity tag identifies, of which no time is known.
+pub(crate) fn has(headers: &HeaderMap, etag: &str) -> bool {
+    any_tag(headers, IF_NONE_MATCH, |tag| tag.quoted == etag.as_bytes())
 }
 
 /// Whether `If-Range` lets a range be sent. RFC 9110, section 13.1.5.

@@ -12,6 +12,7 @@ use consign_core::{
 use http::{Method, Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::{
     api::Inner,
@@ -19,6 +20,7 @@ use crate::{
     body::Body,
     json,
     lifetimes::WantedChanges,
+    openapi::{Digest, Id, Time},
     paging::page,
     problem::Failure,
     rendered::Listing,
@@ -27,30 +29,46 @@ use crate::{
 };
 
 /// A file as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = File)]
 pub(crate) struct FileObject<'f> {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Id)]
     id: FileId,
     filename: &'f str,
     /// Bytes.
     size: u64,
     content_type: &'f str,
-    /// Lower-case hexadecimal.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Digest)]
     sha256: Sha256,
-    /// RFC 3339, in UTC.
+    #[schema(value_type = Time)]
     uploaded_at: String,
     uploaded_by: &'f str,
-    /// RFC 3339, in UTC; null where it has no end.
+    /// From when on it is not there for anybody; null where it has no end.
+    #[schema(value_type = Option<Time>, required)]
     expires_at: Option<String>,
-    /// For those who may know it.
+    /// Whom it is for: told to operations users alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     audience: Option<AudienceObject>,
 }
 
-#[derive(Serialize)]
+/// A page of files, as [`Listing`] writes it.
+#[derive(ToSchema)]
+#[schema(as = Files)]
+#[expect(dead_code, reason = "it is written piece by piece")]
+pub(crate) struct FileList<'f> {
+    files: Vec<FileObject<'f>>,
+    /// The `cursor` of the next page; null where this is the last.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
 pub(crate) struct OneFile<'f> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     msg: Option<&'static str>,
     file: FileObject<'f>,
 }
@@ -62,10 +80,14 @@ impl<'f> OneFile<'f> {
     }
 }
 
-#[derive(Serialize)]
-struct DownloadUrl {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DownloadUrl {
+    /// Whoever has it has the file, until it ends.
+    #[schema(format = "uri")]
     download_url: String,
+    #[schema(pattern = "^Success$")]
     message: &'static str,
+    #[schema(value_type = Time)]
     expires_at: String,
 }
 

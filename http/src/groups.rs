@@ -13,73 +13,94 @@ use http::{HeaderMap, Method, Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{
     api::Inner,
     body::Body,
     files::{rfc3339, text},
-    json::{self, given},
+    json::{self, Done, given},
+    openapi::{Id, Time},
     paging::page,
     problem::{Failure, Problem},
     request::RequestBody,
     route::id_of,
 };
 
-#[derive(Deserialize)]
-struct Wanted {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = GroupProperties)]
+pub(crate) struct Wanted {
+    /// White space around it is no part of it. No control characters or overrides of the writing
+    /// direction.
+    #[schema(max_length = 100, pattern = "^[^\\p{Cc}]*[^\\p{Cc}\\s][^\\p{Cc}]*$")]
     name: Option<String>,
+    /// For how many days after their uploads files for the group are there; null: for ever.
     #[serde(default, deserialize_with = "json::nullable")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 36500)]
     retention_days: Option<Value>,
 }
 
-#[derive(Deserialize)]
-struct NewMember {
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewMember {
+    /// A client's.
+    #[schema(value_type = String, min_length = 1)]
     username: Option<String>,
 }
 
 /// A group as the API shows it.
-#[derive(Serialize)]
-struct GroupObject<'g> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Group)]
+pub(crate) struct GroupObject<'g> {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Id)]
     id: GroupId,
     name: &'g str,
-    /// RFC 3339, in UTC.
+    #[schema(value_type = Time)]
     created_at: String,
     /// Null where files for it are there for ever.
+    #[schema(required)]
     retention_days: Option<u32>,
 }
 
 /// A member of a group as the API shows them.
-#[derive(Serialize)]
-struct MemberObject<'u> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Member)]
+pub(crate) struct MemberObject<'u> {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Id)]
     id: UserId,
     username: &'u str,
     email: &'u str,
+    #[schema(value_type = String, pattern = "^(active|disabled)$")]
     status: Status,
 }
 
-#[derive(Serialize)]
-struct Groups<'g> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Groups<'g> {
     groups: Vec<GroupObject<'g>>,
+    /// The `cursor` of the next page; null where this is the last.
+    #[schema(required)]
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct OneGroup<'g> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OneGroup<'g> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     msg: Option<&'static str>,
     group: GroupObject<'g>,
 }
 
-#[derive(Serialize)]
-struct Members<'u> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Members<'u> {
     members: Vec<MemberObject<'u>>,
+    /// The `cursor` of the next page; null where this is the last.
+    #[schema(required)]
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct OneMember<'u> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OneMember<'u> {
     msg: &'static str,
     member: MemberObject<'u>,
 }
@@ -221,7 +242,7 @@ impl Inner {
             }
             by_id => by_id?,
         }
-        let removed = serde_json::json!({"msg": "Member removed"});
+        let removed = Done::of("Member removed");
         Ok(json::response(StatusCode::OK, &removed))
     }
 

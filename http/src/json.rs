@@ -5,6 +5,7 @@ use consign_core::once::{IdempotencyKey, InvalidKey};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{
     body::Body,
@@ -16,6 +17,18 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Bytes that a JSON body has at most.
 const MAX_LEN: usize = 64 * 1024;
+
+/// That something was done, where there is nothing to show of it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Done {
+    msg: &'static str,
+}
+
+impl Done {
+    pub(crate) fn of(msg: &'static str) -> Self {
+        Self { msg }
+    }
+}
 
 /// Reads a JSON object.
 pub(crate) async fn read<T: DeserializeOwned>(

@@ -58,6 +58,7 @@ mod managed;
 mod multipart;
 mod observe;
 mod open;
+mod openapi;
 mod paging;
 mod problem;
 mod public_url;

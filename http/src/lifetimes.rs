@@ -7,8 +7,15 @@ use http::request;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
-use crate::{api::Inner, audience::Wanted, json, problem::Failure, request::RequestBody};
+use crate::{
+    api::Inner,
+    audience::{Wanted, WantedObject},
+    json,
+    problem::Failure,
+    request::RequestBody,
+};
 
 /// What a request wants to become of a file.
 #[derive(Debug)]
@@ -17,10 +24,15 @@ pub(crate) struct WantedChanges {
     expires_in: Edit<Option<Duration>>,
 }
 
-#[derive(Deserialize)]
-struct Changed {
+/// One of them at least.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = FileChanges)]
+pub(crate) struct Changed {
+    #[schema(value_type = WantedObject, required = false)]
     audience: Option<Value>,
+    /// In how many seconds from now on the file ends; null: never.
     #[serde(default, deserialize_with = "json::nullable")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 3153600000u64)]
     expires_in: Option<Value>,
 }
 

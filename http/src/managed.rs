@@ -14,12 +14,14 @@ use consign_core::{
 use http::{HeaderMap, Method, Response, StatusCode, request};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::{
     api::Inner,
     body::Body,
     files::{rfc3339, text},
     json,
+    openapi::{Id, Time},
     paging::page,
     problem::{Failure, Problem},
     request::RequestBody,
@@ -30,45 +32,61 @@ use crate::{
 pub(crate) const OPEN: &str = "/l/";
 
 /// A link as its maker sees it.
-#[derive(Serialize)]
-struct LinkObject {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Link)]
+pub(crate) struct LinkObject {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Id)]
     id: LinkId,
     /// Told once, for only a digest of it is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = "uri", required = false)]
     url: Option<String>,
     files: Vec<LinkedFile>,
-    /// RFC 3339, in UTC, as all times.
+    #[schema(value_type = Time)]
     made_at: String,
+    #[schema(value_type = Time)]
     expires_at: String,
+    /// How many leases can be opened; null for any number.
+    #[schema(value_type = Option<u32>, minimum = 1, required)]
     max_downloads: Option<NonZeroU32>,
+    /// How many were.
     downloads: u32,
     has_password: bool,
+    /// The address of whom it is for; null for anybody.
+    #[schema(required)]
     recipient: Option<String>,
+    /// For the maker alone.
+    #[schema(required)]
     note: Option<String>,
     revoked: bool,
 }
 
 /// What a link hands over; `filename` is null where that is gone, or not for its maker any more.
-#[derive(Serialize)]
-struct LinkedFile {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LinkedFile {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Id)]
     id: FileId,
+    #[schema(value_type = Option<String>, required)]
     filename: Option<FileName>,
 }
 
 /// What was looked up for one answer.
 type Names = HashMap<FileId, Option<FileName>>;
 
-#[derive(Serialize)]
-struct Links {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Links {
     links: Vec<LinkObject>,
+    /// The `cursor` of the next page; null where this is the last.
+    #[schema(required)]
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct OneLink {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OneLink {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     msg: Option<&'static str>,
     link: LinkObject,
 }
@@ -167,6 +185,62 @@ impl Inner {
             revoked: link.revoked_at.is_some(),
         })
     }
+}
+
+/// What a new link is, as [`Properties::request`] takes it.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "it is taken apart by hand, so that what is wrong is named"
+)]
+pub(crate) struct NewLink {
+    /// Ids, or names, of which the newest file counts that its maker sees; each once.
+    #[schema(min_items = 1, max_items = 100)]
+    files: Vec<String>,
+    /// Seconds from now on; a week, or the most where that is less, unless given.
+    #[schema(value_type = u64, required = false, minimum = 1)]
+    expires_in: Option<u64>,
+    /// How many leases can be opened; null for any number.
+    #[schema(minimum = 1)]
+    max_downloads: Option<u32>,
+    /// Asked for before anything is told; null for none.
+    #[schema(format = Password, max_length = 1024)]
+    password: Option<String>,
+    /// The address of whom it is for; null for anybody.
+    #[schema(format = Email, max_length = 254)]
+    recipient: Option<String>,
+    /// For the maker alone. No control characters but line feeds.
+    #[schema(
+        max_length = 1000,
+        pattern = "^[^\\x00-\\x09\\x0B-\\x1F\\x7F-\\x9F\\u2028\\u2029\\u202A-\\u202E\\u2066-\\u2069\\uFEFF]*$"
+    )]
+    note: Option<String>,
+}
+
+/// What can be changed of a link, as [`Properties::changes`] takes it: what is not given stays.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "as above")]
+pub(crate) struct LinkEdits {
+    /// Seconds from now on.
+    #[schema(value_type = u64, required = false, minimum = 1)]
+    expires_in: Option<u64>,
+    /// How many leases can be opened; null for any number.
+    #[schema(minimum = 1)]
+    max_downloads: Option<u32>,
+    /// Asked for before anything is told; null for none.
+    #[schema(format = Password, max_length = 1024)]
+    password: Option<String>,
+    /// The address of whom it is for; null for anybody.
+    #[schema(format = Email, max_length = 254)]
+    recipient: Option<String>,
+    /// For the maker alone. No control characters but line feeds.
+    #[schema(
+        max_length = 1000,
+        pattern = "^[^\\x00-\\x09\\x0B-\\x1F\\x7F-\\x9F\\u2028\\u2029\\u202A-\\u202E\\u2066-\\u2069\\uFEFF]*$"
+    )]
+    note: Option<String>,
 }
 
 /// What a request says of a link, taken out property by property, so that what is wrong is named. One that

@@ -8,6 +8,7 @@ use consign_core::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     api::Inner,
@@ -15,6 +16,7 @@ use crate::{
     files::{rfc3339, text},
     json::{self, given},
     landing::{Content, Dress, Words},
+    openapi::{Digest, Id, Time},
     problem::{Failure, Problem},
     request::RequestBody,
 };
@@ -23,33 +25,41 @@ use crate::{
 const MAX_FORM: usize = 16 * 1024;
 
 /// What is shown before a link is opened.
-#[derive(Serialize)]
-struct DescribedObject<'f> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = DescribedLink)]
+pub(crate) struct DescribedObject<'f> {
+    #[schema(value_type = Time)]
     expires_at: String,
     password_required: bool,
     recipient_required: bool,
     /// Null where anything is asked for first.
+    #[schema(required)]
     files: Option<Vec<HandedOver<'f>>>,
 }
 
-#[derive(Serialize)]
-struct Opened<'f> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Lease)]
+pub(crate) struct Opened<'f> {
+    #[schema(format = "uri")]
     download_url: String,
+    #[schema(value_type = Time)]
     expires_at: String,
     files: Vec<HandedOver<'f>>,
 }
 
 /// A file as it is told to somebody from outside, who has no need to know who uploaded it, or when.
-#[derive(Serialize)]
-struct HandedOver<'f> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = HandedOverFile)]
+pub(crate) struct HandedOver<'f> {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Id)]
     id: FileId,
     filename: &'f str,
     /// Bytes.
     size: u64,
     content_type: &'f str,
-    /// Lower-case hexadecimal.
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Digest)]
     sha256: Sha256,
 }
 
@@ -67,9 +77,13 @@ impl<'f> HandedOver<'f> {
 }
 
 /// What the holder of a link shows for themselves.
-#[derive(Default, Deserialize)]
-struct Shown {
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = LinkProof)]
+pub(crate) struct Shown {
+    /// The link's, where it has one.
+    #[schema(format = Password)]
     password: Option<String>,
+    /// What was mailed to the link's recipient. Spaces and hyphens are no part of it.
     code: Option<String>,
 }
 

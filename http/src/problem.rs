@@ -8,6 +8,7 @@ use http::{
     header::{self, HeaderName},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{BoxError, body::Body, json, observe::RequestId};
 
@@ -73,14 +74,22 @@ pub(crate) struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-#[derive(Serialize)]
-struct Document<'p> {
+/// A problem document (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document<'p> {
     #[serde(rename = "type")]
+    #[schema(pattern = "^about:blank$")]
     kind: &'static str,
+    /// What the status is called.
     title: &'p str,
+    /// As the answer's.
     status: u16,
+    /// One of the sentences that are told of the call: it does not change.
     msg: &'p str,
+    /// Says more, and may change.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     detail: Option<&'p str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'p str>,

@@ -5,34 +5,42 @@ use consign_core::{
 };
 use http::{Method, Response, StatusCode, request};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     api::Inner,
     body::Body,
     files::{FileObject, OneFile, rfc3339},
     json,
+    openapi::Time,
     paging::page,
     problem::Failure,
     route::id_of,
 };
 
 /// A removed file as the API shows it.
-#[derive(Serialize)]
-struct RemovedObject<'f> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = RemovedFile)]
+pub(crate) struct RemovedObject<'f> {
     #[serde(flatten)]
     file: FileObject<'f>,
-    /// RFC 3339, in UTC.
+    #[schema(value_type = Time)]
     removed_at: String,
+    #[schema(pattern = "^(removed|expired|retention)$")]
     reason: String,
     /// The name of the user who asked for it; null where nobody did, or who is no more.
+    #[schema(required)]
     removed_by: Option<String>,
     /// From when on it cannot be had back.
+    #[schema(value_type = Time)]
     gone_at: String,
 }
 
-#[derive(Serialize)]
-struct RemovedFiles<'f> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RemovedFiles<'f> {
     files: Vec<RemovedObject<'f>>,
+    /// The `cursor` of the next page; null where this is the last.
+    #[schema(required)]
     next: Option<String>,
 }
 

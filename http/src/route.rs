@@ -30,6 +30,8 @@ pub(crate) type Segments<'p> = [&'p str; MAX_OPEN];
 pub const ROUTES: &[Route] = &[
     Route::new("/", READ, Endpoint::Index),
     Route::new("/robots.txt", READ, Endpoint::Robots),
+    Route::new("/openapi.json", READ, Endpoint::Description),
+    Route::new("/docs", READ, Endpoint::Docs),
     Route::new("/healthz", READ, Endpoint::Health),
     Route::new("/register", POST, Endpoint::Register),
     Route::new("/login", POST, Endpoint::Login),
@@ -80,6 +82,8 @@ pub(crate) enum Endpoint {
     Index,
     Asset,
     Robots,
+    Description,
+    Docs,
     Health,
     Register,
     Login,

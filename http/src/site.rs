@@ -311,7 +311,7 @@ impl Representation {
             Some(_) => format!("\"{}-gzip\"", self.hash),
             None => format!("\"{}\"", self.hash),
         };
-        let has_it = conditional::none_match(headers, &etag);
+        let has_it = conditional::has(headers, &etag);
         let mut response = Response::new(Body::empty());
         let fields = response.headers_mut();
         let etag = HeaderValue::try_from(etag).expect("hexadecimal is visible ASCII");

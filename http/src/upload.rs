@@ -6,6 +6,7 @@ use consign_core::{
 };
 use http::{HeaderMap, Response, StatusCode, header, request};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     api::Inner,
@@ -21,8 +22,9 @@ use crate::{
 /// Bytes that a form has at most around its file, by the length that its headers tell.
 const MAX_AROUND: u64 = 2 << 20;
 
-#[derive(Serialize)]
-struct Uploaded<'f> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Uploaded<'f> {
+    #[schema(pattern = "^File .* uploaded successfully$")]
     msg: String,
     file: FileObject<'f>,
 }

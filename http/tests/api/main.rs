@@ -7,6 +7,7 @@ mod bounds;
 mod chunks;
 mod codes;
 mod corpus;
+mod described;
 mod failures;
 mod faulty;
 mod matrix;

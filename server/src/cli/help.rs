@@ -25,7 +25,9 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Serve", &["serve"]),
     (
         "Administer a data folder, on its own machine",
-        &["user", "file", "keys", "audit", "receipt", "sweep", "doctor"],
+        &[
+            "user", "file", "keys", "audit", "receipt", "sweep", "doctor",
+        ],
     ),
     ("Set up a shell", &["completions", "man", "help"]),
 ];
