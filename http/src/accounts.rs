@@ -20,7 +20,7 @@ use crate::{
 #[schema(as = Registration)]
 pub(crate) struct Register {
     /// No control characters, overrides of the writing direction, or only white space.
-    #[schema(value_type = String, min_length = 1, max_length = 150, pattern = "^[^\\p{Cc}]*[^\\p{Cc}\\s][^\\p{Cc}]*$")]
+    #[schema(value_type = String, min_length = 1, max_length = 150, pattern = "a name")]
     username: Option<String>,
     /// RFC 5322, without a name beside it. Letters' case makes no difference.
     #[schema(value_type = String, format = Email, min_length = 1, max_length = 254)]

@@ -54,7 +54,7 @@ pub(crate) struct FileObject<'f> {
     audience: Option<AudienceObject>,
 }
 
-/// A page of files, as [`Listing`] writes it.
+/// A page of files.
 #[derive(ToSchema)]
 #[schema(as = Files)]
 #[expect(dead_code, reason = "it is written piece by piece")]

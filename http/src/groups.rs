@@ -32,7 +32,7 @@ use crate::{
 pub(crate) struct Wanted {
     /// White space around it is no part of it. No control characters or overrides of the writing
     /// direction.
-    #[schema(max_length = 100, pattern = "^[^\\p{Cc}]*[^\\p{Cc}\\s][^\\p{Cc}]*$")]
+    #[schema(max_length = 100, pattern = "a name")]
     name: Option<String>,
     /// For how many days after their uploads files for the group are there; null: for ever.
     #[serde(default, deserialize_with = "json::nullable")]

@@ -187,7 +187,7 @@ impl Inner {
     }
 }
 
-/// What a new link is, as [`Properties::request`] takes it.
+/// What a new link is to be.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -202,7 +202,7 @@ pub(crate) struct NewLink {
     #[schema(value_type = u64, required = false, minimum = 1)]
     expires_in: Option<u64>,
     /// How many leases can be opened; null for any number.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
     max_downloads: Option<u32>,
     /// Asked for before anything is told; null for none.
     #[schema(format = Password, max_length = 1024)]
@@ -211,14 +211,11 @@ pub(crate) struct NewLink {
     #[schema(format = Email, max_length = 254)]
     recipient: Option<String>,
     /// For the maker alone. No control characters but line feeds.
-    #[schema(
-        max_length = 1000,
-        pattern = "^[^\\x00-\\x09\\x0B-\\x1F\\x7F-\\x9F\\u2028\\u2029\\u202A-\\u202E\\u2066-\\u2069\\uFEFF]*$"
-    )]
+    #[schema(max_length = 1000, pattern = "a note")]
     note: Option<String>,
 }
 
-/// What can be changed of a link, as [`Properties::changes`] takes it: what is not given stays.
+/// What can be changed of a link: what is not given stays.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "as above")]
@@ -227,7 +224,7 @@ pub(crate) struct LinkEdits {
     #[schema(value_type = u64, required = false, minimum = 1)]
     expires_in: Option<u64>,
     /// How many leases can be opened; null for any number.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
     max_downloads: Option<u32>,
     /// Asked for before anything is told; null for none.
     #[schema(format = Password, max_length = 1024)]
@@ -236,10 +233,7 @@ pub(crate) struct LinkEdits {
     #[schema(format = Email, max_length = 254)]
     recipient: Option<String>,
     /// For the maker alone. No control characters but line feeds.
-    #[schema(
-        max_length = 1000,
-        pattern = "^[^\\x00-\\x09\\x0B-\\x1F\\x7F-\\x9F\\u2028\\u2029\\u202A-\\u202E\\u2066-\\u2069\\uFEFF]*$"
-    )]
+    #[schema(max_length = 1000, pattern = "a note")]
     note: Option<String>,
 }
 

@@ -20,7 +20,7 @@ use utoipa::{
 };
 
 use self::call::{Call, Schemas};
-use crate::{PublicUrl, body::Body, conditional, problem::Document as ProblemDocument};
+use crate::{PublicUrl, body::Body, conditional, problem::Document as ProblemDocument, session};
 
 /// What the document says of the settings.
 pub(crate) struct Bounds<'s> {
@@ -173,6 +173,7 @@ impl Sent {
         *response.headers_mut() = self.headers.clone();
         if conditional::has(headers, &self.etag) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response.headers_mut().remove(header::CONTENT_TYPE);
             return response;
         }
         let length = self.text.len().into();
@@ -204,6 +205,7 @@ fn document(bounds: &Bounds<'_>, answered: impl Fn(&str) -> bool) -> Value {
     let problem = <ProblemDocument<'_> as ToSchema>::name().into_owned();
     schemas.insert(problem, <ProblemDocument<'_> as PartialSchema>::schema());
     let mut schemas = serde_json::to_value(schemas).expect("schemas can be written");
+    refine(&mut schemas);
     bound(&mut schemas, bounds);
     json!({
         "openapi": "3.1.0",
@@ -219,21 +221,88 @@ fn document(bounds: &Bounds<'_>, answered: impl Fn(&str) -> bool) -> Value {
         "components": {
             "schemas": schemas,
             "responses": call::shared_answers(),
-            "securitySchemes": {"bearer": {
-                "type": "http",
-                "scheme": "bearer",
-                "bearerFormat": "JWT",
-                "description": "The `access_token` of `POST /login`.",
-            }},
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The `access_token` of `POST /login`.",
+                },
+                "cookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": session::COOKIE,
+                    "description": "By `POST /login` with `remember`, for `POST /session` alone.",
+                },
+            },
         },
     })
+}
+
+/// What misleads in a name or a note: controls, separators of lines and paragraphs, and what overrides the
+/// direction of writing.
+const MISLEADING: &str = r"\x00-\x09\x0B-\x1F\x7F-\x9F\u2028\u2029\u202A-\u202E\u2066-\u2069\uFEFF";
+
+/// Says in each schema what its type could not.
+fn refine(schema: &mut Value) {
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(refine),
+        Value::Object(members) => {
+            members.values_mut().for_each(refine);
+            // All numbers here are without a sign, which these formats are not.
+            if members.get("type").is_some_and(|kind| *kind != "string")
+                && members.get("format").is_some_and(Value::is_string)
+            {
+                members.remove("format");
+            }
+            if let Some(pattern) = members.get("pattern").and_then(Value::as_str) {
+                let (name, value) = refined(pattern);
+                members.remove("pattern");
+                members.insert(name.to_owned(), value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What a pattern stands for: what it calls by a name, or a few words and no pattern at all.
+fn refined(pattern: &str) -> (&'static str, Value) {
+    match pattern {
+        "a name" => {
+            let not = format!(r"\n{MISLEADING}");
+            let pattern = format!(r"^[^{not}]*[^{not}\s][^{not}]*$");
+            ("pattern", pattern.into())
+        }
+        "a note" => ("pattern", format!("^[^{MISLEADING}]*$").into()),
+        pattern => {
+            let words = pattern
+                .strip_prefix('^')
+                .and_then(|rest| rest.strip_suffix('$'));
+            let words = words.map(|words| words.trim_matches(['(', ')']).split('|'));
+            let words: Vec<_> = words.into_iter().flatten().collect();
+            let plain = |word: &&str| {
+                let mut bytes = word.bytes();
+                bytes.all(|byte| byte.is_ascii_alphanumeric() || b": ".contains(&byte))
+            };
+            match words[..] {
+                [word] if plain(&word) => ("const", word.into()),
+                [_, ..] if words.iter().all(plain) => ("enum", words.into()),
+                _ => ("pattern", pattern.into()),
+            }
+        }
+    }
 }
 
 /// Says in the schemas what the settings bound.
 fn bound(schemas: &mut Value, bounds: &Bounds<'_>) {
     let least = bounds.settings.min_password;
-    for schema in ["Registration", "NewLink", "LinkEdits"] {
-        schemas[schema]["properties"]["password"]["minLength"] = least.into();
+    for (schema, password) in [
+        ("Registration", "password"),
+        ("Passwords", "new_password"),
+        ("NewLink", "password"),
+        ("LinkEdits", "password"),
+    ] {
+        schemas[schema]["properties"][password]["minLength"] = least.into();
     }
     let most = bounds.settings.managed_link_lifetime.as_secs();
     for schema in ["NewLink", "LinkEdits"] {

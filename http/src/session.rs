@@ -11,44 +11,55 @@ use consign_core::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     accounts::LoggedIn,
     api::{Inner, bearer},
     body::Body,
     files::{rfc3339, text},
-    json::{self, given},
+    json::{self, Done, given},
     observe,
+    openapi::{Id, Time},
     problem::{Failure, Problem},
     request::RequestBody,
 };
 
 /// `__Host-`: over TLS alone (or to the machine itself), for this host alone, whatever the path (RFC
 /// 6265bis, section 4.1.3.2).
-const COOKIE: &str = "__Host-consign-session";
+pub(crate) const COOKIE: &str = "__Host-consign-session";
 
-#[derive(Serialize)]
-struct SessionObject<'u> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+pub(crate) struct SessionObject<'u> {
     user: UserObject<'u>,
-    /// RFC 3339, in UTC.
+    #[schema(value_type = Time)]
     expires_at: String,
 }
 
 /// A user as they are shown to themselves.
-#[derive(Serialize)]
-struct UserObject<'u> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub(crate) struct UserObject<'u> {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = Id)]
     id: UserId,
+    #[schema(value_type = String)]
     username: &'u Username,
+    #[schema(value_type = String)]
     email: &'u Email,
+    #[schema(value_type = String, pattern = "^(operations|client)$")]
     role: Role,
     /// To files, groups and clients of their own; always false of clients.
     confined: bool,
 }
 
-#[derive(Deserialize)]
-struct Passwords {
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Passwords {
+    #[schema(value_type = String, format = Password, min_length = 1)]
     current_password: Option<String>,
+    /// Counted in code points.
+    #[schema(value_type = String, format = Password, max_length = 1024)]
     new_password: Option<String>,
 }
 
@@ -96,7 +107,7 @@ impl Inner {
             }
             false => "Signed out",
         };
-        let answer = json::response(StatusCode::OK, &serde_json::json!({"msg": msg}));
+        let answer = json::response(StatusCode::OK, &Done::of(msg));
         Ok(with_cookie(answer, "", 0))
     }
 
@@ -128,8 +139,7 @@ impl Inner {
             ErrorKind::InvalidCredentials => Problem::unauthorized("Wrong password").into(),
             _ => Failure::from(error),
         })?;
-        let done = serde_json::json!({"msg": "Password changed"});
-        let answer = json::response(StatusCode::OK, &done);
+        let answer = json::response(StatusCode::OK, &Done::of("Password changed"));
         Ok(with_cookie(answer, "", 0))
     }
 

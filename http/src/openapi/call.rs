@@ -33,6 +33,8 @@ pub(super) enum Who {
     /// Anyone, and who says who they are is heard.
     AnyoneOrUser,
     User,
+    /// Who was signed in by a page, by its cookie.
+    Page,
     /// Those whom this is not said to.
     UserBut(&'static str),
 }
@@ -94,11 +96,7 @@ impl Call {
             answers: BTreeMap::new(),
             has_pages: false,
         };
-        let call = call.shared("Broken").shared("Unavailable");
-        match method {
-            "GET" => call,
-            _ => call.shared("Full"),
-        }
+        call.shared("Broken").shared("Unavailable").shared("Full")
     }
 
     pub(super) fn describe(mut self, text: &str) -> Self {
@@ -110,11 +108,12 @@ impl Call {
         let security = match who {
             Who::Anyone => json!([]),
             Who::AnyoneOrUser => json!([{}, {"bearer": []}]),
+            Who::Page => json!([{"cookie": []}]),
             Who::User | Who::UserBut(_) => json!([{"bearer": []}]),
         };
         self.said.insert("security".into(), security);
         match who {
-            Who::Anyone => self,
+            Who::Anyone | Who::Page => self,
             Who::AnyoneOrUser | Who::User => self.shared("Unauthorized"),
             Who::UserBut(msg) => self.shared("Unauthorized").refuses(403, msg, ""),
         }

@@ -28,6 +28,13 @@ pub(super) fn calls(bounds: &Bounds<'_>) -> Vec<Call> {
             .describe("Newest first: clients the files that are for them, operations users all.")
             .by(Who::User)
             .paged(cursor.clone())
+            .in_query(
+                "search",
+                json!({"type": "string", "maxLength": 255}),
+                "Those whose names contain it; the case of letters makes no difference. 255 bytes at most. A page can come \
+                 short, or empty, with another after it.",
+            )
+            .refuses(400, "Invalid search", "")
             .gives::<FileList<'_>>(200, "A page.", json!({"files": [file()], "next": null}))
     };
     let one_of = json!({"anyOf": [{"required": ["audience"]}, {"required": ["expires_in"]}]});

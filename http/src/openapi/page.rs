@@ -328,6 +328,7 @@ fn who(operation: &Value) -> &'static str {
     match list(&operation["security"]) {
         [] => "Anyone.",
         [one] if one.get("bearer").is_some() => "Signed in.",
+        [one] if one.get("cookie").is_some() => "A page, by its cookie.",
         _ => "Anyone, signed in or not.",
     }
 }

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::Described;
+
 /// What stands for the id of a request in a body.
 const NO_ID: &str = "0000000000000000";
 
@@ -52,6 +54,9 @@ impl Answer {
     pub(super) fn checked(mut self, to: String) -> Self {
         self.to = to;
         let head = self.to.starts_with("HEAD ");
+        let (method, target) = self.to.split_once(' ').unwrap_or_default();
+        let header = |name: &str| self.header(&name.to_ascii_lowercase()).map(str::to_owned);
+        Described::usual().allows(method, target, self.status, header, &self.body);
         if self.status != 304 {
             self.only("content-length");
         }

@@ -36,6 +36,7 @@
 
 mod answer;
 mod client;
+mod described;
 mod forms;
 mod hand_over;
 mod site;
@@ -84,6 +85,7 @@ use tokio::{runtime::Builder, task::JoinHandle};
 pub use self::{
     answer::Answer,
     client::{Connection, Request},
+    described::Described,
     forms::{DOCX, Form, Kind, PPTX, XLSX, zip},
     hand_over::hand_over,
 };

@@ -151,6 +151,8 @@ pub async fn other_methods_are_not_allowed(start: &Start) {
 const OPEN: &[&str] = &[
     "/",
     "/robots.txt",
+    "/openapi.json",
+    "/docs",
     "/healthz",
     "/evidence-key",
     "/register",

@@ -19,7 +19,7 @@ use consign_core::{
 };
 use consign_http::{
     Api, BoxError,
-    testing::{self, DOCX, Form},
+    testing::{self, DOCX, Described, Form},
 };
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body::{Body, Frame};
@@ -76,10 +76,17 @@ impl Room {
         B: Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let (method, target) = (request.method().clone(), request.uri().to_string());
         let (mut head, body) = self.api.handle(request).await.into_parts();
         let length = body.len();
         let body = body.collect().await.unwrap().to_bytes();
         assert_eq!(body.len() as u64, length);
+        let told = |name: &str| {
+            let value = head.headers.get(name)?.to_str().expect("it is ASCII");
+            Some(value.to_owned())
+        };
+        let status = head.status.as_u16();
+        Described::usual().allows(method.as_str(), &target, status, told, &body);
         let id = head.headers.remove("x-request-id").expect("each has one");
         let member = format!(",\"request_id\":\"{}\"", id.to_str().unwrap());
         let problem = head.headers.get(header::CONTENT_TYPE);
