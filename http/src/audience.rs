@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::{
     api::Inner,
     files::FileObject,
-    openapi::Id,
+    openapi::{Id, Missing},
     problem::{Failure, Problem},
 };
 
@@ -69,6 +69,7 @@ pub(crate) enum AudienceWord {
 pub(crate) enum WantedObject {
     Word(AudienceWord),
     These(WantedLists),
+    Missing(Missing),
 }
 
 /// At most 100 of both together, each counted once.

@@ -32,7 +32,7 @@ use crate::{
 pub(crate) struct Wanted {
     /// White space around it is no part of it. No control characters or overrides of the writing
     /// direction.
-    #[schema(max_length = 100, pattern = "a name")]
+    #[schema(pattern = "a name among white space, or nothing")]
     name: Option<String>,
     /// For how many days after their uploads files for the group are there; null: for ever.
     #[serde(default, deserialize_with = "json::nullable")]
@@ -292,7 +292,7 @@ async fn wanted(headers: &HeaderMap, body: &mut RequestBody) -> Result<GroupEdit
 }
 
 fn retention(days: &Value) -> Result<Retention, Failure> {
-    let days = days.as_u64().and_then(|days| u32::try_from(days).ok());
+    let days = json::whole(days).and_then(|days| u32::try_from(days).ok());
     Retention::of_days(days.unwrap_or_default()).map_err(|error| {
         let problem = Problem::new(StatusCode::BAD_REQUEST, "Invalid retention");
         problem.with_detail(error.to_string()).into()

@@ -66,6 +66,19 @@ pub(crate) fn nullable<'de, D: Deserializer<'de>>(
     Value::deserialize(deserializer).map(Some)
 }
 
+/// A whole number, however it is written: 30 and 30.0 are one number in JSON (RFC 8259, section 6), and some
+/// writers know but one kind.
+pub(crate) fn whole(value: &Value) -> Option<u64> {
+    /// From here on they are not all there (2^53).
+    const LEAST_INEXACT: f64 = 9_007_199_254_740_992.0;
+    let float = || {
+        let number = value.as_f64()?;
+        let is_whole = number.fract() == 0.0 && (0.0..LEAST_INEXACT).contains(&number);
+        is_whole.then_some(number as u64)
+    };
+    value.as_u64().or_else(float)
+}
+
 /// The key of a request that is done once (draft-ietf-httpapi-idempotency-key-header-07, section 2), in
 /// quotes, as a structured field has it, or without.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failure> {
@@ -131,4 +144,35 @@ fn is_json(headers: &HeaderMap) -> bool {
         .trim();
     essence.eq_ignore_ascii_case("application/json")
         || (essence.len() > 5 && essence.to_ascii_lowercase().ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_read_however_they_are_written() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("30", Some(30)),
+            ("30.0", Some(30)),
+            ("3e1", Some(30)),
+            ("-0.0", Some(0)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("9007199254740991.0", Some(9_007_199_254_740_991)),
+            ("9007199254740992.0", None),
+            ("1e300", None),
+            ("30.5", None),
+            ("-1", None),
+            ("-1.0", None),
+            ("18446744073709551616", None),
+            ("\"30\"", None),
+            ("null", None),
+            ("true", None),
+            ("[30]", None),
+        ] {
+            let value = serde_json::from_str(text).expect("it is JSON");
+            assert_eq!(whole(&value), number, "{text}");
+        }
+    }
 }

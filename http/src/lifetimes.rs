@@ -50,7 +50,7 @@ impl WantedChanges {
             }
             None => Edit::Keep,
             Some(Value::Null) => Edit::Set(None),
-            Some(value) => Edit::Set(Some(seconds(value.as_u64())?)),
+            Some(value) => Edit::Set(Some(seconds(json::whole(&value))?)),
         };
         let audience = audience.map(Wanted::of_json).transpose()?;
         Ok(Self {

@@ -295,7 +295,7 @@ impl Properties {
     fn lifetime(&mut self) -> Result<Edit<Duration>, Failure> {
         match self.0.remove("expires_in") {
             None => Ok(Edit::Keep),
-            Some(value) => match value.as_u64() {
+            Some(value) => match json::whole(&value) {
                 Some(secs) => Ok(Edit::Set(Duration::from_secs(secs))),
                 None => Err(wrong("expires_in: a number of whole seconds is taken")),
             },
@@ -304,7 +304,7 @@ impl Properties {
 
     fn budget(&mut self) -> Result<Edit<Option<NonZeroU32>>, Failure> {
         let budget = |value: Value| {
-            let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+            let number = json::whole(&value).and_then(|number| u32::try_from(number).ok());
             number.and_then(NonZeroU32::new)
         };
         let what = "a number from 1 to 4294967295, or null for any number of downloads, is taken";

@@ -16,7 +16,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
+    openapi::{
+        KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat,
+        schema::{SchemaType, Type},
+    },
 };
 
 use self::call::{Call, Schemas};
@@ -51,6 +54,20 @@ pub(crate) struct Time;
 
 /// A SHA-256 digest: 64 lower-case hexadecimal digits.
 pub(crate) struct Digest;
+
+/// Null, or an empty text: as if it were not there.
+pub(crate) struct Missing;
+
+impl PartialSchema for Missing {
+    fn schema() -> RefOr<Schema> {
+        let object = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+        let told = "As if it were not there.";
+        let object = object.enum_values(Some([Value::Null, "".into()]));
+        RefOr::T(Schema::Object(object.description(Some(told)).build()))
+    }
+}
+
+impl ToSchema for Missing {}
 
 /// How much was handed out.
 #[derive(ToSchema)]
@@ -239,9 +256,12 @@ fn document(bounds: &Bounds<'_>, answered: impl Fn(&str) -> bool) -> Value {
     })
 }
 
-/// What misleads in a name or a note: controls, separators of lines and paragraphs, and what overrides the
-/// direction of writing.
+/// What misleads in a name or a note, but line feeds: controls, separators of lines and paragraphs, and
+/// what overrides the direction of writing.
 const MISLEADING: &str = r"\x00-\x09\x0B-\x1F\x7F-\x9F\u2028\u2029\u202A-\u202E\u2066-\u2069\uFEFF";
+
+/// White space as Unicode has it, which `\s` is not in each dialect.
+const SPACE: &str = r"\x09-\x0D\x20\x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000";
 
 /// Says in each schema what its type could not.
 fn refine(schema: &mut Value) {
@@ -269,9 +289,19 @@ fn refine(schema: &mut Value) {
 fn refined(pattern: &str) -> (&'static str, Value) {
     match pattern {
         "a name" => {
-            let not = format!(r"\n{MISLEADING}");
-            let pattern = format!(r"^[^{not}]*[^{not}\s][^{not}]*$");
-            ("pattern", pattern.into())
+            let (any, seen) = (
+                format!(r"[^\n{MISLEADING}]"),
+                format!(r"[^{MISLEADING}{SPACE}]"),
+            );
+            ("pattern", format!("^{any}*{seen}{any}*$").into())
+        }
+        "a name among white space, or nothing" => {
+            let (any, seen) = (
+                format!(r"[^\n{MISLEADING}]"),
+                format!(r"[^{MISLEADING}{SPACE}]"),
+            );
+            let name = format!("{seen}({any}{{0,98}}{seen})?");
+            ("pattern", format!("^([{SPACE}]*{name}[{SPACE}]*)?$").into())
         }
         "a note" => ("pattern", format!("^[^{MISLEADING}]*$").into()),
         pattern => {

@@ -47,6 +47,7 @@ struct Answer {
     told: &'static str,
     content: Map<String, Value>,
     headers: Map<String, Value>,
+    links: Map<String, Value>,
     refusals: Vec<Refusal>,
 }
 
@@ -224,6 +225,16 @@ impl Call {
         self
     }
 
+    /// Another call that the answer leads to: the parameter is what stands there in it.
+    pub(super) fn leads(mut self, status: u16, to: &str, parameter: &str, at: &str) -> Self {
+        let link = json!({
+            "operationId": to, "parameters": {parameter: format!("$response.body#{at}")},
+        });
+        let answer = self.answers.entry(status).or_default();
+        answer.links.insert(to.into(), link);
+        self
+    }
+
     /// An answer without a body.
     pub(super) fn nothing(mut self, status: u16, told: &'static str) -> Self {
         self.answers.entry(status).or_default().told = told;
@@ -328,6 +339,9 @@ impl Answer {
         }
         if !self.headers.is_empty() {
             described["headers"] = self.headers.into();
+        }
+        if !self.links.is_empty() {
+            described["links"] = self.links.into();
         }
         described
     }

@@ -37,7 +37,8 @@ pub(super) fn calls(bounds: &Bounds<'_>) -> Vec<Call> {
             .refuses(400, "Invalid search", "")
             .gives::<FileList<'_>>(200, "A page.", json!({"files": [file()], "next": null}))
     };
-    let one_of = json!({"anyOf": [{"required": ["audience"]}, {"required": ["expires_in"]}]});
+    let audience = json!({"required": ["audience"], "properties": {"audience": {"not": {"enum": [null, ""]}}}});
+    let one_of = json!({"anyOf": [audience, {"required": ["expires_in"]}]});
     let mut calls = vec![
         upload(bounds),
         list("/files", "listFiles"),
@@ -113,6 +114,11 @@ fn upload(bounds: &Bounds<'_>) -> Call {
             "The file.",
             json!({"msg": "File report.docx uploaded successfully", "file": file()}),
         )
+        .leads(200, "getFile", "file", "/file/id")
+        .leads(200, "changeFile", "file", "/file/id")
+        .leads(200, "removeFile", "file", "/file/id")
+        .leads(200, "makeDownloadUrl", "file", "/file/id")
+        .leads(200, "listFileDownloads", "file", "/file/id")
         .refuses(400, "key name should be file", "no such part, or no multipart body")
         .refuses(400, "No selected file", "the file name is empty")
         .refuses(400, "Invalid file name", "`detail` says why")

@@ -28,13 +28,18 @@ pub(super) fn calls(_: &Bounds<'_>) -> Vec<Call> {
         Call::new("GET", "/groups", "listGroups", "List the groups")
             .describe("In the order of their names.")
             .by(OPERATIONS)
-            .paged(json!({"type": "string"}))
+            .paged(json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{2,}$"}))
             .gives::<Groups<'_>>(200, "A page.", json!({"groups": [example], "next": null})),
         Call::new("POST", "/groups", "addGroup", "Add a group")
             .by(OPERATIONS)
             .once_for_what_it_asks()
             .takes::<Wanted>(named, json!({"name": "Müller & Co."}))
             .says::<OneGroup<'_>>(201, "The group.", one("Group created"))
+            .leads(201, "getGroup", "group", "/group/id")
+            .leads(201, "changeGroup", "group", "/group/id")
+            .leads(201, "removeGroup", "group", "/group/id")
+            .leads(201, "listMembers", "group", "/group/id")
+            .leads(201, "addMember", "group", "/group/id")
             .refuses(
                 400,
                 "Missing required parameters: name is required.",

@@ -47,6 +47,10 @@ pub(super) fn calls(bounds: &Bounds<'_>) -> Vec<Call> {
                     "The link, with its `url`, which is told now and never again.",
                     json!({"msg": "Link created", "link": new}),
                 )
+                .leads(201, "getLink", "link", "/link/id")
+                .leads(201, "changeLink", "link", "/link/id")
+                .leads(201, "revokeLink", "link", "/link/id")
+                .leads(201, "listLinkDownloads", "link", "/link/id")
                 .refuses(400, "Missing required parameters: files is required.", "absent or null")
                 .refuses(400, "Invalid link", "`detail` names the member, and says what is taken")
                 .refuses(404, "File not found", "`detail` names one")

@@ -147,7 +147,10 @@ fn each_sentence_of_the_reference_is_described_and_no_other() {
     }
     let mut referred = referred();
     // These are said once, of all calls that need a token.
-    for sentence in ["Missing Authorization Header", "token must be a Bearer token"] {
+    for sentence in [
+        "Missing Authorization Header",
+        "token must be a Bearer token",
+    ] {
         assert!(REFERENCE.contains(&format!("`{sentence}`")), "{sentence}");
         referred.insert(sentence.to_owned());
     }
