@@ -238,6 +238,11 @@ fn document(bounds: &Bounds<'_>, answered: impl Fn(&str) -> bool) -> Value {
         "components": {
             "schemas": schemas,
             "responses": call::shared_answers(),
+            "headers": {"RequestId": {
+                "required": true,
+                "description": "Names the request; what is logged of it has the same.",
+                "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+            }},
             "securitySchemes": {
                 "bearer": {
                     "type": "http",

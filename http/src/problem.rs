@@ -91,7 +91,9 @@ pub(crate) struct Document<'p> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<&'p str>,
+    /// As the answer's `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{16}$", required = false)]
     request_id: Option<&'p str>,
 }
 

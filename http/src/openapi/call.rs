@@ -58,9 +58,12 @@ struct Refusal {
     when: &'static str,
 }
 
-/// Refusals that many calls share, by the name of their answer.
+/// The name of an answer, its status, and what it says and when.
+type Shared = (&'static str, u16, &'static [(&'static str, &'static str)]);
+
+/// Refusals that many calls share.
 #[rustfmt::skip]
-const SHARED: &[(&str, u16, &[(&str, &str)])] = &[
+const SHARED: &[Shared] = &[
     ("Unauthorized", 401, &[
         ("Missing Authorization Header", ""),
         ("token must be a Bearer token", ""),
@@ -337,9 +340,8 @@ impl Answer {
         if !self.content.is_empty() {
             described["content"] = self.content.into();
         }
-        if !self.headers.is_empty() {
-            described["headers"] = self.headers.into();
-        }
+        self.headers.extend(request_id());
+        described["headers"] = self.headers.into();
         if !self.links.is_empty() {
             described["links"] = self.links.into();
         }
@@ -362,14 +364,12 @@ pub(super) fn shared_answers() -> Value {
         });
         let refusals: Vec<_> = refusals.collect();
         let (media_type, content) = problem(*status, &refusals);
-        let mut answer = json!({
+        let headers: Map<_, _> = headers_of(*status).chain(request_id()).collect();
+        let answer = json!({
             "description": sentences(&refusals),
             "content": {media_type: content},
+            "headers": headers,
         });
-        let headers: Map<_, _> = headers_of(*status).collect();
-        if !headers.is_empty() {
-            answer["headers"] = headers.into();
-        }
         ((*name).to_owned(), answer)
     });
     answers.collect()
@@ -418,6 +418,12 @@ fn headers_of(status: u16) -> impl Iterator<Item = (String, Value)> {
     let header = json!({"required": true, "schema": schema});
     let named = (!name.is_empty()).then(|| (name.to_owned(), header));
     named.into_iter()
+}
+
+/// What every answer has.
+fn request_id() -> Option<(String, Value)> {
+    let header = json!({"$ref": "#/components/headers/RequestId"});
+    Some(("X-Request-Id".to_owned(), header))
 }
 
 /// The parameters of a path's `{…}`.

@@ -164,11 +164,13 @@ impl<'d> Page<'d> {
                 f.write_str("</ul>")?;
             }
         }
-        let headers: Vec<_> = members(&answer["headers"]).map(|(name, _)| name).collect();
+        let headers = members(&answer["headers"]).map(|(name, _)| name);
+        // That is of every answer.
+        let headers: Vec<_> = headers.filter(|name| *name != "X-Request-Id").collect();
         if !headers.is_empty() {
             write!(
                 f,
-                "<br><span class=\"soft\">With {}</span>",
+                "<div class=\"soft\">With {}</div>",
                 Escaped(&headers.join(", "))
             )?;
         }

@@ -73,6 +73,7 @@ impl Described {
         let answer = self.resolved(answer);
         let at = format!("{} {status}", operation["operationId"]);
         for (name, described) in members(&answer["headers"]) {
+            let described = self.resolved(described);
             let value = header(name).unwrap_or_else(|| panic!("there is no {name}: {case}"));
             let value = match value.parse::<u64>() {
                 Ok(number) if described["schema"]["type"] == "integer" => json!(number),
