@@ -170,10 +170,10 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
         ));
     }
 
-    tracing::info!("stopping");
     notify::stopping();
     reloader.abort();
     leave.send_replace(true);
+    tracing::info!("stopping");
     drop((listener, stopped));
     sweeper.abort();
     ending.abort();

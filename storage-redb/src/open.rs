@@ -99,7 +99,7 @@ pub enum Look {
     Good,
     /// It is of an older schema: opening it brings it up to the present.
     Older,
-    /// It was not closed well: opening it repairs and verifies it.
+    /// It was not closed well, or was cut short: opening it repairs and verifies it, or says that it cannot.
     NotClosed,
 }
 

@@ -777,9 +777,10 @@ fn a_look_tells_the_state_and_changes_nothing() {
     assert_eq!(look().unwrap(), Look::NotClosed);
     fs::remove_file(marker).unwrap();
 
+    // What is cut short could be one that was not closed: only its repair tells.
     fs::write(&path, &before[..before.len() / 3]).unwrap();
-    assert!(matches!(look(), Err(OpenError::Damaged(_))));
-    fs::write(&path, "no database").unwrap();
+    assert!(!matches!(look(), Ok(Look::Good | Look::Older)));
+    fs::write(&path, "no database".repeat(10_000)).unwrap();
     assert!(matches!(look(), Err(OpenError::Damaged(_))));
 }
 

@@ -194,7 +194,7 @@ pub(super) async fn database(paths: &Paths, findings: &mut Findings) -> bool {
         ),
         Ok(Ok(_)) => findings.warning(
             DATABASE,
-            "it was not closed well",
+            "it was not closed well, or was cut short",
             "start the server: it repairs and verifies it, which takes a while if it is large",
         ),
         Ok(Err(OpenError::InUse)) => findings.problem(
