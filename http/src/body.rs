@@ -26,7 +26,7 @@ enum Kind {
         stream: SyncWrapper<ByteStream>,
         remaining: u64,
         /// Who looks on, if anybody does, and within what it is told.
-        seen: Option<(Sent, Span)>,
+        seen: Option<Box<(Sent, Span)>>,
     },
 }
 
@@ -65,7 +65,7 @@ impl Body {
         match &mut self.0 {
             // They go at once.
             Kind::Full(bytes) => sent.count(bytes.len()),
-            Kind::Stream { seen, .. } => *seen = Some((sent, span)),
+            Kind::Stream { seen, .. } => *seen = Some(Box::new((sent, span))),
         }
     }
 
@@ -116,7 +116,7 @@ impl http_body::Body for Body {
                 let chunk = match first.take() {
                     Some(first) => first,
                     None => {
-                        let _within = seen.as_ref().map(|(_, span)| span.enter());
+                        let _within = seen.as_ref().map(|seen| seen.1.enter());
                         ready!(stream.get_mut().as_mut().poll_next(cx))
                     }
                 };
@@ -125,8 +125,8 @@ impl http_body::Body for Body {
                     let left = remaining.checked_sub(chunk.len() as u64);
                     let too_many = "a store gave more bytes than it was asked for";
                     *remaining = left.ok_or_else(|| io::Error::other(too_many))?;
-                    if let Some((sent, _)) = seen {
-                        sent.count(chunk.len());
+                    if let Some(seen) = seen {
+                        seen.0.count(chunk.len());
                     }
                     Ok(Frame::data(chunk))
                 });
