@@ -70,7 +70,7 @@ fn disk(config: &Config, paths: &Paths, findings: &mut Findings) {
                 found,
                 "remove files, or make a file system with more inodes",
             ),
-            ..FEW_NAMES => findings.warning(
+            1..FEW_NAMES => findings.warning(
                 DISK,
                 found,
                 "remove files, or move to a file system with more",
