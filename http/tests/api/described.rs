@@ -103,8 +103,8 @@ fn referred() -> BTreeSet<String> {
     let mut sentences = BTreeSet::new();
     for row in rows {
         let (mut depth, mut text) = (0, String::new());
-        let (mut quoted, mut chars) = (false, row.chars());
-        while let Some(c) = chars.next() {
+        let mut quoted = false;
+        for c in row.chars() {
             match c {
                 '`' if depth == 0 => {
                     if quoted && text.contains(' ') && !text.contains(" /") {
@@ -235,10 +235,10 @@ async fn the_page_loads_nothing_and_runs_nothing() {
         .split("</style>")
         .next()
         .unwrap();
-    assert_eq!(policy_hash, testing_hash(style));
+    assert_eq!(policy_hash, hash_of(style));
 }
 
-fn testing_hash(style: &str) -> String {
+fn hash_of(style: &str) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
     use sha2::{Digest, Sha256};
     format!("sha256-{}", STANDARD.encode(Sha256::digest(style)))
