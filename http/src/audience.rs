@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::{
     api::Inner,
     files::FileObject,
-    openapi::{Id, Missing},
+    openapi::Id,
     problem::{Failure, Problem},
 };
 
@@ -56,33 +56,6 @@ pub(crate) enum AudienceWord {
     /// Every client, also those who register later.
     Everybody,
     Nobody,
-}
-
-/// An audience as the body of a request says it.
-#[derive(ToSchema)]
-#[serde(untagged, deny_unknown_fields)]
-#[schema(as = WantedAudience)]
-#[expect(
-    dead_code,
-    reason = "it is taken apart by hand, so that what is wrong is named"
-)]
-pub(crate) enum WantedObject {
-    Word(AudienceWord),
-    These(WantedLists),
-    Missing(Missing),
-}
-
-/// At most 100 of both together, each counted once.
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "as above")]
-pub(crate) struct WantedLists {
-    /// Usernames of clients.
-    #[schema(max_items = 100)]
-    users: Option<Vec<String>>,
-    /// Ids.
-    #[schema(max_items = 100)]
-    groups: Option<Vec<String>>,
 }
 
 /// What was looked up of users and groups for one answer.

@@ -10,10 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
-    api::Inner,
-    audience::{Wanted, WantedObject},
-    json,
-    problem::Failure,
+    api::Inner, audience::Wanted, json, openapi::WantedObject, problem::Failure,
     request::RequestBody,
 };
 

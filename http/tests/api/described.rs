@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use consign_http::{ROUTES, Route};
 use http::{Method, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Answer, Room, request};
+use crate::support::{Answer, Room, document as small, request, room_with_a_file, text};
 
 const REFERENCE: &str = include_str!("../../../docs/http-api.md");
 
@@ -283,4 +283,39 @@ fn it_says_what_the_settings_are() {
     let refusals = &document["paths"]["/upload"]["post"]["responses"]["413"]["description"];
     let told = "`The file is too large. At most 1000 bytes are allowed.`";
     assert!(refusals.as_str().unwrap().contains(told), "{refusals}");
+}
+
+/// What a link may be told is taken apart by hand: it is what is described.
+#[tokio::test]
+async fn each_property_of_a_link_is_taken_as_it_is_described() {
+    let (room, olga, _) = room_with_a_file(&small()).await;
+    let document = document();
+    let value = |name: &str| match name {
+        "files" => json!(["a.docx"]),
+        "expires_in" => json!(60),
+        "max_downloads" => json!(3.0),
+        "password" => json!("correct horse battery"),
+        "recipient" => json!("carl@example.org"),
+        "note" => json!("for you,\nand nobody else"),
+        name => panic!("nobody said what {name} may be"),
+    };
+    let properties = |schema: &str| {
+        let schema = &document["components"]["schemas"][schema];
+        assert_eq!(schema["additionalProperties"], false);
+        let properties = schema["properties"].as_object().unwrap();
+        let all = properties.keys().map(|name| (name.clone(), value(name)));
+        all.collect::<serde_json::Map<_, _>>()
+    };
+    let new = properties("NewLink");
+    let answer = room.post_json("/links", &olga, new.into()).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let link = format!("/links/{}", text(&answer.json()["link"]["id"]));
+    for (name, value) in properties("LinkEdits") {
+        let edit = json!({name: value}).to_string();
+        let mut edit = request(Method::PATCH, &link, &olga, edit);
+        let kind = "application/json".parse().unwrap();
+        edit.headers_mut().insert(header::CONTENT_TYPE, kind);
+        let answer = room.call(edit).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
 }
