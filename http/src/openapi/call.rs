@@ -288,6 +288,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
             ),
             ("token", _) => (text, "What stands at the end of a `download_url`."),
             ("secret", _) => (text, "What stands at the end of a managed link's `url`."),
+            ("version" | "asset", _) => (text, "As the page has it."),
             ("user", _) => (text, "A user's id, or their username."),
             ("download", _) => (
                 json!({"type": "integer", "minimum": 0}),

@@ -22,7 +22,18 @@ pub(super) fn calls(_: &Bounds<'_>) -> Vec<Call> {
     vec![
         Call::new("GET", "/", "getIndex", "Say what this is")
             .by(Who::Anyone)
-            .content(200, "A page.", "text/html", page.clone()),
+            .content(200, "A page.", "text/html", page.clone())
+            .nothing(304, "The caller has it, where the server has a web page."),
+        Call::new(
+            "GET",
+            "/assets/{version}/{asset}",
+            "getAsset",
+            "Get a part of the web page",
+        )
+        .by(Who::Anyone)
+        .content(200, "It never changes.", "*/*", json!({}))
+        .nothing(304, "The caller has it.")
+        .refuses(404, "Not found", "of another version, too"),
         Call::new(
             "GET",
             "/robots.txt",

@@ -60,7 +60,10 @@ impl Described {
             return;
         };
         let as_method = if method == "HEAD" { "GET" } else { method };
-        let item = &self.document["paths"][route.path];
+        // So are those of a site.
+        let Some(item) = self.document["paths"].get(route.path) else {
+            return;
+        };
         let operation = match item.get(as_method.to_ascii_lowercase()) {
             Some(operation) if as_method.chars().all(|c| c.is_ascii_uppercase()) => operation,
             _ => {
