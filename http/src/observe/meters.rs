@@ -5,7 +5,7 @@ use std::{array, fmt, sync::OnceLock, time::Duration};
 use http::{Method, StatusCode};
 use metrics::{Counter, Gauge, Histogram, Unit};
 
-use crate::route::{ROUTES, Route};
+use crate::route::{ROUTES, Route, SITE_ROUTES};
 
 const REQUESTS: &str = "consign_http_requests_total";
 const DURATION: &str = "consign_http_request_duration_seconds";
@@ -52,7 +52,7 @@ impl Meters {
     /// Figures for the recorder that there is now.
     pub(crate) fn new() -> Self {
         describe();
-        let routes = ROUTES.iter().map(|route| route.path);
+        let routes = ROUTES.iter().chain(SITE_ROUTES).map(|route| route.path);
         let answered = routes.chain([NO_ROUTE]).map(|route| Answered {
             route,
             duration: OnceLock::new(),
