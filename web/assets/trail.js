@@ -71,7 +71,7 @@ const args = ({ fields, whom }, names) => ({
   user: fields.user === null ? t('trail.unknown') : whom ?? t('trail.user'),
   role: fields.role === 'operations' ? t('role.operations') : t('role.client'),
   status: fields.status === 'active' ? t('groups.member.active') : t('groups.member.disabled'),
-  times: fields.times ?? 1,
+  n: fields.times ?? 1,
   time: fields.expires_at ? date(fields.expires_at) : t('never'),
   days: fields.retention_days ? t('end.days', { n: fields.retention_days }) : t('groups.for.ever'),
   recipient: fields.recipient ?? t('links.anybody'),
