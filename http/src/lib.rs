@@ -31,6 +31,8 @@
 //!   digests (RFC 9530).
 //! - Bodies are read with bounds and never kept whole; one that is answered early is drained, so that
 //!   the client comes to see the answer.
+//! - Pages for people are a [`Site`], which comes from elsewhere (`consign-web`); the pages of managed links take
+//!   its words and its style.
 //!
 //! # Features
 //!

@@ -38,7 +38,7 @@ export function chooser({ chosen = null, open = false, all }) {
 
   const names = el('ul', { class: 'chips' });
   const show = () => names.replaceChildren(...nodes([...named].map((username) =>
-    el('li', {}, username, button('×', () => (named.delete(username), show()), { class: 'close', 'aria-label': t('audience.without', { name: username }) })))));
+    el('li', {}, username, button('×', () => (named.delete(username), show(), typed.focus()), { class: 'close', 'aria-label': t('audience.without', { name: username }) })))));
   const typed = el('input', { autocapitalize: 'none', autocomplete: 'off', spellcheck: 'false',
     onkeydown: (event) => event.key === 'Enter' && (event.preventDefault(), add()) });
   const add = () => {

@@ -6,7 +6,7 @@ import { bytes, date, dateTime, number, t } from './i18n.js';
 import { makeLink } from './links.js';
 import { user } from './session.js';
 import { place as uploads, uploader } from './upload.js';
-import { act, announce, button, cell, confirm, dialog, el, explain, failure, field, formEnd, nodes, onSubmit, pages, short, table } from './ui.js';
+import { act, announce, button, cell, confirm, dialog, el, explain, failure, field, formEnd, nodes, onSubmit, pages, renew, short, table } from './ui.js';
 
 /** Files on a page here, and in one answer. */
 const PAGE = 50;
@@ -37,6 +37,7 @@ export async function files() {
     chosen.clear();
     listing.show();
     showTray();
+    place.querySelector('.tick input')?.focus();
   };
   const showTray = () => {
     tray.hidden = chosen.size === 0;
@@ -60,8 +61,10 @@ export async function files() {
       operations && cell(columns.whom, told(file.audience, names)),
       cell(columns.ends, file.expires_at ? el('time', { datetime: file.expires_at, title: dateTime(file.expires_at) }, date(file.expires_at)) : t('never')),
       el('td', { class: 'actions' }, actions(file, (changed) => {
-        if (changed) shown.replaceWith(row(Object.assign(file, changed)));
-        else remove(file, shown);
+        if (!changed) return remove(file, shown);
+        const fresh = row(Object.assign(file, changed));
+        shown.replaceWith(fresh);
+        fresh.querySelector('.share').focus();
       }, names)));
     return shown;
   };
@@ -155,11 +158,11 @@ class Listing {
     this.items = this.items.filter(({ id }) => id !== file.id);
   }
 
-  show() {
+  show(moved) {
     const { items, page, next } = this;
     if (items.length === 0) {
       const none = this.search ? t('files.none.found', { search: this.search }) : t(this.none);
-      this.place.replaceChildren(el('p', { class: 'none' }, none));
+      renew(this.place, el('p', { class: 'none' }, none));
       return;
     }
     const last = Math.max(0, Math.ceil(items.length / PAGE) - 1);
@@ -171,7 +174,7 @@ class Listing {
       el('span', {}, next ? t('pages.open', { from: from + 1, to: from + shown.length })
         : t('pages.of', { from: from + 1, to: from + shown.length, n: items.length })),
       button(t('next'), () => this.go(page + 1), { class: 'second', disabled: !more }));
-    this.place.replaceChildren(...nodes([this.shown(shown), turns]));
+    renew(this.place, [this.shown(shown), turns], moved);
   }
 
   async go(page) {
@@ -182,7 +185,7 @@ class Listing {
         Object.assign(this, await this.read(this.search, this.sort, turn, this.items, this.next));
       }
       if (turn !== this.turn) return;
-      this.show();
+      this.show(true);
       this.place.querySelector('table')?.scrollIntoView({ block: 'start' });
     } catch (error) {
       this.place.replaceChildren(failure(error, () => this.go(page)));
@@ -204,7 +207,7 @@ function actions(file, became, names) {
     else if (!(await confirm(t('files.remove.title'), t('files.remove.text', { name: file.filename }), t('remove'), removal))) return;
     became(null);
   }, { class: 'plain', 'aria-label': label(t('remove')) });
-  return [link, one(t('files.share'), () => share(file, became, names)), one(t('files.downloads'), () => showDownloads('files', file.id, file.filename)), removing, wrong];
+  return [link, one(t('files.share'), () => share(file, became, names), { class: 'plain share' }), one(t('files.downloads'), () => showDownloads('files', file.id, file.filename)), removing, wrong];
 }
 
 /** Goes to the file by a link of one's own. */
@@ -262,7 +265,9 @@ export async function removed() {
   const one = (file, text, verb, done, attributes) => act(text, async () => {
     if (!(await verb())) return;
     const row = document.querySelector(`[data-file="${CSS.escape(file.id)}"]`);
-    row?.replaceWith(el('tr', { class: 'note' }, el('td', { colspan: 6 }, done)));
+    const note = el('td', { colspan: 6, tabindex: '-1' }, done);
+    row?.replaceWith(el('tr', { class: 'note' }, note));
+    note.focus();
     announce(done);
   }, { class: 'plain', 'aria-label': t('of', { what: text, name: file.filename }), ...attributes });
   const row = (file) => {

@@ -59,6 +59,8 @@ export async function group(id) {
       const [undo, failed] = act(t('undo'), async () => {
         await call('POST', `${path}/members`, { body: { username } });
         await list.reload();
+        const back = t('of', { what: t('groups.member.remove'), name: username });
+        (list.place.querySelector(`[aria-label="${CSS.escape(back)}"]`) ?? list.place.querySelector('table'))?.focus();
       }, { class: 'second' });
       line.replaceWith(el('tr', { class: 'note' }, el('td', { colspan: 4 }, t('groups.member.removed', { name: username }), ' ', undo, failed)));
       announce(t('groups.member.removed', { name: username }));

@@ -90,11 +90,13 @@ export async function links() {
       shown.replaceWith(fresh);
       fresh.querySelector('button').focus();
     };
-    const revoke = () => confirm(t('links.revoke.title'), t('links.revoke.text', { name }), t('links.revoke'), async () => {
-      const { link: changed } = await call('DELETE', `links/${segment(link.id)}`);
+    const revoke = async () => {
+      let changed;
+      const removal = async () => ({ link: changed } = await call('DELETE', `links/${segment(link.id)}`));
+      if (!(await confirm(t('links.revoke.title'), t('links.revoke.text', { name }), t('links.revoke'), removal))) return;
       again(changed);
       announce(t('links.revoked'));
-    });
+    };
     const shown = el('tr', { 'data-link': link.id },
       el('th', { scope: 'row', class: 'name' },
         link.files.map(({ filename }) => el('div', {}, filename ?? el('span', { class: 'quiet' }, t('links.file.gone')))),

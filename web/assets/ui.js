@@ -225,20 +225,32 @@ export const cell = (column, ...children) => el('td', { 'data-column': column },
 /** A cell of what is never long. */
 export const short = (column, ...children) => el('td', { class: 'short', 'data-column': column }, el('div', {}, children));
 
+/** Makes what is in a place anew; the focus stays at what is called the same, or else goes to the list. */
+export function renew(place, children, moved = false) {
+  const had = place.contains(document.activeElement) && document.activeElement;
+  const label = had && had.getAttribute('aria-label');
+  place.replaceChildren(...nodes(children));
+  if (!had) return;
+  const same = label && !moved && place.querySelector(`[aria-label="${CSS.escape(label)}"]`);
+  const other = place.querySelector('table, .none, .failure');
+  if (other) other.tabIndex = -1;
+  (same || other)?.focus();
+}
+
 /** A list that comes in pages: what `load` gives for a cursor, until there is no other. */
 export function pages(load, show) {
   const place = el('div', {});
   const before = [];
-  const turn = async (cursor) => {
+  const turn = async (cursor, moved) => {
     place.ariaBusy = 'true';
     try {
       const { next, ...page } = await load(cursor);
       const turns = (before.length > 0 || next) && el('nav', { class: 'turns', 'aria-label': t('pages') },
-        button(t('previous'), () => turn(before.pop()), { class: 'second', disabled: before.length === 0 }),
-        button(t('next'), () => (before.push(cursor), turn(next)), { class: 'second', disabled: !next }));
-      place.replaceChildren(...nodes([await show(page), turns]));
+        button(t('previous'), () => turn(before.pop(), true), { class: 'second', disabled: before.length === 0 }),
+        button(t('next'), () => (before.push(cursor), turn(next, true)), { class: 'second', disabled: !next }));
+      renew(place, [await show(page), turns], moved);
     } catch (error) {
-      place.replaceChildren(failure(error, () => turn(cursor)));
+      renew(place, failure(error, () => turn(cursor)));
     } finally {
       place.ariaBusy = null;
     }

@@ -91,7 +91,7 @@ function add(file, parameters) {
   upload.bar = el('progress', { max: Math.max(file.size, 1), value: 0, 'aria-label': t('upload.progress', { name: file.name }) });
   upload.told = el('span', { class: 'told' });
   upload.actions = el('span', { class: 'buttons' });
-  upload.row = el('li', { class: 'upload-row' }, el('span', { class: 'name' }, file.name), upload.bar, upload.told, upload.actions);
+  upload.row = el('li', { class: 'upload-row', tabindex: '-1' }, el('span', { class: 'name' }, file.name), upload.bar, upload.told, upload.actions);
   uploads.add(upload);
   rows.append(upload.row);
   if (!place.childElementCount) {
