@@ -1,91 +1,15 @@
 //! The page of a managed link, for people: it runs without a script, loads nothing that it needs, and tells
 //! nobody its address.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write},
-};
+mod words;
+
+use std::fmt::{self, Write};
 
 use consign_core::{Described, File, NewLease, time::Timestamp};
 use http::{HeaderValue, Response, StatusCode, header};
-use serde::Deserialize;
 
+pub use self::words::{Refusal, Words};
 use crate::{body::Body, files::rfc3339, problem::Problem};
-
-/// What the page of a managed link says, in one language. `{n}`, `{size}` and `{time}` in a text stand for
-/// what their names say.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)] // each is the text of the element that it names
-pub struct Words {
-    pub heading_one: String,
-    pub heading_several: String,
-    /// Where it is not told yet what there is.
-    pub heading_guarded: String,
-    pub introduction: String,
-    pub until: String,
-    pub total: String,
-    /// `{n} bytes`
-    pub bytes: String,
-    /// `.` or `,`
-    pub decimal_point: String,
-    pub password: String,
-    pub password_hint: String,
-    pub code: String,
-    pub code_hint: String,
-    pub recipient_hint: String,
-    pub send_code: String,
-    pub send_another_code: String,
-    pub download: String,
-    pub download_several: String,
-    pub ready: String,
-    pub ready_until: String,
-    pub ready_all: String,
-    pub sign_in: String,
-    /// What each sentence of the API means here.
-    pub refusals: BTreeMap<String, Refusal>,
-}
-
-/// Why a link did not open, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Refusal {
-    /// What is the matter.
-    pub heading: String,
-    /// What to do next.
-    pub advice: String,
-}
-
-impl Default for Words {
-    /// English, and the sentences of the API as they are.
-    fn default() -> Self {
-        Self {
-            heading_one: "A file for you".into(),
-            heading_several: "{n} files for you".into(),
-            heading_guarded: "Files for you".into(),
-            introduction: "Somebody has sent you this link. You need no account to download."
-                .into(),
-            until: "You can download until {time}.".into(),
-            total: "{size} altogether".into(),
-            bytes: "{n} bytes".into(),
-            decimal_point: ".".into(),
-            password: "Password".into(),
-            password_hint: "Whoever sent you the link knows it.".into(),
-            code: "Code".into(),
-            code_hint: "Eight digits, as they are in the mail.".into(),
-            recipient_hint: "The link is for one recipient, who is sent a code by mail.".into(),
-            send_code: "Send the code".into(),
-            send_another_code: "Send another code".into(),
-            download: "Download".into(),
-            download_several: "Download the files".into(),
-            ready: "Your files are ready".into(),
-            ready_until: "They can be fetched from here until {time}.".into(),
-            ready_all: "All in one archive (zip, {size})".into(),
-            sign_in: "Sign in".into(),
-            refusals: BTreeMap::new(),
-        }
-    }
-}
 
 /// How the page looks, and in which language.
 #[derive(Clone)]
@@ -216,21 +140,18 @@ impl fmt::Display for Page<'_> {
 
 fn described(f: &mut fmt::Formatter<'_>, link: &Described, words: &Words) -> fmt::Result {
     writeln!(f, "<p>{}</p>", Escaped(&words.introduction))?;
-    let several = match link.files.as_deref() {
-        Some(files) => {
-            f.write_str("<ul class=\"contents\">\n")?;
-            for File { entry, .. } in files {
-                let size = size(entry.size, words);
-                let (name, size) = (Escaped(entry.name.as_str()), Escaped(&size));
-                writeln!(f, "<li>{name}, <span class=\"size\">{size}</span></li>")?;
-            }
-            f.write_str("</ul>\n")?;
-            files.len() > 1
+    let files = link.files.as_deref().unwrap_or_default();
+    if !files.is_empty() {
+        f.write_str("<ul class=\"contents\">\n")?;
+        for File { entry, .. } in files {
+            let size = size(entry.size, words);
+            let (name, size) = (Escaped(entry.name.as_str()), Escaped(&size));
+            writeln!(f, "<li>{name}, <span class=\"size\">{size}</span></li>")?;
         }
-        None => false,
-    };
+        f.write_str("</ul>\n")?;
+    }
+    let several = files.len() > 1;
     if several {
-        let files = link.files.as_deref().unwrap_or_default();
         let total = size(files.iter().map(|file| file.entry.size).sum(), words);
         let total = words.total.replace("{size}", &total);
         writeln!(f, "<p class=\"quiet\">{}</p>", Escaped(&total))?;
