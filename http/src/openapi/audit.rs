@@ -152,7 +152,7 @@ pub(super) fn calls(bounds: &Bounds<'_>) -> Vec<Call> {
                 json!({
                     "entries": [{
                         "id": 3, "writer": 0, "number": 3, "at": "2026-11-22T14:55:03Z", "by": USER,
-                        "username": "olivia", "kind": "file added",
+                        "username": "olivia", "whom": null, "kind": "file added",
                         "fields": {"file": FILE, "name": "report.docx", "sha256": SHA256}, "hash": SHA256,
                     }],
                     "next": null,

@@ -117,7 +117,7 @@ fn opening(bounds: &Bounds<'_>) -> [Call; 2] {
                 "Opens a lease, which counts as one download. A link with a recipient opens for them: where they have an \
                  account, an access token proves it. Without one, the first `POST` mails them a code of eight digits and \
                  is answered with 401; the next, with the code, opens. Who accepts `text/html` gets a page, and 303 to \
-                 the download.",
+                 the download, or of several files a page that leads to all of them and to each.",
             )
             .by(Who::AnyoneOrUser)
             .limited()
