@@ -2,11 +2,11 @@
 
 import { call, segment } from './api.js';
 import { chooser, days, ending, groups, told } from './audience.js';
-import { bytes, date, dateTime, number, t } from './i18n.js';
+import { bytes, date, dateTime, t } from './i18n.js';
 import { makeLink } from './links.js';
 import { user } from './session.js';
 import { place as uploads, uploader } from './upload.js';
-import { act, announce, button, cell, confirm, dialog, el, explain, failure, field, formEnd, nodes, onSubmit, pages, renew, short, table } from './ui.js';
+import { act, announce, button, cell, confirm, dialog, el, failure, field, formEnd, nodes, onSubmit, pages, renew, short, table } from './ui.js';
 
 /** Files on a page here, and in one answer. */
 const PAGE = 50;

@@ -40,7 +40,7 @@ export const bytes = (n) => new Said(() => size(n));
 export const duration = (seconds) => new Said(() => span(seconds));
 
 /** Chooses a language, and tells everything again in it. */
-export async function speak(tag) {
+async function speak(tag) {
   const answer = await fetch(new URL(`${tag}.json`, import.meta.url));
   if (!answer.ok) throw new Error(`there are no messages in ${tag}`);
   ({ words, sentences, kinds } = await answer.json());

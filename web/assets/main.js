@@ -1,6 +1,5 @@
 // The page: who is signed in, what they look at, and the way between.
 
-import { Problem } from './api.js';
 import { choose, Said, t, tell } from './i18n.js';
 import { files, removed } from './files.js';
 import { blameUser, group, groups, userFields, userOf } from './groups.js';

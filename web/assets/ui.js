@@ -255,9 +255,10 @@ export function pages(load, show) {
       place.ariaBusy = null;
     }
   };
-  const ready = turn();
-  return { place, ready, reload: () => ((before.length = 0), turn()) };
+  const reload = () => {
+    before.length = 0;
+    return turn();
+  };
+  turn();
+  return { place, reload };
 }
-
-/** Days, hours and so on from now until a time. */
-export const until = (time) => (new Date(time) - Date.now()) / 1000;
