@@ -163,14 +163,20 @@ impl ClientBuilder {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let http = reqwest::Client::builder()
-            .user_agent(self.user_agent)
-            .connect_timeout(self.connect)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .tls_certs_merge(self.certificates)
-            .build()
-            .map_err(|error| Error::Certificate(error.without_url().into()))?;
+        let http = || {
+            reqwest::Client::builder()
+                .user_agent(&self.user_agent)
+                .connect_timeout(self.connect)
+                .redirect(redirect::Policy::none())
+                .referer(false)
+        };
+        let merged = http().tls_certs_merge(self.certificates.clone()).build();
+        // A system that trusts nobody still reaches itself.
+        let http = merged.or_else(|error| match base.scheme() {
+            "http" => http().tls_certs_only(self.certificates).build(),
+            _ => Err(error),
+        });
+        let http = http.map_err(|error| Error::Certificate(error.without_url().into()))?;
         let client = Client {
             http,
             base,

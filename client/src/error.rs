@@ -21,6 +21,14 @@ pub enum Error {
         /// What the connection said.
         source: BoxError,
     },
+    /// Nobody who is trusted vouches for the server.
+    #[error("{server} is not trusted")]
+    Untrusted {
+        /// The server's origin.
+        server: String,
+        /// What is wrong with its certificate.
+        source: BoxError,
+    },
     /// The connection broke, and what the server did is not known.
     #[error("the connection to {server} broke")]
     Broken {
@@ -116,9 +124,10 @@ impl Error {
                 400..=499 | 507 => ErrorKind::Refused,
                 _ => ErrorKind::Other,
             },
-            Self::Unreachable { .. } | Self::Broken { .. } | Self::Silent { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::Unreachable { .. }
+            | Self::Untrusted { .. }
+            | Self::Broken { .. }
+            | Self::Silent { .. } => ErrorKind::Unavailable,
             Self::Mismatch { .. } => ErrorKind::Mismatch,
             Self::Insecure { .. } => ErrorKind::Refused,
             _ => ErrorKind::Other,

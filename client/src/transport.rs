@@ -253,8 +253,11 @@ fn broken(url: &Url, error: reqwest::Error) -> Error {
         source = inner.to_string();
         cause = inner.source();
     }
+    let untrusted = source.starts_with("invalid peer certificate");
     let source = source.into();
-    if connecting {
+    if connecting && untrusted {
+        Error::Untrusted { server, source }
+    } else if connecting {
         Error::Unreachable { server, source }
     } else {
         Error::Broken { server, source }

@@ -97,11 +97,7 @@ pub(super) async fn logout(command: Logout, terminal: &Terminal) -> Result<(), F
             })
     };
     // Whatever the server says, nothing of it stays here.
-    Store::new()?.update(&profile_name(&command.access), |profile| {
-        if let Some(profile) = profile {
-            profile.signed_out();
-        }
-    })?;
+    session.forget()?;
     ended?;
     let everywhere = if command.everywhere {
         " everywhere"

@@ -179,10 +179,9 @@ fn chain(error: &Error) -> String {
 }
 
 fn hint(error: &Error) -> Option<String> {
-    let certificate = || chain(error).contains("certificate");
     Some(match error {
         Error::Insecure { .. } => "use https, or say --insecure-http".to_owned(),
-        Error::Unreachable { .. } if certificate() => {
+        Error::Untrusted { .. } => {
             "name the certificate of a private authority with --ca FILE".to_owned()
         }
         Error::Unreachable { .. } => "is the URL right, and does the server run?".to_owned(),

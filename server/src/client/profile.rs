@@ -6,6 +6,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use consign_client::{IdempotencyKey, Token};
@@ -16,6 +17,9 @@ use url::Url;
 use super::failure::{Exit, Failure};
 
 const FILE: &str = "client.toml";
+
+/// How long after its last attempt a download goes on.
+const GIVEN_UP: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 
 /// The sign-ins of one user of the machine.
 #[derive(Default, Deserialize, Serialize)]
@@ -202,6 +206,7 @@ impl OpeningFile {
     pub(crate) fn write(&self, opening: &Opening) {
         let Some(path) = &self.0 else { return };
         let Some(folder) = path.parent() else { return };
+        tidy(folder);
         let text = serde_json::to_vec(opening).unwrap_or_default();
         let _ = private_folder(folder).and_then(|()| write_private(path, &text));
     }
@@ -209,6 +214,19 @@ impl OpeningFile {
     pub(crate) fn remove(&self) {
         if let Some(path) = &self.0 {
             let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes what was given up: no lease lasts longer than a week.
+fn tidy(folder: &Path) {
+    let is_old = |entry: &fs::DirEntry| {
+        let written = entry.metadata().and_then(|about| about.modified()).ok()?;
+        Some(written.elapsed().ok()? > GIVEN_UP)
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if is_old(&entry) == Some(true) {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }

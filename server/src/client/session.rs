@@ -114,6 +114,19 @@ impl<'t> Session<'t> {
         }
     }
 
+    /// Keeps nothing of the sign-in.
+    pub(crate) fn forget(&self) -> Result<(), Failure> {
+        self.client.set_token(None);
+        if !self.kept {
+            return Ok(());
+        }
+        Store::new()?.update(&self.name, |profile| {
+            if let Some(profile) = profile {
+                profile.signed_out();
+            }
+        })
+    }
+
     /// Signs in again, unless somebody else has meanwhile.
     async fn renew(&self, before: Option<&Token>) -> Result<(), Failure> {
         let _one = self.renewal.lock().await;

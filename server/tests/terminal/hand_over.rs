@@ -117,6 +117,28 @@ fn a_hand_over_is_done_in_the_terminal() {
             .succeeds()
             .contains("state      revoked\n")
     );
+
+    // It is not opened for what cannot be.
+    let both = olivia.run(&[
+        "link",
+        "make",
+        "report.docx",
+        "figures 1.docx",
+        "--max-downloads=1",
+    ]);
+    let [once] = lines(&both)[..] else {
+        panic!("{both:?}")
+    };
+    for output in ["one.docx", "-"] {
+        fails(
+            &olivia.run(&["get", once, "-o", output]),
+            2,
+            "there are several files",
+        );
+    }
+    olivia
+        .run(&["get", once, "--zip", "-o", "both.zip"])
+        .succeeds();
 }
 
 #[test]

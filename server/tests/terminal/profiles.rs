@@ -6,7 +6,7 @@ use consign_http::testing::DOCX;
 
 use crate::{
     person::{Person, fails, lines},
-    support::{PASSWORD, Server, run},
+    support::{Home, PASSWORD, Server, run, tls},
 };
 
 fn mode(person: &Person, name: &str) -> u32 {
@@ -245,5 +245,63 @@ fn plain_http_to_elsewhere_is_refused() {
         &rita.run(&["ls", "--url=https://files.example", "--ca=none.pem"]),
         1,
         "there is none in the file",
+    );
+}
+
+/// The certificate of a private authority is named once, at the sign-in.
+#[test]
+fn who_is_not_trusted_hears_nothing() {
+    let (home, identity) = (Home::new(), tls::Identity::new());
+    identity.install(&home);
+    let server = tls::serve(&home, |_| {});
+    home.add_user("olivia", "operations");
+    let url = format!("https://{}", server.address);
+    let olivia = Person::new();
+    olivia.write("ca.pem", &identity.cert);
+    olivia.write("other.pem", &tls::Identity::new().cert);
+    let login = ["login", &url, "--username=olivia", "--password-stdin"];
+    let password = format!("{PASSWORD}\n");
+    for ca in [None, Some("--ca=other.pem")] {
+        let args: Vec<_> = login.into_iter().chain(ca).collect();
+        let refused = olivia.run_with(&args, &password);
+        fails(&refused, 6, "is not trusted: invalid peer certificate: ");
+        assert!(
+            refused
+                .err
+                .ends_with("; name the certificate of a private authority with --ca FILE\n")
+        );
+    }
+    assert!(!server.log().contains("/login"));
+    let args: Vec<_> = login.into_iter().chain(["--ca=ca.pem"]).collect();
+    olivia.run_with(&args, &password).succeeds();
+    fs::create_dir(olivia.path().join("elsewhere")).unwrap();
+    let mut command = olivia.consign(&["whoami"]);
+    command.current_dir(olivia.path().join("elsewhere"));
+    assert!(
+        run(command, "")
+            .succeeds()
+            .starts_with("olivia, operations user at https://")
+    );
+}
+
+/// A machine that knows no authority at all still reaches itself.
+#[test]
+fn plain_http_needs_no_authority() {
+    let server = Server::new();
+    let olivia = Person::signed_in(server.address, "olivia", "operations");
+    olivia.write("none.pem", "");
+    let mut command = olivia.consign(&["whoami"]);
+    command
+        .env("SSL_CERT_FILE", "none.pem")
+        .env("SSL_CERT_DIR", "none");
+    run(command, "").succeeds();
+    let mut command = olivia.consign(&["ls", "--url=https://127.0.0.1:1"]);
+    command
+        .env("SSL_CERT_FILE", "none.pem")
+        .env("SSL_CERT_DIR", "none");
+    fails(
+        &run(command, ""),
+        1,
+        "No CA certificates were loaded from the system",
     );
 }

@@ -65,6 +65,16 @@ fn a_download_goes_on_where_the_command_was_interrupted() {
     let link = link_to(&olivia, &content);
     proxy.next("GET /download_file/", Fault::Stall(MIB));
     let rita = Person::new();
+    // What was given up long ago goes.
+    let old = "state/consign/links/old";
+    rita.write(old, "{}");
+    let week = std::time::Duration::from_secs(9 * 24 * 60 * 60);
+    let long_ago = std::time::SystemTime::now() - week;
+    let file = fs::File::options()
+        .append(true)
+        .open(rita.path().join(old))
+        .unwrap();
+    file.set_modified(long_ago).unwrap();
     let mut command = rita.consign(&["get", &link]);
     command
         .stdout(std::process::Stdio::piped())

@@ -35,7 +35,7 @@ pub(super) async fn fetch(
             Some(lease) => lease,
             None => {
                 fresh = true;
-                opened(&session, link, command, &kept).await?
+                opened(&session, link, command, output, &kept).await?
             }
         };
         let files = jobs(session.client(), &lease, command, output)?;
@@ -99,19 +99,19 @@ async fn opened(
     session: &Session<'_>,
     link: &LinkUrl,
     command: &Get,
+    output: &Output,
     kept: &OpeningFile,
 ) -> Result<Lease, Failure> {
     let client = session.client();
     let described = client.describe(link).await?;
-    if let (Some(files), false) = (&described.files, command.zip)
-        && files.len() > 1
-        && let Some(output) = &command.output
+    if !command.zip
+        && described
+            .files
+            .as_ref()
+            .is_some_and(|files| files.len() > 1)
     {
         // Before it counts.
-        let to_folder = output.as_os_str() != "-" && (output.is_dir());
-        if !to_folder && !output.as_os_str().as_encoded_bytes().ends_with(b"/") {
-            Output::File(output.clone()).takes_several()?;
-        }
+        output.takes_several()?;
     }
     let mut opening = kept.read().unwrap_or_else(Opening::new);
     kept.write(&opening);
