@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     person::{Person, fails, lines},
-    support::{Server, package::docx, run},
+    support::{HANGS, Server, package::docx, run},
 };
 
 #[test]
@@ -381,5 +381,47 @@ fn a_link_for_one_recipient_is_opened_by_who_is_signed_in() {
     );
     rita.sign_in(server.address, "--username=rita");
     rita.run(&["get", link]).succeeds();
+    assert_eq!(rita.read("a.docx"), DOCX.document("a"));
+}
+
+/// Who has no account proves by a code that was mailed that it is they.
+#[test]
+fn a_link_for_one_recipient_is_opened_by_a_code() {
+    let server = Server::with(|command| {
+        command.args(["--mail=folder:mail", "--mail-from=files@example.org"]);
+    });
+    let olivia = Person::signed_in(server.address, "olivia", "operations");
+    olivia.write("a.docx", DOCX.document("a"));
+    olivia.run(&["upload", "a.docx"]).succeeds();
+    let made = olivia.run(&["link", "make", "a.docx", "--recipient=rita@example.net"]);
+    let [link] = lines(&made)[..] else {
+        panic!("{made:?}")
+    };
+    let rita = Person::new();
+    let asked = rita.run(&["get", link]);
+    fails(
+        &asked,
+        3,
+        "A code was sent to the recipient; say it with --code CODE",
+    );
+    let began = std::time::Instant::now();
+    let mail = loop {
+        assert!(began.elapsed() < HANGS, "no mail comes");
+        let mails = fs::read_dir(server.home.path().join("mail"));
+        let mail = mails.ok().and_then(|mut mails| mails.next()?.ok());
+        match mail.and_then(|mail| fs::read_to_string(mail.path()).ok()) {
+            Some(mail) if mail.contains("your code: ") => break mail,
+            _ => std::thread::yield_now(),
+        }
+    };
+    let (_, code) = mail.split_once("your code: ").unwrap();
+    let code = code.lines().next().unwrap().trim();
+    let other = if code.starts_with('1') {
+        "2222 2222"
+    } else {
+        "1111 1111"
+    };
+    fails(&rita.run(&["get", link, "--code", other]), 3, "Wrong code");
+    rita.run(&["get", link, "--code", code]).succeeds();
     assert_eq!(rita.read("a.docx"), DOCX.document("a"));
 }
