@@ -91,18 +91,17 @@ impl Seated {
 
     /// Waits until this is on the screen.
     fn shows(&self, text: &str) {
+        self.shows_times(text, 1);
+    }
+
+    /// Waits until this is on the screen so often.
+    fn shows_times(&self, text: &str, times: usize) {
         let screen = self.screen.0.lock().unwrap();
-        let waiting = |screen: &mut (String, bool)| !screen.0.contains(text) && !screen.1;
-        let (screen, _) = self
-            .screen
-            .1
-            .wait_timeout_while(screen, HANGS, waiting)
-            .unwrap();
-        assert!(
-            screen.0.contains(text),
-            "{text:?} is not shown: {}",
-            screen.0
-        );
+        let is_short = |screen: &str| screen.matches(text).count() < times;
+        let waiting = |screen: &mut (String, bool)| is_short(&screen.0) && !screen.1;
+        let waited = self.screen.1.wait_timeout_while(screen, HANGS, waiting);
+        let (screen, _) = waited.unwrap();
+        assert!(!is_short(&screen.0), "{text:?} is not shown: {}", screen.0);
     }
 
     fn types(&mut self, text: &str) {
@@ -209,6 +208,7 @@ fn passwords_are_asked_for_and_not_shown() {
     get.shows("Password of the link: ");
     get.types("open sesam\n");
     get.shows("Wrong password");
+    get.shows_times("Password of the link: ", 2);
     get.types("open sesame\n");
     let (code, screen) = get.ends();
     assert_eq!(code, Some(0), "{screen}");
@@ -232,6 +232,7 @@ fn an_expired_sign_in_asks_again_and_goes_on() {
     upload.shows("the sign-in has ended at http://");
     upload.types("not the password\n");
     upload.shows("Invalid username or password");
+    upload.shows_times("Password of olivia: ", 2);
     upload.types(&format!("{PASSWORD}\n"));
     let (code, screen) = upload.ends();
     assert_eq!(code, Some(0), "{screen}");
