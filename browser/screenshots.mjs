@@ -2,7 +2,7 @@
 
 import { mkdir, rm } from 'node:fs/promises';
 
-import { Account, emailOf, passwordOf } from './support/api.mjs';
+import { Account, passwordOf } from './support/api.mjs';
 import { docx, real } from './support/documents.mjs';
 import { dismiss, PHONE, Stage } from './support/stage.mjs';
 
@@ -35,9 +35,7 @@ async function take(stage) {
   const picture = (person, name) => person.page.screenshot({ path: `${FOLDER}${name}.png`, animations: 'disabled', caret: 'hide' });
 
   const account = await stage.operations('olivia');
-  for (const username of ['marta.weber', 'carl.brandt', 'dora.lind']) {
-    await account.call('POST', '/register', { username, email: emailOf(username), password: passwordOf(username) });
-  }
+  for (const name of ['marta.weber', 'carl.brandt', 'dora.lind']) await account.addClient(name);
   const groups = new Map();
   for (const [name, members, days] of [['Auditors', ['carl.brandt'], 365], ['Retail partners', ['marta.weber', 'dora.lind'], null]]) {
     groups.set(`group:${name}`, `group:${(await account.group(name, members, days)).id}`);

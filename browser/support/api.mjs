@@ -28,6 +28,11 @@ export class Account {
     return told;
   }
 
+  /** Adds a client, of whose address it is known then that it is theirs. */
+  addClient(name) {
+    return this.call('POST', '/register', { username: name, email: emailOf(name), password: passwordOf(name) });
+  }
+
   /** Uploads a document; `query` may have an `audience` and `expires_in`. */
   async upload({ name, mimeType, buffer }, query = {}) {
     const form = new FormData();

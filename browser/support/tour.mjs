@@ -6,7 +6,7 @@ import { docx, real } from './documents.mjs';
 /** What there is before somebody looks: documents, a group, links in all states, and what was removed. */
 export async function furnish(stage) {
   const olivia = await stage.operations('olivia');
-  await stage.client('carl');
+  await olivia.addClient('carl');
   const group = await olivia.group('Auditors', ['carl'], 365);
   const report = await olivia.upload(await real('python-docx.docx', 'Annual report 2026.docx'));
   const budget = await olivia.upload(await real('openpyxl.xlsx', 'Budget.xlsx'), { audience: `group:${group.id}`, expires_in: 30 * 86_400 });
@@ -16,10 +16,11 @@ export async function furnish(stage) {
   const several = await olivia.link([report, budget], { note: 'For the auditors' });
   const guarded = await olivia.link([report], { password: 'correct horse', max_downloads: 3 });
   const personal = await olivia.link([budget], { recipient: 'paula@example.org' });
+  const carls = await olivia.link([report, budget], { recipient: 'carl@example.org' });
   const revoked = await olivia.link([removed]);
   await olivia.call('DELETE', `/links/${revoked.id}`);
   await olivia.call('DELETE', `/files/${removed.id}`);
-  return { olivia, group, links: { several, guarded, personal, revoked } };
+  return { olivia, group, links: { several, guarded, personal, carls, revoked } };
 }
 
 export async function visitor({ links }, person, look) {
@@ -54,7 +55,7 @@ export async function visitor({ links }, person, look) {
   await look(page, 'a link that was revoked');
 }
 
-export async function client(person, look) {
+export async function client({ links }, person, look) {
   const { page } = person;
   await person.sees(page.getByRole('heading', { name: 'Files for you' }));
   await person.reads('Annual report 2026.docx');
@@ -63,6 +64,12 @@ export async function client(person, look) {
   await person.sees(person.dialog('Link to a file'));
   await look(page, 'a link of a client');
   await page.keyboard.press('Escape');
+  await page.evaluate((secret) => (location.hash = `#/open/${secret}`), links.carls.url.split('/').at(-1));
+  await person.sees(page.getByRole('heading', { name: 'A link for you' }));
+  await look(page, 'a link for one who has signed in');
+  await page.getByRole('button', { name: 'Open the link' }).click();
+  await person.reads('The files are ready.');
+  await look(page, 'a link that has opened for one who has signed in');
 }
 
 export async function operations(person, look) {
@@ -189,7 +196,7 @@ export async function expiry(person, account, look) {
 export async function everything(stage, dress, look) {
   const furnished = await furnish(stage);
   await visitor(furnished, await stage.somebody(dress), look);
-  await client(await stage.signedIn('carl', dress), look);
+  await client(furnished, await stage.signedIn('carl', dress), look);
   const olivia = await stage.signedIn('olivia', dress);
   await operations(olivia, look);
   await expiry(olivia, furnished.olivia, look);

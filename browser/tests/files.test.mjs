@@ -29,6 +29,28 @@ scenario('Files are found by a part of their name, and put in order', async (sta
   await shows('Notes.docx', 'budget 9.docx', 'Budget 10.docx');
 });
 
+scenario('A name that is markup is a name', async (stage) => {
+  const account = await stage.operations('olivia');
+  const name = `<img src=x onerror="document.title='had'">&amp;{name}`;
+  const group = await account.group(name);
+  const file = await account.upload(docx(`${name}.docx`), { audience: `group:${group.id}` });
+  const { url } = await account.link([file], { note: name });
+  const olivia = await stage.signedIn('olivia');
+  await eventually(async () => assert.deepEqual(await olivia.files(), [`${name}.docx`]));
+  await olivia.sees(olivia.row(`${name}.docx`).getByText(name, { exact: true }));
+  await olivia.page.getByRole('button', { name: /^For whom: / }).click();
+  await olivia.sees(olivia.page.getByRole('dialog').getByLabel(name));
+  await olivia.page.keyboard.press('Escape');
+  for (const view of ['Links', 'Groups', 'Trail']) {
+    await olivia.goTo(view);
+    await olivia.reads(name);
+  }
+  assert.equal(await olivia.page.title(), 'Trail · Consign');
+  const paula = await stage.somebody();
+  await paula.visit(url);
+  await paula.reads(`${name}.docx`);
+});
+
 scenario('A long list comes in pages', async (stage) => {
   const account = await stage.operations('olivia');
   for (let n = 1; n <= 60; n++) await account.upload(docx(`Letter ${n}.docx`));

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 
+import { emailOf } from '../support/api.mjs';
 import { real } from '../support/documents.mjs';
 import { eventually, PHONE, scenario } from '../support/stage.mjs';
 
@@ -144,6 +145,29 @@ scenario('A link for one recipient opens with the code that is mailed to them', 
   await paula.page.getByLabel('Code').fill(code);
   const received = await paula.downloads(() => paula.page.getByRole('button', { name: 'Download', exact: true }).click());
   assert.deepEqual(received.bytes, document.buffer);
+});
+
+scenario('Where no mail is sent, the recipient of a link signs in to open it', async (stage) => {
+  const olivia = await stage.operations('olivia');
+  for (const name of ['carl', 'dora']) await olivia.addClient(name);
+  const document = await real('exceljs.xlsx');
+  const { url } = await olivia.link([await olivia.upload(document, { audience: 'nobody' })], { recipient: emailOf('carl') });
+  for (const [name, opens] of [['dora', false], ['carl', true]]) {
+    const person = await stage.somebody(PHONE);
+    await person.visit(url);
+    await person.page.getByRole('main').getByRole('button').click();
+    await person.reads(/Sign in with the account of the address that the link is for/);
+    await person.page.getByRole('link', { name: 'Sign in' }).click();
+    await person.signIn(name);
+    await person.sees(person.page.getByRole('heading', { level: 1, name: 'A link for you' }));
+    await person.page.getByRole('button', { name: 'Open the link' }).click();
+    if (opens) {
+      const received = await person.downloads(() => person.page.getByRole('link', { name: 'exceljs.xlsx' }).click());
+      assert.deepEqual(received.bytes, document.buffer);
+    } else {
+      await person.reads(/This link does not work for you/);
+    }
+  }
 });
 
 /** Drops a document onto the page, as from a file manager. */
