@@ -12,11 +12,12 @@ import { act, announce, button, cell, confirm, dialog, el, failure, field, formE
 const PAGE = 50;
 const BATCH = 500;
 
+/** What puts files in another order than they come in. */
 const ORDERS = {
   newest: null,
-  oldest: (a, b) => a.uploaded_at.localeCompare(b.uploaded_at),
-  name: (a, b) => a.filename.localeCompare(b.filename, undefined, { numeric: true }),
-  largest: (a, b) => b.size - a.size,
+  oldest: (files) => files.reverse(),
+  name: (files) => files.sort((a, b) => a.filename.localeCompare(b.filename, undefined, { numeric: true })),
+  largest: (files) => files.sort((a, b) => b.size - a.size),
 };
 
 const undoable = Number(document.documentElement.dataset.removalGrace) > 0;
@@ -150,7 +151,7 @@ class Listing {
       items.push(...page.files);
       next = page.next;
     } while (next && turn === this.turn && (order || items.length < enough));
-    if (order) items.sort(order);
+    order?.(items);
     return { items, next };
   }
 
