@@ -12,10 +12,10 @@ use consign_http::{
 };
 
 /// The requirements are numbered from one to this.
-const REQUIREMENTS: usize = 87;
+const REQUIREMENTS: usize = 107;
 
 /// Where packages are, and what `cargo test -p` calls them.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("consign-core", "core"),
     ("consign-http", "http"),
     ("consign-http-warp", "http-warp"),
@@ -23,6 +23,8 @@ const PACKAGES: [(&str, &str); 9] = [
     ("consign-storage-fs", "storage-fs"),
     ("consign-storage-redb", "storage-redb"),
     ("consign-mail-smtp", "mail-smtp"),
+    ("consign-web", "web"),
+    ("consign-client", "client"),
     ("consign", "server"),
     ("consign-examples", "examples"),
 ];
