@@ -213,7 +213,10 @@ async fn below_a_prefix_all_addresses_have_it() {
     assert!(assets.starts_with("/shop/files/assets/"), "{assets}");
     // What mounts it takes the prefix away.
     let asset = assets.strip_prefix("/shop/files").unwrap();
-    assert_eq!(get(&room, &format!("{asset}/main.js"), &[]).await.status, 200);
+    assert_eq!(
+        get(&room, &format!("{asset}/main.js"), &[]).await.status,
+        200
+    );
 }
 
 #[tokio::test]
