@@ -96,7 +96,9 @@ async function take(stage) {
   await olivia.reads('For the notary');
   await picture(olivia, 'links');
   await olivia.goTo('Trail');
-  await olivia.sees(olivia.page.getByRole('table', { name: 'Trail' }));
+  await olivia.page.getByLabel('Order').selectOption('Newest first');
+  await olivia.reads('A link was revoked.');
+  await olivia.page.getByRole('heading', { level: 1 }).focus();
   await picture(olivia, 'trail');
 
   const paula = await stage.somebody({ locale: 'en-GB' });
