@@ -466,7 +466,11 @@ async fn whom_there_is_not_nothing_is_done_to() {
     server.token("olga").await;
     server.stop();
     all(&home);
-    assert!(home.run(&["--help"]).succeeds().contains("--public-url"));
+    assert!(
+        home.run(&["serve", "--help"])
+            .succeeds()
+            .contains("--public-url")
+    );
     assert!(home.run(&["--version"]).succeeds().starts_with("consign "));
 }
 
