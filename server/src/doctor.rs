@@ -5,6 +5,7 @@ mod machine;
 mod mail;
 mod network;
 mod settings;
+mod tls;
 
 use std::{
     fmt,
@@ -108,6 +109,7 @@ pub(crate) async fn run(options: Options, json: bool) -> ExitCode {
             folder::keys(&paths, &mut findings);
             machine::look(&config, &paths, &mut findings);
             network::look(&config, runs, &mut findings);
+            tls::look(&config, &mut findings);
             mail::look(&config, &mut findings).await;
         }
         Err(error) => {

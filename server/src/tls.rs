@@ -164,6 +164,24 @@ impl Keeper {
     }
 }
 
+/// What there is to say of the files without serving with them.
+pub(crate) struct Examined {
+    /// The first and the last moment of the certificate, where it tells them.
+    pub(crate) validity: Option<(Timestamp, Timestamp)>,
+    /// Whether any user of the machine may read or write the key.
+    pub(crate) exposed: bool,
+}
+
+/// Looks at the files, and whether they belong together.
+pub(crate) fn examine(files: &TlsConfig) -> Result<Examined, String> {
+    let contents = Contents::read(files)?;
+    contents.config(files)?;
+    Ok(Examined {
+        validity: contents.validity(),
+        exposed: contents.exposed,
+    })
+}
+
 /// Reads both files, beside the work.
 async fn look(files: TlsConfig) -> Found {
     let looked = task::spawn_blocking(move || Contents::read(&files)).await;

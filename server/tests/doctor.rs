@@ -16,7 +16,7 @@ use std::{
 use consign_mail_smtp::testing::SmtpSink;
 use rustix::process;
 use serde_json::Value;
-use support::{Home, Ran, Server, run};
+use support::{Home, Ran, Server, run, tls::Identity};
 
 /// Where nothing is amiss but what a test makes so.
 const WELL: &[&str] = &["--listen=127.0.0.1:0", "--max-connections=16"];
@@ -93,6 +93,7 @@ fn where_all_is_well_it_says_so_and_changes_nothing() {
         ("limits", "for 16 connections"),
         ("listen", "listen is 127.0.0.1:0, which is free"),
         ("url", "on this machine alone"),
+        ("tls", "none: HTTPS, if any, ends in front"),
         ("proxies", "none is trusted"),
         ("mail", "none is sent"),
     ] {
@@ -407,6 +408,53 @@ async fn mail_is_tried_as_far_as_it_goes_without_sending_any() {
     fs::create_dir(home.path().join("mail")).unwrap();
     let ran = ask("--mail=folder:mail").await.unwrap();
     finds(&ran, "ok", "mail", "it is written into mail");
+}
+
+#[test]
+fn certificates_that_are_over_or_of_no_use_are_found() {
+    let home = set_up();
+    let look = |identity: &Identity| {
+        identity.install(&home);
+        let closed = Permissions::from_mode(0o600);
+        fs::set_permissions(home.path().join("key.pem"), closed).unwrap();
+        doctor(&home, &["--tls-cert=cert.pem", "--tls-key=key.pem"])
+    };
+    let until = |days: i64| {
+        let end = SystemTime::now() + Duration::from_secs(days.unsigned_abs() * 24 * 60 * 60);
+        Identity::with(|params| params.not_after = end.into())
+    };
+    let good = until(100);
+    let ran = look(&good);
+    ran.succeeds();
+    finds(&ran, "ok", "tls", "it is good until ");
+    finds(&look(&until(10)), "warning", "tls", "it ends soon, at ");
+    let over = Identity::with(|params| {
+        params.not_before = rcgen::date_time_ymd(2024, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2024, 2, 1);
+    });
+    let ran = look(&over);
+    assert_eq!(ran.code, Some(1));
+    finds(&ran, "problem", "tls", "it has expired, at 2024-02-01");
+    let early = Identity::with(|params| params.not_before = rcgen::date_time_ymd(2999, 1, 1));
+    finds(&look(&early), "problem", "tls", "and not yet");
+    good.install(&home);
+    fs::write(home.path().join("key.pem"), &over.key).unwrap();
+    let ran = doctor(&home, &["--tls-cert=cert.pem", "--tls-key=key.pem"]);
+    finds(
+        &ran,
+        "problem",
+        "tls",
+        "it is the key of another certificate",
+    );
+    good.install(&home);
+    fs::set_permissions(home.path().join("key.pem"), Permissions::from_mode(0o644)).unwrap();
+    let ran = doctor(&home, &["--tls-cert=cert.pem", "--tls-key=key.pem"]);
+    finds(
+        &ran,
+        "problem",
+        "tls",
+        "every user of this machine may use it",
+    );
 }
 
 #[test]

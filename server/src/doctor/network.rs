@@ -58,12 +58,18 @@ fn url(config: &Config, findings: &mut Findings) {
                 URL,
                 "links are good on this machine alone: public-url is not set",
             );
+        } else if config.tls.is_some() {
+            findings.warning(
+                URL,
+                "links begin with https:// and the address: public-url is not set",
+                "set public-url to the name that the certificate is for",
+            );
         } else {
             let found = "links begin with http:// and the address: public-url is not set";
             findings.warning(
                 URL,
                 found,
-                "set public-url, with https:// and a proxy that has a certificate",
+                "set public-url, with https:// and a certificate, here or of a proxy",
             );
         }
         return;
