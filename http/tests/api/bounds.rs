@@ -268,3 +268,20 @@ fn who_asks_first_is_not_asked_to_send_what_is_refused() {
         assert_eq!(meter.taken(), 8 * MIB);
     });
 }
+
+#[test]
+fn a_request_does_not_choose_its_id() {
+    run(async {
+        let (room, _) = room_of(testing::parts(), Settings::default()).await;
+        let mut ids = std::collections::HashSet::new();
+        for _ in 0..2 {
+            let mut asking = request(Method::GET, "/nowhere", "", "");
+            let forged = "0123456789abcdef".parse().unwrap();
+            asking.headers_mut().insert("x-request-id", forged);
+            let answer = room.api.handle(asking).await;
+            let given = answer.headers()["x-request-id"].clone();
+            assert_ne!(given, "0123456789abcdef");
+            assert!(ids.insert(given), "each has its own");
+        }
+    });
+}
