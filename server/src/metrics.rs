@@ -2,7 +2,13 @@
 
 mod process;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use ::metrics::{Gauge, Unit};
 use bytes::Bytes;
@@ -15,7 +21,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task,
+    task::{self, JoinSet},
     time::{self, timeout},
 };
 
@@ -69,11 +75,14 @@ impl Listener {
         Ok(Self { listener, figures })
     }
 
-    /// Answers, until the future is dropped. Once `stopping` is true the server is not ready any more.
+    /// Answers until `closing` is true, when it lets go of every connection and of the stores: that the server
+    /// lives from the beginning on, the rest once `opened` has what it is about. Once `stopping` is true the
+    /// server is not ready any more.
     pub(crate) async fn serve(
         self,
-        consign: Consign,
+        opened: Opened,
         stopping: watch::Receiver<bool>,
+        closing: watch::Receiver<bool>,
         dropped: Dropped,
     ) {
         match self.listener.local_addr() {
@@ -81,17 +90,17 @@ impl Listener {
             Err(error) => tracing::warn!(%error, "where figures are to be had is not known"),
         }
         let door = Arc::new(Door {
-            consign,
+            opened,
             stopping,
             figures: self.figures,
             process: Process::new(dropped),
             ready: ready_gauge(),
         });
         let seats = Arc::new(Semaphore::new(CONNECTIONS));
-        tokio::join!(
-            keep_up(&door.figures),
-            accept(&self.listener, &seats, &door)
-        );
+        tokio::select! {
+            () = keep_up(&door.figures) => {}
+            () = accept(&self.listener, &seats, &door, closing) => {}
+        }
     }
 }
 
@@ -107,13 +116,23 @@ async fn keep_up(figures: &PrometheusHandle) {
     }
 }
 
-async fn accept(listener: &TcpListener, seats: &Arc<Semaphore>, door: &Arc<Door>) {
+async fn accept(
+    listener: &TcpListener,
+    seats: &Arc<Semaphore>,
+    door: &Arc<Door>,
+    mut closing: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
     loop {
-        let seat = Arc::clone(seats).acquire_owned().await;
-        let seat = seat.expect("the semaphore is never closed");
-        match listener.accept().await {
+        let (accepted, seat) = tokio::select! {
+            next = next(listener, seats) => next,
+            // An error means that the server is gone.
+            _ = closing.wait_for(|closing| *closing) => break,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
             Ok((stream, _)) => {
-                tokio::spawn(Arc::clone(door).connection(stream, seat));
+                connections.spawn(Arc::clone(door).connection(stream, seat));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection for figures could not be accepted");
@@ -121,11 +140,22 @@ async fn accept(listener: &TcpListener, seats: &Arc<Semaphore>, door: &Arc<Door>
             }
         }
     }
+    // One that is kept open would keep the stores open.
+    connections.shutdown().await;
+}
+
+async fn next(
+    listener: &TcpListener,
+    seats: &Arc<Semaphore>,
+) -> (io::Result<(TcpStream, SocketAddr)>, OwnedSemaphorePermit) {
+    let seat = Arc::clone(seats).acquire_owned().await;
+    let seat = seat.expect("the semaphore is never closed");
+    (listener.accept().await, seat)
 }
 
 /// Who answers.
 struct Door {
-    consign: Consign,
+    opened: Opened,
     stopping: watch::Receiver<bool>,
     figures: PrometheusHandle,
     process: Process,
@@ -174,7 +204,10 @@ impl Door {
         if *self.stopping.borrow() {
             return Err("stopping\n");
         }
-        match timeout(STORES_TIME, self.consign.check()).await {
+        let Some(consign) = self.opened.get() else {
+            return Err("starting\n");
+        };
+        match timeout(STORES_TIME, consign.check()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::warn!(error = crate::chain(&error), "not ready: a store fails");
@@ -184,15 +217,23 @@ impl Door {
         }
     }
 
-    async fn metrics(&self) -> Response<Full<Bytes>> {
-        let ready = self.readiness().await.is_ok();
-        self.ready.set(f64::from(u8::from(ready)));
-        let administration = self.consign.administration();
+    /// Looks at what is known by looking alone.
+    async fn measure(&self) {
+        let Some(consign) = self.opened.get() else {
+            return;
+        };
+        let administration = consign.administration();
         match timeout(STORES_TIME, administration.measure()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "some figures are old: a store fails"),
             Err(_) => tracing::warn!("some figures are old: a store does not answer"),
         }
+    }
+
+    async fn metrics(&self) -> Response<Full<Bytes>> {
+        // Both at once, for whoever scrapes waits about as long as for one of them.
+        let (ready, ()) = tokio::join!(self.readiness(), self.measure());
+        self.ready.set(f64::from(u8::from(ready.is_ok())));
         let (process, figures) = (self.process.clone(), self.figures.clone());
         // It reads files, and goes through all there is.
         let rendered = task::spawn_blocking(move || {
@@ -208,6 +249,9 @@ impl Door {
         response
     }
 }
+
+/// What the server is about, once it is open.
+pub(crate) type Opened = Arc<OnceLock<Consign>>;
 
 fn ready_gauge() -> Gauge {
     const READY: &str = "consign_ready";

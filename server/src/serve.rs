@@ -83,6 +83,14 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
         }
         None => None,
     };
+    // That the server lives is told while it opens its stores, which takes its time after a crash.
+    let opened = metrics::Opened::default();
+    let (leave, leaving) = watch::channel(false);
+    let (close, closing) = watch::channel(false);
+    let looked_at = figures.map(|figures| {
+        let opened = Arc::clone(&opened);
+        tokio::spawn(figures.serve(opened, leaving, closing, logging.dropped()))
+    });
     let courier = config.mail.as_ref().map(MailConfig::courier).transpose()?;
     let installation = Installation::open(&config.data, config.settings.clone(), courier).await?;
     let listener = TcpListener::bind(&config.listen).await.map_err(|error| {
@@ -108,11 +116,6 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let handler = warp::service(consign_http_warp::server(api));
 
     let (stop, stopped) = watch::channel(false);
-    let (leave, leaving) = watch::channel(false);
-    let looked_at = figures.map(|figures| {
-        let consign = installation.consign.clone();
-        tokio::spawn(figures.serve(consign, leaving, logging.dropped()))
-    });
     let carrier = tokio::spawn(carry_mail(installation.clone()));
     let consign = installation.consign.clone();
     let ending = tokio::spawn(end_lifetimes(installation.clone()));
@@ -121,6 +124,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let checkpoints = tokio::spawn(async move { trail.keep_checkpoints(CHECKPOINT_EVERY).await });
     let administered = tokio::spawn(administration.serve());
     announce(&base)?;
+    let _ = opened.set(consign.clone());
     let status = format!("listening on {base}");
     notify::ready(&status);
     let reloader = tokio::spawn(reload(keeper, hangups, status));
@@ -190,8 +194,10 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     // Its socket goes with it.
     let _ = administered.await;
     checkpoints.abort();
+    close.send_replace(true);
     if let Some(looked_at) = looked_at {
-        looked_at.abort();
+        // The stores are closed well when the last of those who look at them is gone.
+        let _ = looked_at.await;
     }
     close_trail(&consign).await;
     logging.tell_dropped();

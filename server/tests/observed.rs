@@ -383,6 +383,25 @@ async fn probes_tell_life_from_readiness_and_nothing_else_is_there() {
 }
 
 #[tokio::test]
+async fn whoever_looks_and_stays_does_not_keep_the_stores_open() {
+    let home = Home::new();
+    let (server, address) = observed(&home, &[]);
+    let mut stays = TcpStream::connect(address).await.unwrap();
+    let request = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
+    stays.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    soon(stays.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    server.stop();
+    let left = fs::read_dir(home.data()).unwrap();
+    let names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    let in_use = names
+        .iter()
+        .find(|name| name.to_string_lossy().contains("in-use"));
+    assert_eq!(in_use, None, "the database was closed well");
+}
+
+#[tokio::test]
 async fn a_store_that_fails_makes_it_unready_and_not_dead() {
     let home = Home::new();
     let (server, address) = observed(&home, &[]);
