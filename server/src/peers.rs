@@ -53,7 +53,11 @@ impl Peers {
     /// The seat for a client at `peer`, if its network has not as many as it may. Who comes from
     /// nowhere is not counted: a proxy, behind which there are many.
     pub(crate) fn admit(&self, free: Free, peer: Option<IpAddr>) -> Option<Seat> {
-        self.seat(free, peer.map(|peer| ClientAddress(peer).network()))
+        let seat = self.seat(free, peer.map(|peer| ClientAddress(peer).network()));
+        if seat.is_none() {
+            self.meters.refused.increment(1);
+        }
+        seat
     }
 
     fn seat(&self, free: Free, network: Option<IpAddr>) -> Option<Seat> {
@@ -61,7 +65,6 @@ impl Peers {
             let mut counts = self.counts();
             let count = counts.entry(network).or_default();
             if *count >= self.most {
-                self.meters.refused.increment(1);
                 return None;
             }
             *count += 1;
@@ -88,7 +91,7 @@ impl Meters {
         let text = "Connections, and requests beside others on one";
         metrics::describe_gauge!(TAKEN, Unit::Count, text);
         metrics::describe_gauge!(LIMIT, Unit::Count, "As many as there can be of them");
-        let text = "Connections and requests more than one address may have";
+        let text = "Connections more than one address may have";
         metrics::describe_counter!(REFUSED, Unit::Count, text);
         metrics::gauge!(LIMIT).set(all as f64);
         Self {

@@ -68,6 +68,9 @@ use crate::{
 /// for others of the same pool.
 const MAX_INSPECTIONS: usize = 16;
 
+/// Searches at once.
+const SEARCHES: usize = 2;
+
 /// Hands files to people safely.
 ///
 /// Cheap to clone; clones are one service. Its methods ask for the value that proves the caller may
@@ -82,6 +85,8 @@ struct Inner {
     parts: Parts,
     settings: Settings,
     inspecting: Arc<Semaphore>,
+    /// Turns of searches, which go through many files each: what else is read is not kept waiting by them.
+    searching: Semaphore,
     held: Held,
     promises: room::Promises,
     attempts: attempts::Attempts,
@@ -123,6 +128,7 @@ impl Consign {
             parts,
             settings,
             inspecting: Arc::new(Semaphore::new(inspections)),
+            searching: Semaphore::new(SEARCHES),
             held: Held::default(),
             promises: room::Promises::default(),
             attempts: attempts::Attempts::default(),

@@ -234,10 +234,16 @@ impl Administration {
     /// # Errors
     /// When a store fails.
     pub async fn end_lifetimes(&self) -> Result<LifetimesReport, Error> {
+        let mut report = LifetimesReport::default();
+        let ended = self.end_what_is_over(&mut report).await;
+        self.consign().0.meters.ended(&report);
+        ended.map(|()| report)
+    }
+
+    async fn end_what_is_over(&self, report: &mut LifetimesReport) -> Result<(), Error> {
         let consign = self.consign();
         let files = &consign.parts().files;
         let (now, by) = (consign.now(), Author::Sweeper);
-        let mut report = LifetimesReport::default();
         loop {
             let ended = files.ended(now, AT_ONCE).await?;
             let changes = ended.iter().map(|Ended { file, why }| Change::RemoveFile {
@@ -248,14 +254,14 @@ impl Administration {
                 at: now,
             });
             let outcomes = join_all(changes.map(|change| consign.remove(change))).await;
-            let before = report;
+            let before = *report;
             for (ended, outcome) in ended.iter().zip(outcomes) {
                 if let Outcome::Removed(_) = outcome? {
                     report.count(ended.why);
                 }
             }
             // What others have ended or edited meanwhile is theirs.
-            if report == before {
+            if *report == before {
                 break;
             }
         }
@@ -268,15 +274,14 @@ impl Administration {
                 at: now,
             });
             let outcomes = join_all(changes.map(|change| consign.remove(change))).await;
-            let before = report;
+            let before = *report;
             for outcome in outcomes {
                 if let Outcome::Purged(_) = outcome? {
                     report.purged += 1;
                 }
             }
-            if report == before {
-                consign.0.meters.ended(&report);
-                return Ok(report);
+            if *report == before {
+                return Ok(());
             }
         }
     }

@@ -37,6 +37,8 @@ impl Consign {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Page<File, Seq>, Error> {
+        let turn = self.0.searching.acquire().await;
+        let _turn = turn.expect("the semaphore is never closed");
         let (wanted, limit) = (text.to_lowercase(), limit.max(1));
         let (mut found, mut next) = (Vec::new(), before);
         for _ in 0..TIMES {
