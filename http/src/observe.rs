@@ -36,7 +36,7 @@ pub(crate) struct RequestId([u8; Self::DIGITS]);
 impl RequestId {
     const DIGITS: usize = 16;
 
-    /// A number that this process gives once, under a hash with a key of its own.
+    /// A hash, with a key of its own, of a number that this process gives once: practically no two are the same.
     pub(crate) fn new() -> Self {
         static KEYED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         static NEXT: AtomicU64 = AtomicU64::new(0);

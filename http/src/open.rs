@@ -97,13 +97,10 @@ impl Inner {
         query: &str,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
-        if let Some(counted) = self.limiter.as_ref().map(|limiter| &limiter.opening) {
-            counted.count_address(&head.extensions)?;
-            counted.count_name(secret)?;
-        }
-        let answered = match head.method {
-            Method::POST => self.opened(head, secret, query, body).await,
-            _ => self.described(head, secret, query).await,
+        let answered = match self.counted(head, secret) {
+            Err(failure) => Err(failure),
+            Ok(()) if head.method == Method::POST => self.opened(head, secret, query, body).await,
+            Ok(()) => self.described(head, secret, query).await,
         };
         match answered {
             Err(failure) if wants_page(&head.headers) => {
@@ -113,6 +110,15 @@ impl Inner {
             }
             answered => answered,
         }
+    }
+
+    /// Counts a look at a link, if that is limited.
+    fn counted(&self, head: &request::Parts, secret: &str) -> Result<(), Failure> {
+        let Some(counted) = self.limiter.as_ref().map(|limiter| &limiter.opening) else {
+            return Ok(());
+        };
+        counted.count_address(&head.extensions)?;
+        counted.count_name(secret)
     }
 
     async fn described(

@@ -206,7 +206,8 @@ fn remembered(headers: &HeaderMap) -> Option<&str> {
 
 fn everywhere(query: &str) -> Result<bool, Failure> {
     let mut everywhere = false;
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if name == "everywhere" {
             everywhere = value
                 .parse()

@@ -140,8 +140,8 @@ pub async fn signing_out_everywhere_ends_all(start: &Start) {
     let carl = site.client().await;
     let other = site.token("carl").await;
     let cookie = cookie(&sign_in(&site, json!(true)).await);
-    for value in ["yes", "1", ""] {
-        let target = format!("/session?everywhere={value}");
+    for value in ["=yes", "=1", "=", ""] {
+        let target = format!("/session?everywhere{value}");
         let answer = site.delete(&target, &carl).await;
         answer.is_problem(400, "everywhere must be true or false");
     }

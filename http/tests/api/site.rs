@@ -478,6 +478,35 @@ async fn get(room: &Room, target: &str, headers: &[(&'static str, &str)]) -> Ans
     }
 }
 
+#[tokio::test]
+async fn who_looks_too_often_is_shown_a_page_that_says_so() {
+    let mut room = room();
+    let rates = consign_http::Rates {
+        opening: consign_http::Limit {
+            by_address: one_a_second(),
+            by_account: one_a_second(),
+        },
+        ..consign_http::Rates::default()
+    };
+    room.api = room.api.with_rates_at(rates, || std::time::Duration::ZERO);
+    let path = "/l/8adabc7128488c4e9fcd3c921b56998295c57ddb";
+    assert_eq!(page(&room, path).await.status, 404);
+    let answer = page(&room, path).await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    let kind = answer.headers[header::CONTENT_TYPE].to_str().unwrap();
+    assert!(kind.starts_with("text/html"), "{kind}");
+    let answer = get(&room, path, &[]).await;
+    assert_eq!(
+        answer.headers[header::CONTENT_TYPE],
+        "application/problem+json"
+    );
+}
+
+fn one_a_second() -> consign_http::Rate {
+    consign_http::Rate::new(std::num::NonZeroU32::MIN, std::time::Duration::from_secs(1))
+}
+
 /// What a browser is shown.
 async fn page(room: &Room, target: &str) -> Answer {
     get(room, target, &[("accept", "text/html,*/*;q=0.8")]).await
