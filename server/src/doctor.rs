@@ -66,12 +66,13 @@ impl Findings {
         advice: Option<&str>,
     ) {
         // Paths and what others say are shown so that none looks like another line.
-        let found = found.to_string().replace(char::is_control, " ");
+        let shown = |text: &str| text.replace(char::is_control, " ");
+        let found = shown(&found.to_string());
         self.0.push(Finding {
             level,
             check,
             found,
-            advice: advice.map(str::to_owned),
+            advice: advice.map(shown),
         });
     }
 

@@ -125,7 +125,7 @@ async fn of_a_running_server_it_asks_the_server() {
     let ran = doctor(&home, &[]);
     ran.succeeds();
     finds(&ran, "ok", "database", "a server has it open: version ");
-    finds(&ran, "ok", "listen", "the running server's");
+    finds(&ran, "ok", "listen", "not tried: a server is running");
     server.serves().await;
     fs::remove_dir_all(home.data().join("files")).unwrap();
     let ran = doctor(&home, &[]);
@@ -339,6 +339,24 @@ fn addresses_that_are_taken_or_lead_nowhere_are_found() {
         "listen",
         "(from --metrics-listen): cannot listen on",
     );
+    drop(holder);
+    let (listen, metrics) = (
+        format!("--listen={held}"),
+        format!("--metrics-listen={held}"),
+    );
+    let ran = home.run(&["doctor", &listen, &metrics]);
+    finds(
+        &ran,
+        "ok",
+        "listen",
+        &format!("listen is {held}, which is free"),
+    );
+    finds(
+        &ran,
+        "problem",
+        "listen",
+        "(from --metrics-listen): cannot listen on",
+    );
     let ran = home.run(&["doctor", "--listen=0.0.0.0:0", "--metrics-listen=0.0.0.0:0"]);
     assert_eq!(ran.code, Some(1));
     finds(&ran, "problem", "url", "which leads nowhere");
@@ -437,6 +455,16 @@ fn certificates_that_are_over_or_of_no_use_are_found() {
     finds(&ran, "problem", "tls", "it has expired, at 2024-02-01");
     let early = Identity::with(|params| params.not_before = rcgen::date_time_ymd(2999, 1, 1));
     finds(&look(&early), "problem", "tls", "and not yet");
+    // It is no proxy that serves https:// then.
+    let ran = doctor(
+        &home,
+        &[
+            "--tls-cert=cert.pem",
+            "--tls-key=key.pem",
+            "--public-url=https://files.example.org",
+        ],
+    );
+    finds(&ran, "ok", "proxies", "none is trusted");
     good.install(&home);
     fs::write(home.path().join("key.pem"), &over.key).unwrap();
     let ran = doctor(&home, &["--tls-cert=cert.pem", "--tls-key=key.pem"]);
@@ -478,6 +506,12 @@ fn settings_that_are_none_are_found_and_bad_ones_are_told() {
         "{}",
         ran.out
     );
+    // The client's are none of the server's, and nothing is wrong with them.
+    for name in ["CONSIGN_PASSWORD", "CONSIGN_TOKEN", "CONSIGN_URL"] {
+        let ran = with(name, "its own");
+        ran.succeeds();
+        assert!(!ran.out.contains(name), "{}", ran.out);
+    }
     with("CONSIGN_MAX_UPLOAD", "lots")
         .fails(2, "max-upload = \"lots\" (from CONSIGN_MAX_UPLOAD): ");
     home.settings("log = \"info\"\nlink-lifetime = \"8d\"");

@@ -482,6 +482,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     ("mail-from", "\"files\"", "it is "),
     ("mail-ca", "7", "it has to be text in quotes"),
+    ("tls-cert", "7", "it has to be text in quotes"),
+    ("tls-key", "7", "it has to be text in quotes"),
     (
         "log",
         "\"loud\"",

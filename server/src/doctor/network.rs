@@ -10,6 +10,8 @@ const URL: &str = "url";
 const PROXIES: &str = "proxies";
 
 pub(super) fn look(config: &Config, runs: bool, findings: &mut Findings) {
+    // Held until both were tried: they cannot have one address.
+    let mut held = Vec::new();
     for (key, address) in [
         ("listen", Some(&config.listen)),
         ("metrics-listen", config.metrics_listen.as_ref()),
@@ -20,12 +22,15 @@ pub(super) fn look(config: &Config, runs: bool, findings: &mut Findings) {
         if runs {
             findings.ok(
                 LISTEN,
-                format!("{key} is {address}, which is the running server's"),
+                format!("{key} is {address}, not tried: a server is running"),
             );
             continue;
         }
         match TcpListener::bind(address) {
-            Ok(_) => findings.ok(LISTEN, format!("{key} is {address}, which is free")),
+            Ok(listener) => {
+                held.push(listener);
+                findings.ok(LISTEN, format!("{key} is {address}, which is free"));
+            }
             Err(error) => findings.problem(
                 LISTEN,
                 format!("{written}: cannot listen on {address}: {error}"),
@@ -98,7 +103,7 @@ fn proxies(config: &Config, findings: &mut Findings) {
         return;
     }
     let url = config.public_url.as_ref().map(ToString::to_string);
-    let behind = url.is_some_and(|url| url.starts_with("https://"));
+    let behind = config.tls.is_none() && url.is_some_and(|url| url.starts_with("https://"));
     match (trusted.is_empty(), behind) {
         (true, true) => findings.warning(
             PROXIES,

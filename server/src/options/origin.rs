@@ -13,6 +13,7 @@ use clap::{
 use toml::{Spanned, Value};
 
 use super::{Options, mail};
+use crate::cli;
 
 /// Characters of a value that are shown at most.
 const SHOWN: usize = 200;
@@ -134,7 +135,10 @@ pub(crate) fn keys() -> Vec<String> {
 
 /// The variables of the environment that look like settings and are none, with what may be meant.
 pub(crate) fn unknown_variables() -> Vec<(String, Option<String>)> {
-    let known: Vec<_> = keys().iter().map(|key| variable(key)).collect();
+    let mut known: Vec<_> = keys().iter().map(|key| variable(key)).collect();
+    // Those of the client are no settings, and nothing is wrong with them.
+    let client = cli::ENVIRONMENT.iter();
+    known.extend(client.flat_map(|(names, _)| names.split(", ").map(str::to_owned)));
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let ours = names.filter(|name| name.starts_with("CONSIGN_"));
     ours.filter(|name| !known.contains(name))
@@ -261,6 +265,10 @@ fn shown(key: &str, written: &str) -> String {
     if key == "mail" || (written.contains('@') && written.contains("://")) {
         return "…".to_owned();
     }
+    // A key in the place of its file's name.
+    if written.contains("-----BEGIN") {
+        return "…".to_owned();
+    }
     let text = written.replace(char::is_control, " ");
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -341,6 +349,7 @@ mod tests {
             ("public-url", "\"https://a:b@example.org\"", "…"),
             ("mail-from", "\"a@example.org\"", "\"a@example.org\""),
             ("log", "\"lo\nud\"", "\"lo ud\""),
+            ("tls-key", "\"-----BEGIN PRIVATE KEY-----\\nMIG\"", "…"),
         ] {
             assert_eq!(shown(key, written), told);
         }
