@@ -43,33 +43,39 @@ export const address = (path, query = []) => {
 };
 
 /** Authorization with the present token, which is told so that its end can be. */
-export const credentials = () => ({ used: token, value: `Bearer ${token}` });
+export const credentials = (used = token) => ({ used, value: `Bearer ${used}` });
 
 /**
  * Makes a call, and gives its answer.
  *
  * `path` begins without a slash, and its segments are encoded; `anonymous` calls carry no token; `key` is an
  * `Idempotency-Key`: the same in each attempt has the call done once. With `once` an expired sign-in is a problem
- * like any other.
+ * like any other, as it is with a token to make the call `as`, in place of the present one.
  */
-export async function call(method, path, { query, body, key, signal, anonymous = false, once = false } = {}) {
+export async function call(method, path, { query, body, key, signal, anonymous = false, once = false, as } = {}) {
   for (;;) {
-    const { used, value } = credentials();
+    const { used, value } = credentials(as);
     const headers = { Accept: 'application/json' };
     if (!anonymous && used) headers.Authorization = value;
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     if (key) headers['Idempotency-Key'] = key;
     const text = body === undefined ? undefined : JSON.stringify(body);
-    let answer;
+    let answer, said;
     try {
       answer = await fetch(address(path, query), { method, headers, body: text, signal, cache: 'no-store' });
+      said = await answer.text();
     } catch (error) {
       if (error.name === 'AbortError') throw error;
       throw new Problem(0, { msg: UNREACHABLE });
     }
-    if (answer.ok) return answer.json();
-    const problem = problemOf(answer.status, await answer.text(), answer.headers.get('Retry-After'));
-    if (anonymous || once || !hasExpired(problem)) throw problem;
+    if (answer.ok) {
+      const told = parsed(said);
+      if (told) return told;
+      // Whoever says yes in other words is not the server, but between here and it.
+      throw new Problem(0, { msg: UNREACHABLE });
+    }
+    const problem = problemOf(answer.status, said, answer.headers.get('Retry-After'));
+    if (anonymous || once || as || !hasExpired(problem)) throw problem;
     await renew(used);
   }
 }
@@ -78,15 +84,19 @@ export async function call(method, path, { query, body, key, signal, anonymous =
 export const hasExpired = ({ status, msg }) =>
   status === 401 && ['Invalid or expired token', 'Missing Authorization Header'].includes(msg);
 
+/** What an answer says, or null where it is not the server's own words. */
+export function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
 /** The problem that an answer tells; something between here and the server may have answered in its place. */
 export function problemOf(status, text, retryAfter) {
-  let told = {};
-  try {
-    told = JSON.parse(text);
-  } catch {
-    // Not the server's own words.
-  }
-  if (!told.msg) told = { msg: UNREACHABLE, detail: `HTTP ${status}` };
+  let told = parsed(text);
+  if (!told?.msg) told = { msg: UNREACHABLE, detail: `HTTP ${status}` };
   return new Problem(status, told, retryAfter && Number(retryAfter));
 }
 

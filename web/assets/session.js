@@ -26,7 +26,7 @@ export function onLeave(action) {
 /** Signs in. */
 export async function signIn({ username, password, remember }) {
   const body = { username, password, remember };
-  await begin(await call('POST', 'login', { body, anonymous: true }));
+  begin(await whose(await call('POST', 'login', { body, anonymous: true })));
   remembered = remember;
   hint(remember);
 }
@@ -36,15 +36,22 @@ export const register = (body) => call('POST', 'register', { body, anonymous: !i
 
 /** Signs in whom this browser remembers; whether there is one. */
 export async function resume() {
-  if (!hint()) return false;
+  const session = await recall();
+  if (!session) return false;
+  begin(session);
+  remembered = true;
+  return true;
+}
+
+/** A session of whom this browser remembers, with which nothing is done yet; null where there is none. */
+async function recall() {
+  if (!hint()) return null;
   try {
-    await begin(await call('POST', 'session', { anonymous: true }));
-    remembered = true;
-    return true;
+    return await whose(await call('POST', 'session', { anonymous: true }));
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (error.status === 401) hint(false);
-    return false;
+    return null;
   }
 }
 
@@ -83,16 +90,25 @@ export async function changePassword(current, changed) {
   await signIn({ username, password: changed, remember: remembered });
 }
 
-async function begin(session) {
-  authorize(session.access_token);
-  endsAt = Date.now() + session.expires_in * 1000;
-  margin = Math.min(10_000, session.expires_in * 250);
-  ({ user } = await call('GET', 'session', { once: true }));
+/** A session with its user, and when it ends. */
+async function whose({ access_token: token, expires_in: lasts }) {
+  const session = { token, endsAt: Date.now() + lasts * 1000, margin: Math.min(10_000, lasts * 250) };
+  const { user: owner } = await call('GET', 'session', { as: token });
+  return { ...session, owner };
+}
+
+function begin(session) {
+  authorize(session.token);
+  ({ endsAt, margin, owner: user } = session);
 }
 
 function end() {
   hint(false);
   remembered = false;
+  forget();
+}
+
+function forget() {
   authorize(null);
   user = null;
   leave();
@@ -106,13 +122,14 @@ function renew() {
 }
 
 async function again() {
-  const before = user?.id;
   // Another page may have signed in since; but what is about to end is no renewal.
-  if (remembered && (await resume()) && Date.now() + margin < endsAt) {
-    if (user.id === before) return;
-    // It is somebody else, who is shown nothing of this.
+  const session = remembered && user && (await recall());
+  if (session && user && Date.now() + session.margin < session.endsAt) {
+    if (session.owner.id === user.id) return begin(session);
+    // It is somebody else, who is shown nothing of this, and in whose name none of it is done.
+    forget();
     location.reload();
-    await new Promise(() => {});
+    throw new Problem(401, { msg: SIGNED_OUT });
   }
   if (user === null) throw new Problem(401, { msg: SIGNED_OUT });
   if (await ask()) return;
