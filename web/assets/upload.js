@@ -1,6 +1,6 @@
 // Uploads: several at a time, each with what became of it. They go on whatever is looked at meanwhile.
 
-import { address, credentials, hasExpired, newKey, Problem, problemOf, renew, UNREACHABLE } from './api.js';
+import { address, credentials, hasExpired, newKey, parsed, Problem, problemOf, renew, UNREACHABLE } from './api.js';
 import { chooser, days, ending, groups, query } from './audience.js';
 import { bytes, duration, t } from './i18n.js';
 import { last } from './session.js';
@@ -20,9 +20,6 @@ export const place = document.getElementById('uploads');
 const rows = el('ul', { class: 'rows' });
 const uploads = new Set();
 
-/** For whom and until when files are, as it is chosen now; null where that is not complete. */
-let chosen = () => [];
-
 /** Fields to choose files, with whom they are for and until when. */
 export async function uploader() {
   const all = await groups().catch(() => []);
@@ -32,7 +29,8 @@ export async function uploader() {
   const options = el('form', {}, audience.place, end.place);
   options.addEventListener('submit', (event) => event.preventDefault());
   const settings = el('details', {}, el('summary', {}, t('upload.options')), options);
-  chosen = () => {
+  /** For whom and until when files are, as it is chosen now; null where that is not complete. */
+  const chosen = () => {
     if (!options.checkValidity()) {
       settings.open = true;
       options.reportValidity();
@@ -44,7 +42,7 @@ export async function uploader() {
   const begin = (files) => {
     // What is changed later is for the files that are chosen later.
     const parameters = chosen();
-    if (parameters) for (const file of files) add(file, parameters);
+    if (parameters) for (const file of files) add(file, parameters, () => (options.isConnected ? chosen() : parameters));
   };
   picker.addEventListener('change', () => {
     begin([...picker.files]);
@@ -85,9 +83,12 @@ function dropped(zone, begin) {
   });
 }
 
-/** Takes a file on, which is sent when its turn comes. */
-function add(file, parameters) {
-  const upload = { file, parameters, key: newKey(), state: 'waiting' };
+/**
+ * Takes a file on, which is sent when its turn comes. `reread` gives what the form says now in which its parameters
+ * were chosen: another form, which says what is usual, must not have it go to others than it was meant for.
+ */
+function add(file, parameters, reread) {
+  const upload = { file, parameters, reread, key: newKey(), state: 'waiting' };
   upload.bar = el('progress', { max: Math.max(file.size, 1), value: 0, 'aria-label': t('upload.progress', { name: file.name }) });
   upload.told = el('span', { class: 'told' });
   upload.actions = el('span', { class: 'buttons' });
@@ -146,6 +147,8 @@ async function send(upload) {
     } catch (error) {
       if (!hasExpired(error) || upload.state !== 'sending') throw error;
       await renew(used);
+      if (upload.state !== 'sending') return;
+      become(upload, 'sending', [t('upload.starting')]);
     }
   }
 }
@@ -171,9 +174,11 @@ function transfer(upload, authorization) {
       bar.max = total;
       bar.value = loaded;
       upload.told.replaceChildren(...nodes(loaded < total ? progress(samples, loaded, total) : [t('upload.checking')]));
+      // From here on the server may keep it, whatever is done.
+      if (loaded === total) offer(upload, []);
     });
     request.addEventListener('load', () => {
-      if (request.status === 200) resolve();
+      if (request.status === 200 && parsed(request.responseText)) resolve();
       else reject(problemOf(request.status, request.responseText, request.getResponseHeader('Retry-After')));
     });
     request.addEventListener('error', () => reject(new Problem(0, { msg: UNREACHABLE })));
@@ -201,7 +206,9 @@ function become(upload, state, told) {
   const name = upload.file.name;
   const one = (text, label, action) => button(text, action, { class: 'second', 'aria-label': label });
   const retry = one(t('retry'), t('upload.retry', { name }), () => {
-    if (upload.asksAgain) upload.parameters = chosen() ?? upload.parameters;
+    const parameters = upload.asksAgain ? upload.reread() : upload.parameters;
+    if (!parameters) return;
+    upload.parameters = parameters;
     become(upload, 'waiting', [t('upload.waiting')]);
     next();
   });
@@ -211,8 +218,11 @@ function become(upload, state, told) {
     announce(t('upload.cancelled'));
     next();
   });
+  offer(upload, { waiting: [cancel], sending: [cancel], failed: [retry], cancelled: [retry] }[state] ?? []);
+}
+
+function offer(upload, actions) {
   const had = upload.row.contains(document.activeElement);
-  const actions = { waiting: [cancel], sending: [cancel], failed: [retry], cancelled: [retry] }[state] ?? [];
   upload.actions.replaceChildren(...actions);
   // Where the button that was pressed is gone, its place keeps the focus.
   if (had) (actions[0] ?? upload.row).focus();
