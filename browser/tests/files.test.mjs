@@ -88,7 +88,7 @@ scenario('A file for one client is not there for another', async (stage) => {
   await sharing.getByLabel('Username of a client').fill('nobody of this name');
   await sharing.getByRole('button', { name: 'Save' }).click();
   await olivia.sees(sharing.getByText(/There is no client of this name/));
-  await sharing.getByRole('button', { name: 'Without nobody of this name' }).click();
+  await sharing.getByRole('button', { name: 'Remove nobody of this name' }).click();
   await sharing.getByLabel('Username of a client').fill('carl');
   await sharing.getByRole('button', { name: 'Add' }).click();
   await sharing.getByRole('button', { name: 'Save' }).click();

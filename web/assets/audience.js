@@ -88,13 +88,18 @@ export function query(audience) {
 export function ending(label, options, chosen) {
   const choose = () => {
     day.required = select.value === 'date';
+    // What is not seen must not stand in the way of what is.
+    day.disabled = !day.required;
     day.parentElement.hidden = !day.required;
   };
   const select = el('select', { onchange: choose },
     options.map(([value, text]) => el('option', { value, selected: value === chosen }, text)),
     el('option', { value: 'date' }, t('end.date')));
-  const tomorrow = new Date(Date.now() + 864e5);
-  const day = el('input', { type: 'date', min: tomorrow.toISOString().slice(0, 10) });
+  const tomorrow = new Date();
+  tomorrow.setDate(tomorrow.getDate() + 1);
+  // The user's own days, as the input has them.
+  const min = [tomorrow.getFullYear(), tomorrow.getMonth() + 1, tomorrow.getDate()].map((n) => String(n).padStart(2, '0')).join('-');
+  const day = el('input', { type: 'date', min });
   const place = el('div', { class: 'row' }, field(label, { control: select }), field(t('end.day'), { control: day }));
   choose();
   const value = () => {

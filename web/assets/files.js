@@ -6,7 +6,7 @@ import { bytes, date, dateTime, t } from './i18n.js';
 import { makeLink } from './links.js';
 import { user } from './session.js';
 import { place as uploads, uploader } from './upload.js';
-import { act, announce, button, cell, confirm, dialog, el, failure, field, formEnd, nodes, onSubmit, pages, renew, short, table } from './ui.js';
+import { act, announce, button, cell, confirm, dialog, el, failure, field, formEnd, keep, nodes, onSubmit, pages, renew, short, table } from './ui.js';
 
 /** Files on a page here, and in one answer. */
 const PAGE = 50;
@@ -142,15 +142,16 @@ class Listing {
     }
   }
 
-  async read(search, sort, turn, items = [], next) {
+  /** At least a page and one more, from `next` on. */
+  async read(search, sort, turn, next) {
     const order = ORDERS[sort];
-    const enough = items.length + PAGE + 1;
+    const items = [];
     do {
       const query = { limit: BATCH, ...(search && { search }), ...(next && { cursor: next }) };
       const page = await call('GET', 'files', { query });
       items.push(...page.files);
       next = page.next;
-    } while (next && turn === this.turn && (order || items.length < enough));
+    } while (next && turn === this.turn && (order || items.length <= PAGE));
     order?.(items);
     return { items, next };
   }
@@ -179,17 +180,24 @@ class Listing {
   }
 
   async go(page) {
-    this.page = page;
+    // Not while another page is being read, or another list.
+    if (this.place.ariaBusy === 'true') return;
     const turn = this.turn;
+    this.place.ariaBusy = 'true';
     try {
       if (this.next && this.items.length < (page + 1) * PAGE + 1) {
-        Object.assign(this, await this.read(this.search, this.sort, turn, this.items, this.next));
+        const { items, next } = await this.read(this.search, this.sort, turn, this.next);
+        if (turn !== this.turn) return;
+        // To those that there are now: meanwhile one may have been removed.
+        Object.assign(this, { items: [...this.items, ...items], next });
       }
-      if (turn !== this.turn) return;
+      this.page = page;
       this.show(true);
       this.place.querySelector('table')?.scrollIntoView({ block: 'start' });
     } catch (error) {
-      this.place.replaceChildren(failure(error, () => this.go(page)));
+      if (turn === this.turn) this.place.replaceChildren(failure(error, () => this.go(page)));
+    } finally {
+      if (turn === this.turn) this.place.ariaBusy = null;
     }
   }
 }
@@ -214,7 +222,7 @@ function actions(file, became, names) {
 /** Goes to the file by a link of one's own. */
 async function fetchFile(file) {
   const { download_url } = await call('GET', `generate_download_url/${segment(file.id)}`);
-  location.assign(download_url);
+  keep(download_url);
   announce(t('files.downloading', { name: file.filename }));
 }
 
@@ -223,8 +231,8 @@ async function share(file, became, names) {
   const all = [...names].map(([id, name]) => ({ id, name }));
   await dialog(t('files.share.title', { name: file.filename }), (close) => {
     const audience = chooser({ chosen: file.audience, all });
-    const now = file.expires_at ? t('end.keep', { time: date(file.expires_at) }) : t('never');
-    const end = ending(t('files.share.end'), [['keep', now], file.expires_at && ['never', t('never')], ...days(1, 7, 30, 90)].filter(Boolean), 'keep');
+    const now = file.expires_at ? t('end.keep', { time: date(file.expires_at) }) : t('end.never');
+    const end = ending(t('files.share.end'), [['keep', now], file.expires_at && ['never', t('end.never')], ...days(1, 7, 30, 90)].filter(Boolean), 'keep');
     const form = el('form', {}, audience.place, end.place,
       formEnd(el('button', {}, t('save')), button(t('cancel'), () => close(), { class: 'second' })));
     onSubmit(form, async () => {

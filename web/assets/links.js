@@ -143,9 +143,9 @@ export async function open(secret) {
   onSubmit(form, async (data) => {
     const body = data.get('password') ? { password: data.get('password') } : {};
     const { download_url, files } = await call('POST', path, { body, key });
-    const one = (file) => el('li', {}, el('a', { href: files.length > 1 ? `${download_url}?file=${segment(file.id)}` : download_url }, file.filename), ', ', bytes(file.size));
+    const one = (file) => el('li', {}, el('a', { href: files.length > 1 ? `${download_url}?file=${segment(file.id)}` : download_url, download: true }, file.filename), ', ', bytes(file.size));
     form.replaceWith(el('div', {}, el('p', { class: 'good', role: 'status' }, t('open.ready')),
-      files.length > 1 && el('p', {}, el('a', { class: 'button', href: download_url }, t('open.all'))),
+      files.length > 1 && el('p', {}, el('a', { class: 'button', href: download_url, download: true }, t('open.all'))),
       el('ul', { class: 'contents' }, files.map(one))));
   }, ({ msg }) => (/assword/.test(msg) ? 'password' : null));
   return { title: t('open.title'), content: [form] };

@@ -1,7 +1,7 @@
 // Elements, forms and dialogs. Texts are only ever text: nothing is parsed as HTML.
 
 import { Problem } from './api.js';
-import { Said, sentence, t, tell } from './i18n.js';
+import { date, Said, sentence, t, tell } from './i18n.js';
 
 /**
  * An element. Attributes that are true are there, false and null are not; those that begin with `on` are
@@ -33,11 +33,19 @@ export const button = (text, onclick, attributes = {}) => el('button', { type: '
 
 const live = document.getElementById('live');
 
+let telling;
+
 /** Tells an outcome to who does not see it. */
 export function announce(text) {
-  live.replaceChildren();
+  hush();
   // In another turn: a text that comes with its place is not read.
-  setTimeout(() => live.replaceChildren(...nodes(text)), 50);
+  telling = setTimeout(() => live.replaceChildren(...nodes(text)), 50);
+}
+
+/** Leaves nothing of what was told. */
+export function hush() {
+  clearTimeout(telling);
+  live.replaceChildren();
 }
 
 /** What is wrong, and what to do next, in words. */
@@ -121,9 +129,11 @@ function wrong(input, told) {
   input.focus();
 }
 
-function reason({ validity, min, max }) {
+function reason({ validity, min, max, type }) {
   if (validity.valueMissing) return t('error.missing');
   if (validity.typeMismatch) return t('error.kind');
+  // Noon is on that day, where the user is.
+  if (validity.rangeUnderflow && type === 'date') return t('error.day', { day: date(`${min}T12:00`) });
   if (validity.rangeUnderflow) return t('error.least', { min });
   if (validity.rangeOverflow) return t('error.most', { max });
   return t('error.kind');
@@ -194,19 +204,30 @@ export function act(text, action, attributes = {}) {
   return [doing, told];
 }
 
+/** Has the browser keep what is at an address: an answer that is no file does not take the page's place. */
+export function keep(address) {
+  const link = el('a', { href: address, download: true, hidden: true });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
 /** A text, with a button that copies it. */
 export function copyable(label, text) {
   const shown = el('input', { readonly: true, value: text, onfocus: () => shown.select() });
   const copied = el('span', { role: 'status' });
   const copy = async () => {
     shown.select();
+    let done = true;
     try {
       await navigator.clipboard.writeText(text);
     } catch {
       // Without TLS there is no clipboard but this.
-      document.execCommand('copy');
+      done = document.execCommand('copy');
     }
-    copied.replaceChildren(...nodes(t('copied')));
+    // Its text is selected where it has the focus.
+    if (!done) shown.focus();
+    copied.replaceChildren(...nodes(t(done ? 'copied' : 'copy.yourself')));
   };
   return el('div', { class: 'copyable' }, field(label, { control: shown }),
     el('p', { class: 'buttons' }, button(t('copy'), copy, { autofocus: true }), copied));
@@ -241,20 +262,25 @@ export function renew(place, children, moved = false) {
 export function pages(load, show) {
   const place = el('div', {});
   const before = [];
+  let latest = 0;
   const turn = async (cursor, moved) => {
+    const mine = ++latest;
     place.ariaBusy = 'true';
     try {
       const { next, ...page } = await load(cursor);
       const turns = (before.length > 0 || next) && el('nav', { class: 'turns', 'aria-label': t('pages') },
-        button(t('previous'), () => turn(before.pop(), true), { class: 'second', disabled: before.length === 0 }),
-        button(t('next'), () => (before.push(cursor), turn(next, true)), { class: 'second', disabled: !next }));
-      renew(place, [await show(page), turns], moved);
+        button(t('previous'), once(() => turn(before.pop(), true)), { class: 'second', disabled: before.length === 0 }),
+        button(t('next'), once(() => (before.push(cursor), turn(next, true))), { class: 'second', disabled: !next }));
+      const shown = await show(page);
+      if (mine === latest) renew(place, [shown, turns], moved);
     } catch (error) {
-      renew(place, failure(error, () => turn(cursor)));
+      if (mine === latest) renew(place, failure(error, () => turn(cursor)));
     } finally {
-      place.ariaBusy = null;
+      if (mine === latest) place.ariaBusy = null;
     }
   };
+  /** Not while another page is being read. */
+  const once = (go) => () => place.ariaBusy === 'true' || go();
   const reload = () => {
     before.length = 0;
     return turn();
