@@ -73,6 +73,96 @@ scenario('What is refused is told at its row, with what to do, and the others go
   await eventually(async () => assert.deepEqual((await olivia.files()).sort(), there));
 });
 
+scenario('What was for one client goes to nobody else when it is tried again from another visit', async (stage) => {
+  const account = await stage.operations('olivia');
+  const olivia = await stage.signedIn('olivia');
+  const forCarl = async () => {
+    await olivia.page.getByText('For whom, and until when').click();
+    await olivia.page.getByLabel('Some clients or groups only').check();
+    await olivia.page.getByLabel('Username of a client').fill('carl');
+  };
+  await forCarl();
+  await olivia.choose(docx('Offer.docx'));
+  const again = olivia.page.getByRole('button', { name: 'Try again: Offer.docx' });
+  await olivia.sees(olivia.uploading('Offer.docx').getByText(/no client of this name/));
+  await olivia.goTo('Links');
+  await olivia.goTo('Files');
+  await account.addClient('carl');
+  await again.click();
+  await olivia.sees(olivia.uploading('Offer.docx').getByText(/^Uploaded, /));
+  assert.deepEqual((await account.files()).map(({ audience }) => audience), [{ users: ['carl'], groups: [] }]);
+
+  // Where it was chosen, it can be put right.
+  await forCarl();
+  await olivia.page.getByLabel('Username of a client').fill('carla');
+  await olivia.choose(docx('Plan.docx'));
+  await olivia.sees(olivia.uploading('Plan.docx').getByText(/no client of this name/));
+  await olivia.page.getByRole('button', { name: 'Remove carla' }).click();
+  await olivia.page.getByLabel('Username of a client').fill('carl');
+  await olivia.page.getByRole('button', { name: 'Try again: Plan.docx' }).click();
+  await olivia.sees(olivia.uploading('Plan.docx').getByText(/^Uploaded, /));
+  const plan = (await account.files()).find(({ filename }) => filename === 'Plan.docx');
+  assert.deepEqual(plan.audience, { users: ['carl'], groups: [] });
+});
+
+scenario("A day that was begun and not chosen stands in nobody's way", async (stage) => {
+  const account = await stage.operations('olivia');
+  const olivia = await stage.signedIn('olivia', { timezoneId: 'Pacific/Kiritimati' });
+  await olivia.page.getByText('For whom, and until when').click();
+  const end = olivia.page.getByLabel('The files are there for');
+  await end.selectOption('On a day of your choice');
+  const day = olivia.page.getByLabel('Last day');
+  const tomorrow = new Intl.DateTimeFormat('sv-SE', { timeZone: 'Pacific/Kiritimati' }).format(Date.now() + 864e5);
+  assert.equal(await day.getAttribute('min'), tomorrow);
+  await day.fill('2020-02-02');
+  await end.selectOption('7 days');
+  await olivia.choose(docx('Plan.docx'));
+  await olivia.sees(olivia.uploading('Plan.docx').getByText(/^Uploaded, /));
+  assert.equal((await account.files()).length, 1);
+
+  // Where it is asked for, the day is told as the user writes it.
+  await olivia.page.getByRole('button', { name: 'For whom: Plan.docx' }).click();
+  const sharing = olivia.page.getByRole('dialog');
+  await sharing.getByLabel('It is there for').selectOption('On a day of your choice');
+  await sharing.getByLabel('Last day').fill('2020-02-02');
+  await sharing.getByRole('button', { name: 'Save' }).click();
+  await olivia.sees(sharing.getByText(/^Choose \d{1,2} \p{L}+ \d{4} or a later day\.$/u));
+});
+
+scenario('Once all of it was sent, an upload is not said to be cancelled', async (stage) => {
+  await stage.operations('olivia');
+  const olivia = await stage.signedIn('olivia');
+  await network(olivia, { upload: 4 * MEGABYTE });
+  const cancel = olivia.page.getByRole('button', { name: 'Cancel the upload of Film.docx' });
+  await olivia.choose(docx('Film.docx', { bytes: 4 * MEGABYTE }));
+  await cancel.focus();
+  await olivia.page.evaluate(() => {
+    globalThis.offered = [];
+    new MutationObserver(() => {
+      const row = document.querySelector('.upload-row');
+      if (/^Sent\./.test(row.querySelector('.told').textContent)) globalThis.offered.push([row.querySelectorAll('button').length, row === document.activeElement]);
+    }).observe(document.querySelector('.upload-row .buttons'), { childList: true });
+  });
+  await olivia.sees(olivia.uploading('Film.docx').getByText(/^Uploaded, /));
+  const offered = await olivia.page.evaluate(() => globalThis.offered);
+  assert.deepEqual(offered[0], [0, true]);
+});
+
+scenario("An answer that is not the server's makes no upload done", async (stage) => {
+  const account = await stage.operations('olivia');
+  const olivia = await stage.signedIn('olivia');
+  const portal = (route) => route.fulfill({ status: 200, contentType: 'text/html', body: '<h1>Welcome to our hotel</h1>' });
+  await olivia.page.route(/\/(upload|links)\b/, portal);
+  await olivia.choose(docx('Plan.docx'));
+  await olivia.sees(olivia.uploading('Plan.docx').getByText(/did not answer/));
+  await olivia.goTo('Links');
+  await olivia.reads(/did not answer/);
+  await olivia.page.unroute(/\/(upload|links)\b/, portal);
+  await olivia.page.getByRole('button', { name: 'Try again: Plan.docx' }).click();
+  await olivia.sees(olivia.uploading('Plan.docx').getByText(/^Uploaded, /));
+  assert.equal((await account.files()).length, 1);
+});
+
 scenario('Three uploads go at once, a fourth waits, and each can be cancelled', async (stage) => {
   const account = await stage.operations('olivia');
   const olivia = await stage.signedIn('olivia');
