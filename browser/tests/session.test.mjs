@@ -106,12 +106,33 @@ scenario("Another user's session in the same browser does not take the place of 
   await signOut(otto, 'Sign out everywhere');
   await otto.signIn('otto', { remember: true });
 
-  // What she does next is not done by him.
-  await olivia.page.getByRole('button', { name: 'Remove: docx-js.docx' }).click();
-  const asked = olivia.dialog('Please sign in again');
-  await olivia.sees(asked.or(olivia.page.getByRole('banner').getByText('otto')));
+  // What she does next is not done by him: in his name nothing is asked but who he is.
+  const asTo = [];
+  olivia.page.on('request', (request) => asTo.push([request.headers().authorization, `${request.method()} ${new URL(request.url()).pathname}`]));
+  const [hers] = await Promise.all([olivia.page.waitForRequest((request) => request.method() === 'DELETE'), olivia.page.getByRole('button', { name: 'Remove: docx-js.docx' }).click()]);
+  await olivia.sees(olivia.page.getByRole('banner').getByText('otto'));
+  const navigated = asTo.findIndex(([, what]) => what === 'GET /');
+  const { authorization } = hers.headers();
+  assert.deepEqual(asTo.slice(0, navigated).filter(([used]) => used && used !== authorization).map(([, what]) => what), ['GET /session']);
   const { files } = await Account.signIn(stage.url, 'otto').then((his) => his.call('GET', '/files'));
   assert.equal(files.length, 1);
+});
+
+scenario('After signing out nothing is told of before, and the form speaks the language that was chosen meanwhile', async (stage) => {
+  const account = await stage.operations('olivia');
+  await account.upload(await real('docx-js.docx', 'Secret merger.docx'));
+  const olivia = await stage.signedIn('olivia');
+  const { page } = olivia;
+  // What is no address leads where none does.
+  await page.evaluate(() => (location.hash = '#/%'));
+  await olivia.sees(olivia.row('Secret merger.docx'));
+  await page.getByRole('button', { name: 'Remove: Secret merger.docx' }).click();
+  await page.locator('#live').getByText('Secret merger.docx was removed.').waitFor({ state: 'attached' });
+  await page.getByLabel('Language').selectOption('Deutsch');
+  await signOut(olivia, 'Abmelden');
+  await olivia.sees(page.getByRole('heading', { level: 1, name: 'Anmelden' }));
+  await olivia.sees(page.getByLabel('Benutzername'));
+  assert.equal(await page.locator('#live').textContent(), '');
 });
 
 scenario('A new password ends the sessions of before, but for the one that it was changed in', async (stage) => {

@@ -68,9 +68,10 @@ export function tell(node, text, attribute = '') {
   else node.data = text;
 }
 
-function retell() {
-  for (const node of document.querySelectorAll('[data-t]')) node.textContent = words[node.dataset.t];
-  const walker = document.createTreeWalker(page, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
+/** Tells all that is in an element again: in the language that was chosen while it was not in the page. */
+export function retell(root = page) {
+  for (const node of root.querySelectorAll('[data-t]')) node.textContent = words[node.dataset.t];
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     for (const [attribute, text] of said.get(walker.currentNode) ?? []) {
       if (text instanceof Said) tell(walker.currentNode, text, attribute);

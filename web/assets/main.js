@@ -1,13 +1,13 @@
 // The page: who is signed in, what they look at, and the way between.
 
-import { choose, Said, t, tell } from './i18n.js';
+import { choose, retell, Said, t, tell } from './i18n.js';
 import { files, removed } from './files.js';
 import { blameUser, group, groups, userFields, userOf } from './groups.js';
 import { links, open } from './links.js';
 import * as session from './session.js';
 import { trail } from './trail.js';
 import { abandon, place as uploads } from './upload.js';
-import { act, announce, button, choice, dialog, el, failure, field, formEnd, nodes, onSubmit } from './ui.js';
+import { act, announce, button, choice, dialog, el, failure, field, formEnd, hush, nodes, onSubmit } from './ui.js';
 
 const main = document.getElementById('main');
 const nav = document.getElementById('nav');
@@ -28,7 +28,14 @@ const VIEWS = {
 
 let turn = 0;
 
-const place = () => location.hash.slice(2).split('/').map(decodeURIComponent);
+const place = () => {
+  try {
+    return location.hash.slice(2).split('/').map(decodeURIComponent);
+  } catch {
+    // No address of this page is so: as if there was none.
+    return [];
+  }
+};
 
 /** Shows what the address names. The heading is read when somebody has gone there. */
 async function show(moved = true) {
@@ -36,7 +43,7 @@ async function show(moved = true) {
   const [name, ...rest] = place();
   if (session.user === null) return welcome(name);
   const allowed = Object.entries(VIEWS).filter(([, view]) => !view.operations || session.user.role === 'operations');
-  const view = Object.fromEntries(allowed)[name] ?? VIEWS.files;
+  const view = new Map(allowed).get(name) ?? VIEWS.files;
   nav.replaceChildren(...nodes(allowed.filter(([, { label }]) => label).map(([to, { label, show: it }]) =>
     el('a', { href: `#/${to}`, 'aria-current': it === view.show ? 'page' : null }, t(label)))));
   main.ariaBusy = 'true';
@@ -77,6 +84,7 @@ function welcome(name) {
   account.replaceChildren();
   main.after(uploads);
   if (name === 'register') return registration();
+  retell(signin);
   main.replaceChildren(signin);
   call(t('signin.title'));
   signin.querySelector('button').disabled = false;
@@ -135,6 +143,7 @@ onSubmit(signin, async (data) => {
 
 session.onLeave(() => {
   abandon();
+  hush();
   history.replaceState(null, '', '#/');
   for (const box of document.querySelectorAll('dialog')) box.close();
   show();
