@@ -23,8 +23,11 @@ const GERMAN = patterns('de').filter(({ source }) => /\p{L}/u.test(source));
 /** What stands around a time, which has an element of its own. */
 const AROUND = new Set(texts(MESSAGES, 'de').filter((text) => text.includes('{time}')).flatMap((text) => text.split('{time}').map((part) => part.trim())));
 
+/** The documents' names in what is looked at, one or several. */
+const NAME = `(${['Annual report 2026.docx', `${'Minutes_of_the_meeting_'.repeat(5)}.docx`, 'Budget.xlsx', 'Draft.docx', 'Offer.docx', 'Scan.docx', 'Scan.pdf'].map(escaped).join('|')})`;
+
 /** What is the same in all languages: names, numbers, addresses, and what people or the server wrote. */
-const DATA = [/^[^\p{L}]*$/u, /^(Consign|English|Deutsch)$/, /^(olivia|carl|paula)(@example\.org)?$/, /\.(docx|xlsx|pptx|pdf),?$/, /^https?:/, /^(\.\w{4}[,.] ?)+$/,
+const DATA = [/^[^\p{L}]*$/u, /^(Consign|English|Deutsch)$/, /^(olivia|carl|paula)(@example\.org)?$/, new RegExp(`^${NAME}(, ${NAME})*,?$`), /^https?:/, /^(\.\w{4}[,.] ?)+$/,
   /^[\d.,]+ (Byte|[kMG]?B)$/, /^(Auditors|For the auditors)$/, /^\d{1,2}\. \p{L}+\.? \d{4}/u, /^\d\d\.\d\d\.\d{4}/];
 
 scenario('No word of English is left in German, wherever one looks', { mail: true }, async (stage) => {
