@@ -175,3 +175,28 @@ scenario('Where nothing can be had back, removing asks first', { flags: ['--remo
   await olivia.reads('Draft.docx was removed for good.');
   assert.deepEqual(await account.files(), []);
 });
+
+scenario('A download that is refused leaves who asked where they are', async (stage) => {
+  const account = await stage.operations('olivia');
+  await stage.client('carl');
+  await account.upload(docx('Plan.docx'), { audience: 'user:carl' });
+  const carl = await stage.signedIn('carl');
+  const { page } = carl;
+  const download_url = `${stage.url}/download_file/not-a-token`;
+  await page.route('**/generate_download_url/*', (route) => route.fulfill({ json: { download_url, message: 'success' } }));
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download: Plan.docx' }).click()]);
+  assert.notEqual(await download.failure(), null);
+  await page.locator('#live').getByText('The download of Plan.docx begins.').waitFor({ state: 'attached' });
+  // Still signed in, which a page that is loaded anew would not be.
+  await page.getByRole('button', { name: 'Make a link: Plan.docx' }).click();
+  await page.evaluate(() => {
+    Object.defineProperty(navigator, 'clipboard', { value: { writeText: () => Promise.reject(new Error('no')) } });
+    document.execCommand = () => false;
+  });
+  await page.getByRole('button', { name: 'Make the link' }).click();
+  await page.getByRole('button', { name: 'Copy' }).click();
+  await carl.reads(/could not be copied for you/);
+  const selected = await page.getByLabel('Address of the link').evaluate((input) =>
+    input === document.activeElement && input.value.slice(input.selectionStart, input.selectionEnd) === input.value);
+  assert.ok(selected);
+});
