@@ -109,7 +109,19 @@ scenario("Another user's session in the same browser does not take the place of 
   // What she does next is not done by him: in his name nothing is asked but who he is.
   const asTo = [];
   olivia.page.on('request', (request) => asTo.push([request.headers().authorization, `${request.method()} ${new URL(request.url()).pathname}`]));
-  const [hers] = await Promise.all([olivia.page.waitForRequest((request) => request.method() === 'DELETE'), olivia.page.getByRole('button', { name: 'Remove: docx-js.docx' }).click()]);
+  let tell;
+  const told = new Promise((resolve) => (tell = resolve));
+  await olivia.page.route('**/session', async (route) => {
+    if (route.request().method() === 'GET') await told;
+    await route.continue();
+  });
+  const asked = (method) => olivia.page.waitForRequest((request) => request.method() === method && request.url().includes('/files/'));
+  const who = olivia.page.waitForRequest((request) => request.method() === 'GET' && request.url().endsWith('/session'));
+  const [hers] = await Promise.all([asked('DELETE'), olivia.page.getByRole('button', { name: 'Remove: docx-js.docx' }).click()]);
+  await who;
+  // Also not before that is answered.
+  await Promise.all([asked('GET'), olivia.page.getByRole('button', { name: 'Downloads: docx-js.docx' }).click()]);
+  tell();
   await olivia.sees(olivia.page.getByRole('banner').getByText('otto'));
   const navigated = asTo.findIndex(([, what]) => what === 'GET /');
   const { authorization } = hers.headers();
