@@ -108,7 +108,7 @@ async fn direct(
     output: &Output,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let session = Session::at(&command.access, Some(server.clone()), terminal)?;
+    let session = Session::of_link(&command.access, server, terminal)?;
     let client = session.client();
     let head = client.head(url).await.map_err(of_link)?;
     let job = Job {

@@ -21,6 +21,8 @@ pub(crate) struct Session<'t> {
     name: String,
     /// Who signs in again.
     username: Option<String>,
+    /// Whether the environment's login is for this server.
+    trusted: bool,
     /// Whether the sign-in is the profile's, and is to be kept there.
     kept: bool,
     ended: bool,
@@ -40,8 +42,37 @@ impl<'t> Session<'t> {
         url: Option<Url>,
         terminal: &'t Terminal,
     ) -> Result<Self, Failure> {
+        let profile = stored(&profile_name(access));
+        Self::with(access, url, profile, true, terminal)
+    }
+
+    /// As [`new`](Self::new), at the server of a link. Whoever made it chose that: the environment's
+    /// sign-in is sent there only if it is the server that is meant without it. None is needed, so a
+    /// profile that cannot be used is ignored.
+    pub(crate) fn of_link(
+        access: &Access,
+        server: &Url,
+        terminal: &'t Terminal,
+    ) -> Result<Self, Failure> {
+        let profile = stored(&profile_name(access)).unwrap_or_else(|failure| {
+            terminal.remark(&failure.to_string());
+            None
+        });
+        let own = profile.as_ref().map(|profile| &profile.url);
+        let trusted = access.url.as_ref().or(own);
+        let trusted = trusted.is_some_and(|url| is_same(url, server));
+        Self::with(access, Some(server.clone()), Ok(profile), trusted, terminal)
+    }
+
+    fn with(
+        access: &Access,
+        url: Option<Url>,
+        profile: Result<Option<Profile>, Failure>,
+        trusted: bool,
+        terminal: &'t Terminal,
+    ) -> Result<Self, Failure> {
         let name = profile_name(access);
-        let profile = Store::new().map_or(Ok(None), |store| store.profile(&name));
+        let variable = |name| variable(name).filter(|_| trusted);
         let token = variable("CONSIGN_TOKEN").map(Token::new);
         let named = url.or_else(|| access.url.clone());
         // Who says all that is needed needs no file.
@@ -74,6 +105,7 @@ impl<'t> Session<'t> {
             terminal,
             name,
             username,
+            trusted,
             ended: kept && profile.as_ref().is_some_and(Profile::has_ended),
             kept: kept && profile.is_some(),
             renewal: Mutex::new(()),
@@ -145,7 +177,7 @@ impl<'t> Session<'t> {
             Failure::new(Exit::SignIn, text).hint(format!("sign in with `consign login {server}`"))
         };
         let username = self.username.as_deref().ok_or_else(fails)?;
-        if let Some(password) = variable("CONSIGN_PASSWORD") {
+        if let Some(password) = variable("CONSIGN_PASSWORD").filter(|_| self.trusted) {
             return self.sign_in(username, &password).await;
         }
         if !self.terminal.can_ask() {
@@ -177,6 +209,10 @@ impl<'t> Session<'t> {
         }
         Ok(())
     }
+}
+
+fn stored(name: &str) -> Result<Option<Profile>, Failure> {
+    Store::new().map_or(Ok(None), |store| store.profile(name))
 }
 
 /// The profile that is meant.

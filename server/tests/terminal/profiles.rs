@@ -6,6 +6,7 @@ use consign_http::testing::DOCX;
 
 use crate::{
     person::{Person, fails, lines},
+    proxy::Proxy,
     support::{Home, PASSWORD, Server, run, tls},
 };
 
@@ -202,6 +203,77 @@ fn what_is_nearest_counts() {
         3,
         "no server is known; sign in with `consign login URL`",
     );
+}
+
+/// Who made a link chose its server.
+#[test]
+fn a_token_of_the_environment_is_not_sent_to_a_server_that_a_link_names() {
+    let proxy = Proxy::new();
+    let url = format!("http://{}", proxy.address);
+    let public = format!("--public-url={url}");
+    let server = Server::with(|command| {
+        command.arg(public);
+    });
+    proxy.leads_to(server.address);
+    let olivia = Person::signed_in(server.address, "olivia", "operations");
+    server.home.add_user("carl", "client");
+    let carl = Person::new();
+    carl.sign_in(server.address, "--username=carl");
+    olivia.write("a.docx", DOCX.document("a"));
+    olivia.run(&["upload", "a.docx"]).succeeds();
+    let made = olivia.run(&["link", "make", "a.docx", "--recipient=carl@example.org"]);
+    let link = made.succeeds().trim_end();
+    assert!(link.starts_with(&url), "{link}");
+    let elsewhere = format!("http://{}", server.address);
+    let secret = token(&carl);
+    let get = |person: &Person, set: &[(&str, &str)]| {
+        let mut command = person.consign(&["get", link, "--force"]);
+        command.envs(set.iter().copied());
+        run(command, "")
+    };
+    let login = [("CONSIGN_USERNAME", "carl"), ("CONSIGN_PASSWORD", PASSWORD)];
+    let token = ("CONSIGN_TOKEN", &*secret);
+    let somebody = Person::new();
+    for (person, set) in [
+        (&somebody, &[token][..]),
+        (&somebody, &[token, ("CONSIGN_URL", &elsewhere)]),
+        (&somebody, &login),
+        // The profile's is another one too.
+        (&carl, &[token]),
+    ] {
+        assert_eq!(get(person, set).code, Some(3), "{set:?}");
+    }
+    for sent in [&*secret, PASSWORD, "authorization: "] {
+        assert_eq!(proxy.heard(sent), 0, "{sent}");
+    }
+    get(&somebody, &[token, ("CONSIGN_URL", &url)]).succeeds();
+    assert_eq!(proxy.heard(&secret), 1);
+    // Where the environment names a server, its token is for that one and not for the profile's.
+    let dora = Person::new();
+    dora.sign_in(proxy.address, "--username=carl");
+    get(
+        &dora,
+        &[("CONSIGN_TOKEN", "x"), ("CONSIGN_URL", &elsewhere)],
+    )
+    .succeeds();
+    assert_eq!(proxy.heard("bearer x\r\n"), 0);
+}
+
+/// A link needs no account.
+#[test]
+fn a_link_needs_no_profile_that_can_be_used() {
+    let server = Server::new();
+    let olivia = Person::signed_in(server.address, "olivia", "operations");
+    olivia.write("a.docx", DOCX.document("a"));
+    olivia.run(&["upload", "a.docx"]).succeeds();
+    let made = olivia.run(&["link", "make", "a.docx"]);
+    let link = made.succeeds().trim_end();
+    fs::set_permissions(olivia.settings(), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(
+        lines(&olivia.run(&["get", link, "-o", "b.docx"])),
+        ["b.docx"]
+    );
+    fails(&olivia.run(&["ls"]), 1, "can be read by others");
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) async fn fetch(
     output: &Output,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let session = Session::at(&command.access, Some(link.server().clone()), terminal)?;
+    let session = Session::of_link(&command.access, link.server(), terminal)?;
     let kept = OpeningFile::of(&link.digest().to_string());
     let mut opening = kept.read();
     let mut fresh = false;
