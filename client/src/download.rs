@@ -121,6 +121,7 @@ impl Client {
             if let Err(error) = self.transfer(source, &mut part, &mut state, progress).await {
                 match error {
                     Error::Mismatch { .. } => part.discard(),
+                    _ if state.at == 0 => part.discard(),
                     _ => part.keep().await,
                 }
                 return Err(error);

@@ -427,6 +427,22 @@ async fn more_than_was_told_of_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_refused_leaves_nothing() {
+    let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let (address, _) = scripted(&[answer]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source {
+        url: format!("http://{address}/download_file/x").parse().unwrap(),
+        size: None,
+        sha256: None,
+    };
+    let to = folder.path().join("a.docx");
+    let refused = client(address).save(&source, &to, false, &()).await;
+    assert!(refused.is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn two_downloads_do_not_write_to_one_place() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nETag: \"1\"\r\n\r\nhello";
     let (address, _) = scripted(&[answer, "silence"]).await;
