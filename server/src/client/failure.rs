@@ -1,6 +1,11 @@
 //! How commands fail: one line on standard error, and a code.
 
-use std::{error::Error as _, fmt, io, process::ExitCode};
+use std::{
+    error::Error as _,
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use consign_client::{Error, ErrorKind};
 use serde_json::json;
@@ -109,7 +114,8 @@ impl Failure {
         if self.silent {
             return;
         }
-        if as_json {
+        // Where nobody reads, the code tells.
+        let _ = if as_json {
             let error = json!({"error": {
                 "code": self.exit as u8,
                 "about": self.about,
@@ -117,10 +123,10 @@ impl Failure {
                 "msg": self.text,
                 "hint": self.hint,
             }});
-            eprintln!("{error}");
+            writeln!(io::stderr(), "{error}")
         } else {
-            eprintln!("{self}");
-        }
+            writeln!(io::stderr(), "{self}")
+        };
     }
 }
 

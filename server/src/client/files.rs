@@ -72,7 +72,7 @@ pub(super) async fn edit(command: cli::Edit, terminal: &Terminal) -> Result<(), 
             .call(async |client: &Client| client.edit_file(&file.id, &changes).await)
             .await?;
         if terminal.json {
-            return terminal.result(&json(&file)?);
+            return terminal.acted(&json(&file)?);
         }
         let whom = file
             .audience
@@ -81,7 +81,7 @@ pub(super) async fn edit(command: cli::Edit, terminal: &Terminal) -> Result<(), 
         let until = file
             .expires_at
             .map_or_else(|| "for ever".to_owned(), |end| format!("until {end}"));
-        terminal.result(&format!(
+        terminal.acted(&format!(
             "{}  {}: {whom}{until}",
             shown(&file.id),
             shown(&file.filename)
@@ -99,9 +99,9 @@ pub(super) async fn rm(command: cli::Rm, terminal: &Terminal) -> Result<(), Fail
             .call(async |client: &Client| client.remove_file(&file.id).await)
             .await?;
         if terminal.json {
-            return terminal.result(&json(&file)?);
+            return terminal.acted(&json(&file)?);
         }
-        terminal.result(&format!(
+        terminal.acted(&format!(
             "{}  {} is removed",
             shown(&file.id),
             shown(&file.filename)
@@ -195,10 +195,8 @@ pub(super) async fn each(
 ) -> Result<(), Failure> {
     let mut failures = Vec::new();
     for thing in things {
-        match act(thing).await {
-            Err(failure) if failure.exit == Exit::Done => return Err(failure),
-            Err(failure) => failures.push(failure.about(thing)),
-            Ok(()) => {}
+        if let Err(failure) = act(thing).await {
+            failures.push(failure.about(thing));
         }
     }
     let exits: Vec<_> = failures.iter().map(|failure| failure.exit).collect();

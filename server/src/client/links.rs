@@ -31,9 +31,9 @@ pub(super) async fn run(command: cli::Link, terminal: &Terminal) -> Result<(), F
                     .call(async |client: &Client| client.revoke_link(id).await)
                     .await?;
                 if terminal.json {
-                    return terminal.result(&json(&link)?);
+                    return terminal.acted(&json(&link)?);
                 }
-                terminal.result(&format!("{} is revoked", shown(&link.id)))
+                terminal.acted(&format!("{} is revoked", shown(&link.id)))
             })
             .await
         }

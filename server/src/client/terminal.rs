@@ -64,10 +64,18 @@ impl Terminal {
         })
     }
 
+    /// A line of what was done. Where nobody reads on, the work goes on.
+    pub(crate) fn acted(&self, line: &str) -> Result<(), Failure> {
+        match self.result(line) {
+            Err(failure) if failure.exit == Exit::Done => Ok(()),
+            written => written,
+        }
+    }
+
     /// A remark beside the result, for people alone.
     pub(crate) fn remark(&self, line: &str) {
         if self.watched {
-            self.bars.suspend(|| eprintln!("{line}"));
+            let _ = self.bars.suspend(|| writeln!(io::stderr(), "{line}"));
         }
     }
 
@@ -153,6 +161,12 @@ impl Terminal {
 /// The first line of standard input: a password is never an argument, which all processes see.
 pub(crate) async fn first_line() -> io::Result<String> {
     let read = spawn_blocking(|| line(&mut io::stdin().lock()));
+    read.await.map_err(io::Error::other)?
+}
+
+/// All lines of standard input.
+pub(crate) async fn lines() -> io::Result<Vec<String>> {
+    let read = spawn_blocking(|| io::stdin().lines().collect());
     read.await.map_err(io::Error::other)?
 }
 

@@ -79,7 +79,9 @@ pub(super) async fn run(command: cli::Upload, terminal: &Terminal) -> Result<(),
                 } else {
                     format!("{}  {}", shown(&file.id), shown(&file.filename))
                 };
-                terminal.result(&line)?;
+                if let Err(failure) = terminal.acted(&line) {
+                    failures.push(failure);
+                }
             }
             Err(failure) => failures.push(failure),
         }

@@ -357,6 +357,67 @@ fn nothing_is_said_that_nobody_asked_for() {
     }
 }
 
+/// Whoever reads the results may have enough of them; what was to be done is done.
+#[test]
+fn work_goes_on_where_nobody_reads() {
+    let server = Server::new();
+    let olivia = Person::signed_in(server.address, "olivia", "operations");
+    let names = ["a.docx", "b.docx", "c.docx"];
+    for name in names {
+        olivia.write(name, DOCX.document(name));
+    }
+    let unread = |args: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = olivia.consign(args);
+        command.stdout(writer).stderr(std::process::Stdio::piped());
+        command.output().unwrap()
+    };
+    let all: Vec<_> = ["upload", "--jobs=1", "none.docx"]
+        .into_iter()
+        .chain(names)
+        .collect();
+    let uploaded = unread(&all);
+    assert_eq!(uploaded.status.code(), Some(1), "{uploaded:?}");
+    let mut there = lines(&olivia.run(&["ls", "--sort=name"])).join(" ");
+    assert_eq!(there, "a.docx b.docx c.docx");
+    assert_eq!(unread(&["ls"]).status.code(), Some(0));
+    let removed = unread(&["rm", "a.docx", "none.docx", "c.docx"]);
+    assert_eq!(removed.status.code(), Some(4), "{removed:?}");
+    there = lines(&olivia.run(&["ls"])).join(" ");
+    assert_eq!(there, "b.docx");
+}
+
+#[test]
+fn a_file_of_a_link_that_fails_does_not_stop_the_others() {
+    let server = Server::new();
+    let olivia = Person::signed_in(server.address, "olivia", "operations");
+    let names = ["a.docx", "b.docx"];
+    for name in names {
+        olivia.write(name, DOCX.document(name));
+        olivia.run(&["upload", name]).succeeds();
+    }
+    let made = olivia.run(&["link", "make", "a.docx", "b.docx"]);
+    let link = made.succeeds().trim_end();
+    let rita = Person::new();
+    rita.write("a.docx", "mine");
+    let got = rita.run(&["get", link]);
+    fails(&got, 1, "a.docx");
+    assert_eq!(got.out, "b.docx\n");
+    assert_eq!(rita.read("a.docx"), b"mine");
+    assert_eq!(rita.read("b.docx"), DOCX.document("b.docx"));
+    // Links are read where nobody sees them.
+    let input = format!("\n{link}\n");
+    let got = rita.run_with(&["get", "-", "--force"], &input);
+    assert_eq!(lines(&got), names);
+    fails(&rita.run(&["get", "-"]), 2, "standard input names nothing");
+    fails(
+        &rita.run_with(&["get", "-", "--password-stdin"], &input),
+        2,
+        "not both",
+    );
+}
+
 #[test]
 fn a_link_for_one_recipient_is_opened_by_who_is_signed_in() {
     let server = Server::new();

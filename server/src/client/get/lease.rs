@@ -39,22 +39,32 @@ pub(super) async fn fetch(
             }
         };
         let files = jobs(session.client(), &lease, command, output)?;
-        let mut done = Ok(());
+        let (mut failures, mut again) = (Vec::new(), false);
         for job in &files {
-            done = job.fetch(command.force, output, terminal).await;
-            if done.is_err() {
-                break;
+            match job.fetch(command.force, output, terminal).await {
+                Ok(()) => {}
+                // What was kept is at its end; the link may not be.
+                Err(error) if is_ended(&error) && !fresh => {
+                    again = true;
+                    break;
+                }
+                Err(error) if files.len() == 1 => return Err(of_link(error)),
+                Err(error) => failures.push(of_link(error).about(&job.name)),
             }
         }
-        match done {
-            // What was kept is at its end; the link may not be.
-            Err(error) if is_ended(&error) && !fresh => kept.remove(),
-            Err(error) => return Err(of_link(error)),
-            Ok(()) => {
-                kept.remove();
-                return Ok(());
-            }
+        if again {
+            kept.remove();
+            continue;
         }
+        let exits: Vec<_> = failures.iter().map(|failure| failure.exit).collect();
+        failures
+            .iter()
+            .for_each(|failure| terminal.failure(failure));
+        let failed = Failure::told(&exits);
+        if failed.is_none() {
+            kept.remove();
+        }
+        return failed.map_or(Ok(()), Err);
     }
 }
 
