@@ -21,7 +21,7 @@ pub(crate) enum ClientCommand {
     /// Sign in, and stay signed in for a while
     #[command(after_help = "Example: consign login https://files.example.org --username olivia")]
     Login(Login),
-    /// Sign out
+    /// Sign out: forget the token, of which a copy is good until its end unless --everywhere is said
     #[command(after_help = "Example: consign logout")]
     Logout(Logout),
     /// Say who is signed in, where, and until when
@@ -308,7 +308,8 @@ pub(crate) struct LinkEdit {
 
 #[derive(Args, Debug)]
 pub(crate) struct Get {
-    /// A link (https://…/l/…), a download link, or a file by its id or name (clients)
+    /// A link (https://…/l/…), a download link, or a file by its id or name (clients); - reads them
+    /// from standard input, one a line, where no other user sees them
     #[arg(required = true, value_name = "LINK-OR-FILE")]
     pub(crate) what: Vec<String>,
     /// A folder, or a file's path; - is standard output [default: the names they have, here]

@@ -17,7 +17,7 @@ use super::{
     failure::{Exit, Failure},
     files::found,
     session::Session,
-    terminal::{Terminal, shown},
+    terminal::{Terminal, lines, shown},
 };
 use crate::cli::Get;
 
@@ -44,7 +44,25 @@ struct Job<'j> {
 
 pub(super) async fn run(command: Get, terminal: &Terminal) -> Result<(), Failure> {
     let output = Output::of(&command, terminal)?;
-    let wanted: Result<Vec<_>, _> = command.what.iter().map(|text| Wanted::of(text)).collect();
+    let mut what = command.what.clone();
+    if let Some(at) = what.iter().position(|text| text == "-") {
+        if command.password_stdin {
+            return Err(Failure::usage(
+                "standard input has the links or a password, not both",
+            ));
+        }
+        what.retain(|text| text != "-");
+        let read = lines()
+            .await?
+            .into_iter()
+            .map(|line| line.trim().to_owned());
+        let read = read.filter(|line| !line.is_empty());
+        what.splice(at..at, read);
+        if what.is_empty() {
+            return Err(Failure::usage("standard input names nothing"));
+        }
+    }
+    let wanted: Result<Vec<_>, _> = what.iter().map(|text| Wanted::of(text)).collect();
     let wanted = wanted?;
     if wanted.len() > 1 {
         output.takes_several()?;
@@ -180,9 +198,9 @@ fn told(
             "path": path, "filename": name, "size": saved.size, "sha256": saved.sha256,
             "verified": saved.verified, "resumed": saved.resumed, "already": saved.already,
         });
-        return terminal.result(&told.to_string());
+        return terminal.acted(&told.to_string());
     }
-    terminal.result(&shown(&path))?;
+    terminal.acted(&shown(&path))?;
     let size = ByteSize::b(saved.size).display().si();
     terminal.remark(&match saved {
         Saved { already: true, .. } => "it was there already, and is right".to_owned(),
