@@ -39,6 +39,20 @@ scenario('A file is handed to a client and to somebody without an account', asyn
   assert.equal(received.name, 'Annual report.docx');
   assert.deepEqual(received.bytes, report.buffer);
 
+  // He is told what he has, and what not.
+  await eventually(async () => {
+    await carl.page.getByRole('button', { name: 'Downloads: Annual report.docx' }).click();
+    const told = carl.dialog('Downloads of Annual report.docx');
+    await carl.sees(told.getByText('downloaded').first());
+    const yes = await told.getByText('Yes, it was downloaded.').count();
+    await told.getByRole('button', { name: 'Close' }).click();
+    assert.equal(yes, 1);
+  });
+  await carl.page.getByRole('button', { name: 'Downloads: Budget 2027.xlsx' }).click();
+  const none = carl.dialog('Downloads of Budget 2027.xlsx');
+  await carl.sees(none.getByText('You have not downloaded it yet.'));
+  await none.getByRole('button', { name: 'Close' }).click();
+
   // Olivia sees that he has it.
   await eventually(async () => {
     await olivia.page.getByRole('button', { name: 'Downloads: Annual report.docx' }).click();

@@ -206,9 +206,10 @@ function actions(file, became, names) {
   const label = (text) => t('of', { what: text, name: file.filename });
   const one = (text, action, attributes = {}) => button(text, action, { class: 'plain', 'aria-label': label(text), ...attributes });
   const link = one(t('files.link'), () => makeLink([file]));
+  const downloads = one(t('files.downloads'), () => showDownloads('files', file.id, file.filename));
   if (user.role !== 'operations') {
     const [download, wrong] = act(t('download'), () => fetchFile(file), { class: 'second', 'aria-label': label(t('download')) });
-    return [download, link, wrong];
+    return [download, link, downloads, wrong];
   }
   const [removing, wrong] = act(t('remove'), async () => {
     const removal = () => call('DELETE', `files/${segment(file.id)}`);
@@ -216,7 +217,7 @@ function actions(file, became, names) {
     else if (!(await confirm(t('files.remove.title'), t('files.remove.text', { name: file.filename }), t('remove'), removal))) return;
     became(null);
   }, { class: 'plain', 'aria-label': label(t('remove')) });
-  return [link, one(t('files.share'), () => share(file, became, names), { class: 'plain share' }), one(t('files.downloads'), () => showDownloads('files', file.id, file.filename)), removing, wrong];
+  return [link, one(t('files.share'), () => share(file, became, names), { class: 'plain share' }), downloads, removing, wrong];
 }
 
 /** Goes to the file by a link of one's own. */
@@ -248,8 +249,9 @@ async function share(file, became, names) {
   });
 }
 
-/** Whether a file, or what a link hands over, was downloaded. */
+/** Whether a file, or what a link hands over, was downloaded; clients are told of a file's downloads by themselves. */
 export function showDownloads(what, id, name) {
+  const own = what === 'files' && user.role !== 'operations';
   return dialog(t('downloads.title', { name }), () => {
     const columns = { at: t('downloads.at'), by: t('downloads.by'), what: t('downloads.what'), state: t('downloads.state') };
     const row = ({ at, username, recipient, file, started, completed, bytes: sent }) => el('tr', {},
@@ -259,8 +261,8 @@ export function showDownloads(what, id, name) {
       cell(columns.state, completed ? t('downloads.completed', { n: completed }) : t('downloads.started', { n: started, size: bytes(sent) })));
     const { place } = pages((cursor) => call('GET', `${what}/${segment(id)}/downloads`, { query: { limit: 100, ...(cursor && { cursor }) } }),
       ({ downloads, completed, total }) => [
-        el('p', { class: completed ? 'good' : '' }, downloads.length === 0 ? t('downloads.none')
-          : completed ? t('downloads.yes', { n: total.completed }) : t('downloads.no')),
+        el('p', { class: completed ? 'good' : '' }, downloads.length === 0 ? t(own ? 'downloads.none.own' : 'downloads.none')
+          : completed ? t('downloads.yes', { n: total.completed }) : t(own ? 'downloads.no.own' : 'downloads.no')),
         downloads.length > 0 && table(t('downloads.title', { name }),
           [columns.at, columns.by, what === 'links' && columns.what, columns.state].filter(Boolean), downloads.map(row)),
       ]);
