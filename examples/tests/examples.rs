@@ -146,6 +146,7 @@ fn text(object: &Value, member: &str) -> String {
 
 /// An answer of Consign's, which keeps what all of them promise.
 async fn consign(address: SocketAddr, request: Request) -> Answer {
+    let request = request.below("/files");
     Connection::open(address).await.exchange(&request).await
 }
 

@@ -22,6 +22,8 @@ pub struct Request {
     pub target: String,
     headers: Vec<(String, Vec<u8>)>,
     body: Payload,
+    /// What the API is mounted below.
+    prefix: &'static str,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +41,21 @@ impl Request {
             target: target.into(),
             headers: Vec::new(),
             body: Payload::None,
+            prefix: "",
         }
+    }
+
+    /// Says that the API is mounted below `prefix`, with which the target begins.
+    pub fn below(self, prefix: &'static str) -> Self {
+        Self { prefix, ..self }
+    }
+
+    /// The method and the target as the API has it.
+    fn asked(&self) -> String {
+        let target = self.target.strip_prefix(self.prefix);
+        let target = target.unwrap_or(&self.target);
+        let root = if target.is_empty() { "/" } else { "" };
+        format!("{} {target}{root}", self.method)
     }
 
     /// `GET`.
@@ -180,7 +196,7 @@ impl Connection {
         };
         let read = read_answer(&mut self.reader, &mut self.buffer, &request.method);
         let ((), answer) = futures_util::future::join(send, read).await;
-        let what = format!("{} {}", request.method, request.target);
+        let what = request.asked();
         answer
             .unwrap_or_else(|| panic!("{what}: the connection was closed without an answer"))
             .checked(what)
