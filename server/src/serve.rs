@@ -123,8 +123,9 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let trail = consign.administration();
     let checkpoints = tokio::spawn(async move { trail.keep_checkpoints(CHECKPOINT_EVERY).await });
     let administered = tokio::spawn(administration.serve());
-    announce(&base)?;
+    // Whoever reads where the server listens finds it ready.
     let _ = opened.set(consign.clone());
+    announce(&base)?;
     let status = format!("listening on {base}");
     notify::ready(&status);
     let reloader = tokio::spawn(reload(keeper, hangups, status));

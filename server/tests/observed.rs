@@ -68,6 +68,22 @@ async fn scrape(address: SocketAddr) -> (Samples, String) {
     (samples.collect(), body)
 }
 
+/// What a scrape says once nothing is under way: an answer reaches its caller before it is over for the server.
+async fn settled(address: SocketAddr) -> (Samples, String) {
+    soon(async {
+        loop {
+            let (samples, body) = scrape(address).await;
+            let over = samples["consign_http_requests_in_flight"] == 0.0
+                && samples["consign_downloads_completed_total"]
+                    == samples["consign_downloads_total"];
+            if over {
+                return (samples, body);
+            }
+        }
+    })
+    .await
+}
+
 fn requests(samples: &Samples, route: &str, method: &str, status: u16) -> f64 {
     let wanted = [
         format!("route=\"{route}\""),
@@ -163,7 +179,7 @@ async fn figures_are_those_of_what_was_done() {
         "there before the first"
     );
     let done = traffic(&server).await;
-    let (samples, body) = scrape(address).await;
+    let (samples, body) = settled(address).await;
 
     for (route, method, status, count) in [
         ("/register", "POST", 201, 2.0),
