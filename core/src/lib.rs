@@ -95,6 +95,7 @@ pub mod file;
 pub mod group;
 pub mod id;
 pub mod intake;
+pub mod limit;
 pub mod link;
 pub mod mail;
 pub mod memory;

@@ -6,7 +6,10 @@ mod blobs;
 mod chunks;
 mod files;
 mod held;
+mod leadership;
+mod limits;
 mod receive;
+mod rows;
 mod trail;
 mod users;
 
@@ -14,7 +17,10 @@ pub use self::{
     blobs::{BlobInfo, BlobStore, ByteStream, ReadGrant, Stage, StageInfo},
     files::{Change, FORGET_AT_ONCE, FileStore, MAX_GROUPS, Outcome},
     held::{Beginning, Held, Hold},
+    leadership::{Alone, Duty, Lead, Leadership},
+    limits::{AttemptEnd, Attempted, LimitStore},
     receive::{BodyError, Received, Room, StagedContent, Unbounded, body, receive},
+    rows::{Row, RowKey, RowKind, RowStore},
     trail::DownloadsOf,
     users::{Insert, InsertGuard, Update, UserStore},
 };

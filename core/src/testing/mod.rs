@@ -22,6 +22,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! Attributes before the path are those of each test, so that suites which need an engine are left out where there is
+//! none, and say so: `blob_store_suite!(#[ignore = "needs PostgreSQL"] blobs)`.
+//!
 //! Each line becomes a module (`user_store`, `file_store`, `blob_store`, or the name given) with one
 //! `#[test]` for each statement of the contract, so that the tests' names tell what is wrong. A
 //! failure repeats the statement and shows what was expected and what was found.
@@ -203,19 +206,30 @@ async fn check_any_limit<T, C>(
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __suite_tests {
-    ($suite:ident, $make:path, [$($test:ident),* $(,)?]) => {
-        $(
-            #[test]
-            fn $test() {
-                $crate::testing::run(async {
-                    let (store, guard) = $make().await;
-                    $crate::testing::$suite::$test(::std::sync::Arc::new(store)).await;
-                    drop(guard);
-                });
-            }
-        )*
+    ($attributes:tt $suite:ident, $make:path, [$($test:ident),* $(,)?]) => {
+        $($crate::__suite_test!($attributes $suite, $make, $test);)*
+        $crate::__suite_test!($attributes $suite, $make);
+    };
+}
 
+/// One test, with the attributes that all of its suite have.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __suite_test {
+    ({$($attributes:tt)*} $suite:ident, $make:path, $test:ident) => {
         #[test]
+        $($attributes)*
+        fn $test() {
+            $crate::testing::run(async {
+                let (store, guard) = $make().await;
+                $crate::testing::$suite::$test(::std::sync::Arc::new(store)).await;
+                drop(guard);
+            });
+        }
+    };
+    ({$($attributes:tt)*} $suite:ident, $make:path) => {
+        #[test]
+        $($attributes)*
         fn behaves_like_the_model() {
             $crate::testing::$suite::behaves_like_the_model(async || {
                 let (store, guard) = $make().await;

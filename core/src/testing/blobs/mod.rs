@@ -20,15 +20,16 @@ use crate::{
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __blob_store_suite {
-    ($make:path) => {
-        $crate::testing::blob_store_suite!(blob_store, $make);
+    ($(#[$attribute:meta])* $make:path) => {
+        $crate::testing::blob_store_suite!($(#[$attribute])* blob_store, $make);
     };
-    ($name:ident, $make:path) => {
+    ($(#[$attribute:meta])* $name:ident, $make:path) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
 
             $crate::__suite_tests!(
+                {$(#[$attribute])*}
                 blobs,
                 $make,
                 [

@@ -35,15 +35,16 @@ use crate::{
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __file_store_suite {
-    ($make:path) => {
-        $crate::testing::file_store_suite!(file_store, $make);
+    ($(#[$attribute:meta])* $make:path) => {
+        $crate::testing::file_store_suite!($(#[$attribute])* file_store, $make);
     };
-    ($name:ident, $make:path) => {
+    ($(#[$attribute:meta])* $name:ident, $make:path) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
 
             $crate::__suite_tests!(
+                {$(#[$attribute])*}
                 files,
                 $make,
                 [

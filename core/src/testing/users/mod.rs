@@ -21,15 +21,16 @@ use crate::{
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __user_store_suite {
-    ($make:path) => {
-        $crate::testing::user_store_suite!(user_store, $make);
+    ($(#[$attribute:meta])* $make:path) => {
+        $crate::testing::user_store_suite!($(#[$attribute])* user_store, $make);
     };
-    ($name:ident, $make:path) => {
+    ($(#[$attribute:meta])* $name:ident, $make:path) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
 
             $crate::__suite_tests!(
+                {$(#[$attribute])*}
                 users,
                 $make,
                 [

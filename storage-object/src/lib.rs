@@ -1,0 +1,1 @@
+//! Blobs of Consign in S3-compatible object stores.

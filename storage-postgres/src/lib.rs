@@ -1,0 +1,1 @@
+//! Users and the file catalogue of Consign in PostgreSQL, for any number of nodes.
