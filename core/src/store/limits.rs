@@ -78,7 +78,7 @@ impl KeyedLimits {
 
     fn keyed(&self, key: LimitKey) -> LimitKey {
         let hasher = Sha256::new_with_prefix(b"consign keyed limit 1");
-        let hasher = hasher.chain_update(&*self.secret);
+        let hasher = hasher.chain_update(self.secret.as_slice());
         let digest: [u8; 32] = hasher.chain_update(key.0).finalize().into();
         let mut keyed = [0; 16];
         keyed.copy_from_slice(&digest[..16]);
