@@ -13,6 +13,7 @@ use consign_core::{
     Consign, Parts, Settings,
     evidence::Ed25519Signer,
     mail::Courier,
+    store::Leadership,
     token::{JwtSigner, KeySource},
 };
 use consign_storage_fs::{FsBlobs, FsEvidenceKeys, FsKeys};
@@ -29,6 +30,8 @@ pub(crate) struct Installation {
     pub(crate) keys: FsKeys,
     pub(crate) signer: JwtSigner,
     pub(crate) rotating: Arc<Mutex<()>>,
+    /// Who does what one node at a time does; without it the stores are this process's alone.
+    pub(crate) leadership: Option<Arc<dyn Leadership>>,
 }
 
 /// Why there is no installation.
@@ -75,6 +78,7 @@ impl Installation {
             keys,
             signer,
             rotating: Arc::default(),
+            leadership: None,
         })
     }
 }
