@@ -3,6 +3,7 @@
 
 mod blobs;
 mod courier;
+mod rows;
 mod state;
 mod trail;
 
