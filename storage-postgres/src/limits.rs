@@ -57,7 +57,7 @@ impl LimitStore for PgStore {
             ON CONFLICT (key) DO UPDATE SET (count, at, count_before, at_before, refused) = (SELECT \
                 CASE WHEN wait > 0 THEN row.count ELSE least(row.count + 1, 4294967295) END, \
                 CASE WHEN wait > 0 THEN seen ELSE $2 END, \
-                row.count, seen, CASE WHEN wait > 0 THEN wait END \
+                nullif(row.count, 0), seen, CASE WHEN wait > 0 THEN wait END \
                 FROM (SELECT least(row.at, $2) AS seen) AS as_of \
                 CROSS JOIN LATERAL (SELECT seen - $2 + CASE WHEN row.count < $3 THEN 0 ELSE \
                     least($4 * (1::bigint << least(row.count - $3, 31)::integer), $5) END AS wait) AS delay) \
@@ -73,29 +73,31 @@ impl LimitStore for PgStore {
     }
 
     async fn end_attempt(&self, key: LimitKey, end: AttemptEnd) -> Result<(), StoreError> {
-        let ask = match end {
-            AttemptEnd::Succeeded => query("DELETE FROM failures WHERE key = $1").bind(Id(key.0)),
-            AttemptEnd::Undone { before } => {
-                let sql = "WITH gone AS (DELETE FROM failures WHERE key = $1 AND count <= 1) \
-                    UPDATE failures SET count = count - 1, \
-                    at = CASE WHEN count - 1 = $2 THEN $3 ELSE at END WHERE key = $1 AND count > 1";
-                query(sql)
-                    .bind(Id(key.0))
-                    .bind(before.map(|before| i64::from(before.count)))
-                    .bind(before.map(|before| Number::from(before.at)))
-            }
+        let AttemptEnd::Undone { before } = end else {
+            return self.end_row(key, false).await;
         };
-        self.rows_once(ask).await.map_err(Fault::error)?;
-        Ok(())
+        // One of several at the same time must see what the others have left: so it takes away one, and looks then.
+        let sql = "UPDATE failures SET count = greatest(count - 1, 0), \
+            at = CASE WHEN count - 1 = $2 THEN $3 ELSE at END WHERE key = $1 RETURNING count";
+        let ask = query(sql)
+            .bind(Id(key.0))
+            .bind(before.map(|before| i64::from(before.count)))
+            .bind(before.map(|before| Number::from(before.at)));
+        let row = self.rows_once(ask).await.map_err(Fault::error)?.pop();
+        match page::one(row, |row| row.small::<u32>("count"))? {
+            Some(0) => self.end_row(key, true).await,
+            _ => Ok(()),
+        }
     }
 
     async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
         // What was counted again meanwhile is not quiet any more: so both conditions are there twice.
         let sql = "WITH full_again AS (DELETE FROM rates WHERE full_at <= $1 \
                 AND key IN (SELECT key FROM rates WHERE full_at <= $1 LIMIT $3) RETURNING 1), \
-            over AS (DELETE FROM failures WHERE at <= $1 - $2 \
-                AND key IN (SELECT key FROM failures WHERE at <= $1 - $2 LIMIT $3) RETURNING 1) \
-            SELECT (SELECT count(*) FROM full_again) + (SELECT count(*) FROM over) AS count";
+            over AS (DELETE FROM failures WHERE (count = 0 OR at <= $1 - $2) \
+                AND key IN (SELECT key FROM failures WHERE count = 0 OR at <= $1 - $2 LIMIT $3) \
+                RETURNING count) \
+            SELECT (SELECT count(*) FROM full_again) + (SELECT count(*) FROM over WHERE count > 0) AS count";
         let ask = query(sql)
             .bind(Number::from(now))
             .bind(Number::from(millis(QUIET_AFTER)))
@@ -103,6 +105,16 @@ impl LimitStore for PgStore {
         let row = self.rows_once(ask).await.map_err(Fault::error)?.pop();
         let count = page::one(row, |row| row.small("count"))?;
         Ok(count.unwrap_or_default())
+    }
+}
+
+impl PgStore {
+    /// Ends a row of failures, or only one of which none is left.
+    async fn end_row(&self, key: LimitKey, if_none: bool) -> Result<(), StoreError> {
+        let sql = "DELETE FROM failures WHERE key = $1 AND (count = 0 OR NOT $2)";
+        let ask = query(sql).bind(Id(key.0)).bind(if_none);
+        self.rows_once(ask).await.map_err(Fault::error)?;
+        Ok(())
     }
 }
 
