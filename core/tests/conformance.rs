@@ -13,4 +13,5 @@ async fn blobs() -> (MemoryBlobs, ()) {
 
 consign_core::testing::user_store_suite!(catalogue);
 consign_core::testing::file_store_suite!(catalogue);
+consign_core::testing::row_store_suite!(catalogue);
 consign_core::testing::blob_store_suite!(blobs);
