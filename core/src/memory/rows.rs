@@ -92,7 +92,10 @@ impl State {
     }
 
     fn take_out(&mut self, key: &RowKey) {
-        let row = self.rows(key.kind).into_iter().find(|row| row.key() == *key);
+        let row = self
+            .rows(key.kind)
+            .into_iter()
+            .find(|row| row.key() == *key);
         match row {
             Some(Row::User(user)) => drop(self.users.remove(&user.username)),
             Some(Row::Group(group)) => drop(self.groups.remove(&group.id)),
