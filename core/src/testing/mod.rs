@@ -59,6 +59,7 @@ pub mod blobs;
 pub mod files;
 #[doc(hidden)]
 pub mod limits;
+#[doc(hidden)]
 pub mod rows;
 #[doc(hidden)]
 pub mod users;
