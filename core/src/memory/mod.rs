@@ -4,6 +4,7 @@
 mod blobs;
 mod courier;
 mod limits;
+mod rows;
 mod state;
 mod trail;
 
