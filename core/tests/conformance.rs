@@ -14,3 +14,4 @@ async fn blobs() -> (MemoryBlobs, ()) {
 consign_core::testing::user_store_suite!(catalogue);
 consign_core::testing::file_store_suite!(catalogue);
 consign_core::testing::blob_store_suite!(blobs);
+consign_core::testing::whole_stages_suite!(blobs);
