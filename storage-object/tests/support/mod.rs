@@ -2,4 +2,5 @@
 #![allow(dead_code, clippy::unwrap_used)] // not all of them use all of it
 
 pub mod engine;
+pub mod fake;
 pub mod sign;
