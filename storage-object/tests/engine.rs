@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use bytes::{Bytes, BytesMut};
 use consign_core::{
     id::{BlobKey, StageId},
-    store::{BlobStore, ReadGrant, Stage, StoreError},
+    store::{BlobStore, ReadGrant, Stage},
     testing::sample_bytes,
 };
 use consign_storage_object::{ObjectBlobs, Options};
@@ -16,18 +16,10 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use object_store::{ObjectStoreExt, multipart::MultipartStore};
 
 use self::support::{
+    KEY, MIB,
     engine::{Prefix, client, endpoint},
-    sign,
+    sign, staged,
 };
-
-const KEY: BlobKey = BlobKey::from_bytes([0xab; 16]);
-const MIB: usize = 1 << 20;
-
-async fn staged(blobs: &ObjectBlobs, bytes: &Bytes) -> Box<dyn Stage> {
-    let mut stage = blobs.begin().await.unwrap();
-    append(&mut *stage, bytes.clone()).await;
-    stage
-}
 
 /// In chunks whose borders are no part's.
 async fn append(stage: &mut dyn Stage, mut bytes: Bytes) {
@@ -146,6 +138,10 @@ async fn what_a_crash_left_is_listed_and_aborted() {
     assert!(blobs.stages(None, 10).await.unwrap().items.is_empty());
     let query = format!("/consign-tests?prefix={}%2F&uploads=", prefix.prefix);
     let (status, left) = sign::send(&endpoint(), "GET", &query, &[], "").await;
+    if status == 501 {
+        // It does not list uploads: a rule of the bucket's has to abort them.
+        return;
+    }
     assert_eq!(status, 200, "{left}");
     assert!(!left.contains(&upload) && left.contains(&others), "{left}");
     client().abort_multipart(&other, &others).await.unwrap();
@@ -223,23 +219,6 @@ async fn more_than_a_thousand_objects_are_listed_in_order() {
         blobs.abort(id).await.unwrap();
     }
     assert_eq!(prefix.names().await.len(), 1006);
-}
-
-#[tokio::test]
-#[ignore = "needs S3: see scripts/engines"]
-async fn the_store_refuses_bytes_that_are_not_those_of_their_sum() {
-    let (blobs, prefix) = Prefix::open(Options::default()).await;
-    let target = format!("/consign-tests/{}/blobs/{KEY}", prefix.prefix);
-    let sum = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="; // of nothing
-    let headers = [("x-amz-checksum-sha256", sum)];
-    let (status, answer) = sign::send(&endpoint(), "PUT", &target, &headers, "bytes").await;
-    assert_eq!(status, 400, "{answer}");
-    assert!(blobs.keys(None, 1).await.unwrap().items.is_empty());
-    let opened = blobs
-        .open(&ReadGrant::for_testing(KEY), 0..1)
-        .await
-        .map(drop);
-    assert!(matches!(opened, Err(StoreError::Missing)));
 }
 
 #[tokio::test]

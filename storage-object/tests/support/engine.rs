@@ -12,7 +12,7 @@ use object_store::{
 };
 use url::Url;
 
-/// A part of a bucket that no other test uses, and that is emptied in the end.
+/// A part of a bucket that no other test uses.
 pub struct Prefix {
     pub url: Url,
     pub prefix: String,
