@@ -19,13 +19,13 @@ use consign_core::{
     testing::sample_bytes,
 };
 use consign_storage_object::Options;
-use futures_util::future::join_all;
+use futures_util::{FutureExt, TryFutureExt, future::join_all};
 use http::{Method, Request, request::Parts};
 
 use self::support::{
     BLOB, KEY, MIB, asks,
     fake::{Fake, Fault, SECRET},
-    first, impatient, is_put, opened, read, sign, staged,
+    first, impatient, is_put, opened, patient, read, sign, staged,
 };
 
 fn is_complete(parts: &Parts) -> bool {
@@ -67,38 +67,52 @@ async fn a_store_that_only_fails_is_asked_three_times() {
 
 #[tokio::test]
 async fn every_operation_ends_with_an_error_when_there_is_no_answer() {
-    let (blobs, fake) = opened(impatient().retries(0).part_size(5 * MIB)).await;
+    let options = Options::default().retries(0).part_size(5 * MIB);
+    let (blobs, fake) = opened(options.request_timeout(Duration::from_secs(5))).await;
     blobs.put(KEY, sample_bytes(1, 10)).await.unwrap();
-    let mut stage = staged(&blobs, &sample_bytes(1, 6 * MIB)).await;
-    let mut other = staged(&blobs, &sample_bytes(1, 6 * MIB)).await;
+    let bytes = sample_bytes(1, 6 * MIB);
+    let read = staged(&blobs, &bytes).await;
+    let mut published = staged(&blobs, &bytes).await;
+    let mut appended = staged(&blobs, &bytes).await;
     fake.fail(|_| Some(Fault::Never));
     let grant = ReadGrant::for_testing(KEY);
+    let (id, end) = (read.id(), appended.size());
+    let ended = join_all([
+        blobs.check().boxed(),
+        blobs.open(&grant, 0..1).map_ok(drop).boxed(),
+        blobs.open(&grant, 0..0).map_ok(drop).boxed(),
+        blobs.put(KEY, Bytes::new()).boxed(),
+        blobs.delete(KEY).boxed(),
+        blobs.keys(None, 1).map_ok(drop).boxed(),
+        blobs.stages(None, 1).map_ok(drop).boxed(),
+        blobs.resume(id).map_ok(drop).boxed(),
+        blobs.abort(id).boxed(),
+        read.read_at(0, 1).map_ok(drop).boxed(),
+        published.publish(KEY).boxed(),
+        appended.append(end, sample_bytes(1, 5 * MIB)).boxed(),
+    ]);
     let unavailable = |result: Result<(), StoreError>| {
         assert!(
             matches!(result, Err(StoreError::Unavailable(_))),
             "{result:?}"
         );
     };
-    unavailable(blobs.check().await);
-    unavailable(blobs.open(&grant, 0..1).await.map(drop));
-    unavailable(blobs.open(&grant, 0..0).await.map(drop));
-    unavailable(blobs.put(KEY, Bytes::new()).await);
-    unavailable(blobs.delete(KEY).await);
-    unavailable(blobs.keys(None, 1).await.map(drop));
-    unavailable(blobs.stages(None, 1).await.map(drop));
-    unavailable(blobs.resume(stage.id()).await.map(drop));
-    unavailable(blobs.abort(stage.id()).await);
-    unavailable(stage.read_at(0, 1).await.map(drop));
-    unavailable(stage.publish(KEY).await);
-    let more = sample_bytes(1, 5 * MIB);
-    unavailable(other.append(other.size(), more).await);
+    ended.await.into_iter().for_each(unavailable);
     // What failed once is not used again.
     fake.heal();
     fake.requests();
-    unavailable(stage.publish(KEY).await);
-    unavailable(other.append(other.size(), Bytes::new()).await);
-    unavailable(other.read_at(0, 1).await.map(drop));
+    unavailable(published.publish(KEY).await);
+    unavailable(appended.append(end, Bytes::new()).await);
+    unavailable(appended.read_at(0, 1).await.map(drop));
     assert!(fake.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_is_sent_again() {
+    let (blobs, fake) = opened(impatient()).await;
+    fake.fail(first(1, is_put, Fault::Never));
+    blobs.put(KEY, sample_bytes(1, 10)).await.unwrap();
+    assert_eq!(fake.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -109,9 +123,8 @@ async fn failures_that_pass_are_not_noticed() {
         Fault::Status(409, "ConditionalRequestConflict"),
         Fault::Close,
         Fault::DoAndClose,
-        Fault::Never,
     ] {
-        let (blobs, fake) = opened(impatient().part_size(5 * MIB)).await;
+        let (blobs, fake) = opened(patient().part_size(5 * MIB)).await;
         let bytes = sample_bytes(1, 12 * MIB);
         // Each request fails once, and is made again.
         let mut last = String::new();
@@ -135,7 +148,7 @@ async fn failures_that_pass_are_not_noticed() {
 
 #[tokio::test]
 async fn a_lost_answer_is_told_from_a_taken_key() {
-    let (blobs, fake) = opened(impatient().part_size(5 * MIB)).await;
+    let (blobs, fake) = opened(patient().part_size(5 * MIB)).await;
     let bytes = sample_bytes(1, 6 * MIB);
     fake.fail(first(1, is_complete, Fault::DoAndClose));
     staged(&blobs, &bytes).await.publish(KEY).await.unwrap();
@@ -194,7 +207,7 @@ async fn an_upload_that_fails_half_way_leaves_a_stage_that_can_be_aborted() {
         (is_complete, Fault::ErrorIn200),
     ];
     for (is, fault) in faults {
-        let (blobs, fake) = opened(impatient().part_size(5 * MIB)).await;
+        let (blobs, fake) = opened(patient().part_size(5 * MIB)).await;
         let mut stage = staged(&blobs, &sample_bytes(1, 12 * MIB)).await;
         let id = stage.id();
         // And the process ends before it can give up the upload.
@@ -223,7 +236,7 @@ async fn an_upload_that_fails_half_way_leaves_a_stage_that_can_be_aborted() {
 
 #[tokio::test]
 async fn a_part_that_is_another_is_not_published() {
-    let (blobs, fake) = opened(impatient().part_size(5 * MIB)).await;
+    let (blobs, fake) = opened(patient().part_size(5 * MIB)).await;
     let mut changed = staged(&blobs, &sample_bytes(1, 11 * MIB)).await;
     let part = format!("stages/{}/00001", changed.id());
     fake.insert(&part, sample_bytes(2, 5 * MIB));
@@ -271,7 +284,7 @@ async fn parts_pass_through_where_the_store_does_not_copy() {
 
 #[tokio::test]
 async fn bytes_that_change_on_their_way_are_refused() {
-    let (blobs, fake) = opened(impatient().part_size(5 * MIB)).await;
+    let (blobs, fake) = opened(patient().part_size(5 * MIB)).await;
     fake.fail(|parts| is_put(parts).then_some(Fault::Flip));
     let put = blobs.put(KEY, sample_bytes(1, 10)).await;
     assert!(matches!(put, Err(StoreError::Unavailable(_))), "{put:?}");

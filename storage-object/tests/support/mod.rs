@@ -24,9 +24,12 @@ pub const MIB: usize = 1 << 20;
 
 /// Requests are given up soon, and sent again twice.
 pub fn impatient() -> Options {
-    Options::default()
-        .request_timeout(Duration::from_millis(300))
-        .connect_timeout(Duration::from_millis(300))
+    patient().request_timeout(Duration::from_secs(1))
+}
+
+/// Requests are sent again twice, however slow this machine is.
+pub fn patient() -> Options {
+    Options::default().retry_for(Duration::from_secs(600))
 }
 
 pub async fn opened(options: Options) -> (ObjectBlobs, Fake) {
