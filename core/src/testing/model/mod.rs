@@ -3,6 +3,7 @@
 mod blobs;
 mod catalogue;
 mod files;
+mod limits;
 mod users;
 
 use std::fmt::Debug;
@@ -12,7 +13,7 @@ use proptest::{
     test_runner::{Config, TestCaseResult, TestRunner},
 };
 
-pub use self::{blobs::blobs, catalogue::catalogue, files::files, users::users};
+pub use self::{blobs::blobs, catalogue::catalogue, files::files, limits::limits, users::users};
 
 /// Operations that a sequence has at most.
 const LENGTH: usize = 40;
