@@ -100,6 +100,17 @@ impl SealedKeys {
         Ok(keys)
     }
 
+    /// Whether the file's key opens what is sealed, of which there may be nothing yet: `false`. Nothing is
+    /// made.
+    pub(crate) async fn probe(vault: Arc<dyn Vault>, file: FsSecret) -> Result<bool, NotSealed> {
+        let sealed = vault.sealed(RING.name).await;
+        if sealed.map_err(NotSealed::Unavailable)?.is_some() {
+            return Self::open(vault, file).await.map(|_| true);
+        }
+        file.read().await.map_err(NotSealed::ClusterKey)?;
+        Ok(false)
+    }
+
     /// The keys that sign evidence; made when there are none.
     pub(crate) async fn evidence(&self) -> Result<EvidenceKeys, KeyError> {
         let make = || EvidenceKeys::generate(&OsEntropy, SystemClock.now());
