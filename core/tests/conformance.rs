@@ -17,5 +17,6 @@ async fn limits() -> (MemoryLimits, ()) {
 
 consign_core::testing::user_store_suite!(catalogue);
 consign_core::testing::file_store_suite!(catalogue);
+consign_core::testing::row_store_suite!(catalogue);
 consign_core::testing::blob_store_suite!(blobs);
 consign_core::testing::limit_store_suite!(limits);

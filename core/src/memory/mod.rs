@@ -3,6 +3,7 @@
 
 mod blobs;
 mod courier;
+mod rows;
 mod limits;
 mod state;
 mod trail;

@@ -20,6 +20,7 @@
 //!
 //! consign_core::testing::user_store_suite!(catalogue);
 //! consign_core::testing::file_store_suite!(catalogue);
+//! consign_core::testing::row_store_suite!(catalogue);
 //! consign_core::testing::blob_store_suite!(blobs);
 //! consign_core::testing::limit_store_suite!(limits);
 //! // Another store in the same file needs a name of its own:
@@ -30,7 +31,7 @@
 //! Attributes before the path are those of each test, so that suites which need an engine are left out where there is
 //! none, and say so: `blob_store_suite!(#[ignore = "needs PostgreSQL"] blobs)`.
 //!
-//! Each line becomes a module (`user_store`, `file_store`, `blob_store`, `limit_store`, or the name given) with one
+//! Each line becomes a module (`user_store`, `file_store`, `row_store`, `blob_store`, `limit_store`, or the name given) with one
 //! `#[test]` for each statement of the contract, so that the tests' names tell what is wrong. A
 //! failure repeats the statement and shows what was expected and what was found.
 //!
@@ -58,6 +59,7 @@ pub mod blobs;
 pub mod files;
 #[doc(hidden)]
 pub mod limits;
+pub mod rows;
 #[doc(hidden)]
 pub mod users;
 
@@ -86,6 +88,10 @@ pub use crate::__file_store_suite as file_store_suite;
 /// Checks a [`LimitStore`](crate::store::LimitStore): see [`testing`](self).
 #[doc(inline)]
 pub use crate::__limit_store_suite as limit_store_suite;
+/// Checks a [`RowStore`](crate::store::RowStore), which is a store of users and of the catalogue too: see
+/// [`testing`](self).
+#[doc(inline)]
+pub use crate::__row_store_suite as row_store_suite;
 /// Checks a [`UserStore`](crate::store::UserStore): see [`testing`](self).
 #[doc(inline)]
 pub use crate::__user_store_suite as user_store_suite;
@@ -271,6 +277,7 @@ mod tests {
                 include_str!("files/trail.rs"),
                 include_str!("files/evidence.rs"),
             ),
+            concat!(include_str!("rows.rs")),
             concat!(
                 include_str!("blobs/mod.rs"),
                 include_str!("blobs/stages.rs"),
