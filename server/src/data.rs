@@ -51,6 +51,7 @@ impl Installation {
         let parts = Parts {
             courier,
             evidence: Some(Arc::new(evidence)),
+            limits: catalogue.limits(),
             ..Parts::of(users, files, blobs, Arc::new(keys.signer.clone()))
         };
         Ok(Self {

@@ -2,8 +2,9 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use consign_core::store::{BlobStore, FileStore, UserStore};
+use consign_core::store::{BlobStore, FileStore, LimitStore, UserStore};
 use consign_storage_fs::FsBlobs;
+use consign_storage_postgres::{self as postgres, PgStore};
 use consign_storage_redb::{OpenError, RedbStore};
 use tokio::task;
 
@@ -11,7 +12,7 @@ use crate::{
     BoxError,
     keys::Vault,
     options::{
-        Blobs, Metadata, Place,
+        Blobs, Database, Metadata, Place,
         origin::{Origin, Written},
     },
 };
@@ -28,6 +29,8 @@ pub(crate) struct Stores {
 pub(crate) enum Catalogue {
     /// This process's alone.
     Redb(Arc<RedbStore>),
+    /// All nodes'.
+    Postgres(Arc<PgStore>),
 }
 
 /// Why an installation is not opened.
@@ -67,13 +70,18 @@ impl Catalogue {
                     ))),
                 }
             }
-            Metadata::Postgres(_) => Err(metadata.failed("not yet")),
+            Metadata::Postgres(database) => {
+                let opened = PgStore::open(database.url(), postgres_options(database)).await;
+                let store = opened.map_err(|error| metadata.failed(error))?;
+                Ok(Self::Postgres(Arc::new(store)))
+            }
         }
     }
 
     pub(crate) fn users(&self) -> Arc<dyn UserStore> {
         match self {
             Self::Redb(store) => Arc::clone(store) as _,
+            Self::Postgres(store) => Arc::clone(store) as _,
         }
     }
 
@@ -81,13 +89,32 @@ impl Catalogue {
     pub(crate) fn vault(&self) -> Option<Arc<dyn Vault>> {
         match self {
             Self::Redb(_) => None,
+            Self::Postgres(store) => Some(Arc::clone(store) as _),
+        }
+    }
+
+    /// Where it is counted for all nodes what may not be asked for too often.
+    pub(crate) fn limits(&self) -> Option<Arc<dyn LimitStore>> {
+        match self {
+            Self::Redb(_) => None,
+            Self::Postgres(store) => Some(Arc::clone(store) as _),
         }
     }
 
     pub(crate) fn files(&self) -> Arc<dyn FileStore> {
         match self {
             Self::Redb(store) => Arc::clone(store) as _,
+            Self::Postgres(store) => Arc::clone(store) as _,
         }
+    }
+}
+
+/// How a database is used.
+pub(crate) fn postgres_options(database: &Database) -> postgres::Options {
+    let options = postgres::Options::default();
+    match &database.schema {
+        Some(schema) => options.schema(schema.as_str()),
+        None => options,
     }
 }
 
