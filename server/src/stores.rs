@@ -4,6 +4,7 @@ use std::{error::Error, fmt, sync::Arc};
 
 use consign_core::store::{BlobStore, FileStore, LimitStore, UserStore};
 use consign_storage_fs::FsBlobs;
+use consign_storage_object::ObjectBlobs;
 use consign_storage_postgres::{self as postgres, PgStore};
 use consign_storage_redb::{OpenError, RedbStore};
 use tokio::task;
@@ -126,7 +127,10 @@ async fn open_blobs(blobs: &Place<Blobs>) -> Result<Arc<dyn BlobStore>, Unopened
             let opened = opened.map_err(|error| blobs.failed(error))?;
             Ok(Arc::new(opened.map_err(|error| blobs.failed(error))?))
         }
-        Blobs::S3(_) => Err(blobs.failed("not yet")),
+        Blobs::S3(url) => {
+            let opened = ObjectBlobs::open(url, Default::default()).await;
+            Ok(Arc::new(opened.map_err(|error| blobs.failed(error))?))
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::{path::Path, sync::Arc};
 
 use consign_storage_fs::FsSecret;
+use consign_storage_object::ObjectBlobs;
 use consign_storage_postgres::{OpenError, PgStore};
 use rustix::fs::Access;
+use url::Url;
 
 use super::{Findings, folder};
 use crate::{
@@ -17,6 +19,7 @@ use crate::{
 const DATABASE: &str = "database";
 const CLOCK: &str = "clock";
 const FILES: &str = "files";
+const BUCKET: &str = "bucket";
 const CLUSTER: &str = "cluster";
 
 /// Milliseconds that two clocks may be apart: what a clock that is kept by NTP is off by, and the way between.
@@ -40,7 +43,7 @@ pub(super) async fn look(config: &Config, paths: &Paths, runs: bool, findings: &
     }
     match &config.stores.blobs.is {
         Blobs::Fs(path) => files(config, paths, path, findings),
-        Blobs::S3(_) => {}
+        Blobs::S3(url) => bucket(config, url, findings).await,
     }
 }
 
@@ -123,6 +126,21 @@ async fn cluster(config: &Config, database: &Database, findings: &mut Findings) 
         ),
         Err(NotSealed::Unavailable(error)) => {
             findings.problem(DATABASE, crate::chain(&error), "look at the database");
+        }
+    }
+}
+
+/// Whether the bucket is there and can be written to.
+async fn bucket(config: &Config, url: &Url, findings: &mut Findings) {
+    match ObjectBlobs::open(url, Default::default()).await {
+        Ok(_) => findings.ok(BUCKET, format!("{url} is there, and can be written to")),
+        Err(error) => {
+            let written = &config.stores.blobs.written;
+            findings.problem(
+                BUCKET,
+                format!("{written}: {}", crate::chain(&error)),
+                "see that the bucket is there, that AWS_ENDPOINT_URL and AWS_REGION are its store's, and who AWS_ACCESS_KEY_ID is",
+            );
         }
     }
 }
