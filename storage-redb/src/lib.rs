@@ -47,7 +47,8 @@
 //!
 //! - [`RedbStore`] is both a [`UserStore`](consign_core::store::UserStore) and a
 //!   [`FileStore`](consign_core::store::FileStore), so a user and the event that tells of them are
-//!   written in one transaction, and there is one trail.
+//!   written in one transaction, and there is one trail. As a [`RowStore`](consign_core::store::RowStore) it can be
+//!   copied to another store.
 //! - [`Options`] says how much memory it may take, [`OpenError`] why a database was not opened.
 //!
 //! # Durability
@@ -87,6 +88,7 @@ mod outbox;
 mod recent;
 mod record;
 mod removal;
+mod rows;
 mod schema;
 mod shared;
 mod store;

@@ -109,7 +109,7 @@ impl Tables<'_> {
         Ok(Verdict::Changed(Outcome::MailSet(queued)))
     }
 
-    fn set_mail(&mut self, queued: &Queued) -> Result<(), Fault> {
+    pub(crate) fn set_mail(&mut self, queued: &Queued) -> Result<(), Fault> {
         let id = queued.mail.id.as_bytes();
         self.mails.insert(id, record::mail(queued)?.as_slice())?;
         self.mails_due.insert((queued.due.as_millis(), id), ())?;

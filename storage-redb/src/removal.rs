@@ -194,7 +194,7 @@ impl Tables<'_> {
         Ok(entry.is_over(shortest, now))
     }
 
-    fn keep(&mut self, removed: &RemovedFile) -> Result<(), Fault> {
+    pub(crate) fn keep(&mut self, removed: &RemovedFile) -> Result<(), Fault> {
         let (seq, id) = (removed.file.seq, removed.file.entry.id);
         let record = record::removed(removed)?;
         self.removed.insert(seq, record.as_slice())?;
@@ -204,7 +204,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    fn keep_no_more(&mut self, removed: &RemovedFile) -> Result<(), Fault> {
+    pub(crate) fn keep_no_more(&mut self, removed: &RemovedFile) -> Result<(), Fault> {
         let (seq, id) = (removed.file.seq, removed.file.entry.id);
         self.removed.remove(seq)?;
         self.removed_ids.remove(id.as_bytes())?;
@@ -214,7 +214,7 @@ impl Tables<'_> {
     }
 
     /// What a file that is gone for good had to itself is free.
-    fn let_go(&mut self, file: &File) -> Result<(), Fault> {
+    pub(crate) fn let_go(&mut self, file: &File) -> Result<(), Fault> {
         self.blobs.remove(file.entry.blob.as_bytes())?;
         self.discount(&file.entry)
     }

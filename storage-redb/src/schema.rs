@@ -106,6 +106,8 @@ pub(crate) const DOWNLOADS: TableDefinition<'_, (&[u8], Seq), ()> =
 /// What these entries come to: begun, complete, bytes.
 pub(crate) const DOWNLOADED: TableDefinition<'_, &[u8], (u64, u64, u64)> =
     TableDefinition::new("downloaded");
+/// Of which installation a copy is being made here, if one is: the hash of the first entry of its trail.
+pub(crate) const COPYING: TableDefinition<'_, (), &[u8; 32]> = TableDefinition::new("copying");
 /// Where events were before they were chained.
 pub(crate) const OLD_EVENTS: TableDefinition<'_, Seq, Record> = TableDefinition::new("events");
 
@@ -241,6 +243,7 @@ pub(crate) struct Tables<'txn> {
     pub(crate) checkpoints: Table<'txn, Seq, Record>,
     pub(crate) downloads: Table<'txn, (&'static [u8], Seq), ()>,
     pub(crate) downloaded: Table<'txn, &'static [u8], (u64, u64, u64)>,
+    pub(crate) copying: Table<'txn, (), &'static [u8; 32]>,
     /// The hash of the last entry that this transaction has recorded.
     pub(crate) last_entry: Option<EntryHash>,
     /// What was there before this transaction and is another now, or gone.
@@ -281,6 +284,7 @@ impl<'txn> Tables<'txn> {
             checkpoints: transaction.open_table(CHECKPOINTS)?,
             downloads: transaction.open_table(DOWNLOADS)?,
             downloaded: transaction.open_table(DOWNLOADED)?,
+            copying: transaction.open_table(COPYING)?,
             last_entry: None,
             touched: Touched::default(),
         })

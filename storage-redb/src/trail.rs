@@ -144,7 +144,7 @@ pub(crate) fn key(of: DownloadsOf) -> Vec<u8> {
     }
 }
 
-fn sum(
+pub(crate) fn sum(
     sums: &impl ReadableTable<&'static [u8], (u64, u64, u64)>,
     key: &[u8],
 ) -> Result<Transfers, Fault> {
@@ -157,7 +157,7 @@ fn sum(
     })
 }
 
-fn recorded(seq: Seq, (hash, bytes): (&[u8; 32], &[u8])) -> Result<Recorded, Fault> {
+pub(crate) fn recorded(seq: Seq, (hash, bytes): (&[u8; 32], &[u8])) -> Result<Recorded, Fault> {
     Ok(Recorded {
         seq,
         writer: WriterId::ONLY,
@@ -203,7 +203,12 @@ impl Tables<'_> {
         Ok(())
     }
 
-    fn index(&mut self, seq: Seq, event: &Event, transfers: Transfers) -> Result<(), Fault> {
+    pub(crate) fn index(
+        &mut self,
+        seq: Seq,
+        event: &Event,
+        transfers: Transfers,
+    ) -> Result<(), Fault> {
         for of in DownloadsOf::that_have(event) {
             let key = &*key(of);
             self.downloads.insert((key, seq), ())?;

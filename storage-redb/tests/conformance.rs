@@ -1,4 +1,4 @@
-//! The store keeps the contracts of both its traits.
+//! The store keeps the contracts of its traits.
 #![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
 
 use consign_storage_redb::{Options, RedbStore};
@@ -12,3 +12,4 @@ async fn make() -> (RedbStore, TempDir) {
 
 consign_core::testing::user_store_suite!(make);
 consign_core::testing::file_store_suite!(make);
+consign_core::testing::row_store_suite!(make);

@@ -23,23 +23,25 @@ use crate::{
         Change, FORGET_AT_ONCE, Insert, InsertGuard, MAX_GROUPS, Outcome, Page, StoreError, Update,
     },
     time::Timestamp,
+    trail::EntryHash,
     user::{Email, Role, User, UserChange, Username},
 };
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct State {
-    users: BTreeMap<Username, User>,
-    files: BTreeMap<Seq, File>,
-    removed: BTreeMap<Seq, RemovedFile>,
-    last_file: Seq,
-    groups: BTreeMap<GroupId, Group>,
-    members: BTreeSet<(GroupId, UserId)>,
-    links: BTreeMap<LinkId, ManagedLink>,
-    leases: BTreeMap<LeaseId, Lease>,
-    done: BTreeMap<OnceKey, Remembered>,
-    codes: BTreeMap<LinkId, Codes>,
-    mails: BTreeMap<MailId, Queued>,
+    pub(super) users: BTreeMap<Username, User>,
+    pub(super) files: BTreeMap<Seq, File>,
+    pub(super) removed: BTreeMap<Seq, RemovedFile>,
+    pub(super) last_file: Seq,
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    pub(super) members: BTreeSet<(GroupId, UserId)>,
+    pub(super) links: BTreeMap<LinkId, ManagedLink>,
+    pub(super) leases: BTreeMap<LeaseId, Lease>,
+    pub(super) done: BTreeMap<OnceKey, Remembered>,
+    pub(super) codes: BTreeMap<LinkId, Codes>,
+    pub(super) mails: BTreeMap<MailId, Queued>,
     pub(super) trail: Trail,
+    pub(super) copying: Option<EntryHash>,
 }
 
 impl State {
@@ -120,7 +122,7 @@ impl State {
     }
 
     /// Of all files, also removed ones.
-    fn entries(&self) -> impl Iterator<Item = &FileEntry> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &FileEntry> {
         let removed = self.removed.values().map(|removed| &removed.file);
         let files = self.files.values().chain(removed);
         files.map(|file| &file.entry)
@@ -237,7 +239,7 @@ impl State {
         groups.find(|id| !self.groups.contains_key(id))
     }
 
-    fn is_taken(&self, name: &GroupName, but_by: GroupId) -> bool {
+    pub(super) fn is_taken(&self, name: &GroupName, but_by: GroupId) -> bool {
         let mut groups = self.groups.values();
         groups.any(|group| group.name == *name && group.id != but_by)
     }

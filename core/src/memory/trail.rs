@@ -11,36 +11,37 @@ use crate::{
 };
 
 /// The one chain there is. An entry's number is its position.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Trail {
-    entries: Vec<Recorded>,
-    checkpoints: BTreeMap<Seq, Checkpoint>,
+    pub(super) entries: BTreeMap<Seq, Recorded>,
+    pub(super) checkpoints: BTreeMap<Seq, Checkpoint>,
 }
 
 impl Trail {
     pub(super) fn record(&mut self, events: Vec<Event>) {
         for event in events {
-            let (number, previous) = match self.entries.last() {
-                Some(last) => (last.number + 1, last.hash),
+            let (number, previous) = match self.entries.last_key_value() {
+                Some((_, last)) => (last.number + 1, last.hash),
                 None => (1, EntryHash::NONE),
             };
             let writer = WriterId::ONLY;
-            self.entries.push(Recorded {
+            let recorded = Recorded {
                 seq: number,
                 writer,
                 number,
                 hash: trail::link(previous, writer, number, &event),
                 event,
-            });
+            };
+            self.entries.insert(number, recorded);
         }
     }
 
     pub(super) fn after(&self, after: Option<Seq>, limit: usize) -> Page<Recorded, Seq> {
-        page(self.entries.iter(), after, limit)
+        page(self.entries.values(), after, limit)
     }
 
     pub(super) fn head(&self) -> Option<Head> {
-        self.entries.last().map(Recorded::head)
+        self.entries.values().next_back().map(Recorded::head)
     }
 
     pub(super) fn checkpoints_after(
@@ -57,7 +58,7 @@ impl Trail {
 
     #[expect(clippy::result_large_err, reason = "both are what is answered")]
     pub(super) fn add_checkpoint(&mut self, checkpoint: Checkpoint) -> Result<Outcome, Outcome> {
-        let mut entries = self.entries.iter();
+        let mut entries = self.entries.values();
         let entry = entries.find(|entry| entry.head() == checkpoint.head());
         let seq = entry.ok_or(Outcome::Missing)?.seq;
         if self.checkpoints.contains_key(&seq) {
@@ -85,7 +86,7 @@ impl Trail {
     }
 
     fn downloads(&self, of: DownloadsOf) -> impl Iterator<Item = &Recorded> {
-        let entries = self.entries.iter();
+        let entries = self.entries.values();
         entries.filter(move |entry| DownloadsOf::that_have(&entry.event).any(|one| one == of))
     }
 }

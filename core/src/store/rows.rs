@@ -13,7 +13,7 @@ use crate::{
     once::{OnceKey, Remembered},
     outbox::Queued,
     removal::RemovedFile,
-    trail::Checkpoint,
+    trail::{Checkpoint, EntryHash},
     user::User,
 };
 
@@ -30,14 +30,21 @@ pub trait RowStore: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<Row, RowKey>, StoreError>;
 
-    /// Puts rows, each in the place of the one of its key if there is one, and takes out those of the keys `gone`; a
-    /// key that there is not is no error. In one transaction, durably. What refers to others may come before them:
+    /// Puts rows, each in the place of the one of its key if there is one, and takes out those of the keys `gone`, of which
+    /// none is a row's; a key that there is not is no error. In one transaction, durably. What refers to others may come before them:
     /// it is for the caller that all is there in the end.
     ///
     /// # Errors
     /// [`StoreError::Exists`] where two rows would share what only one can have, such as a user's name; nothing was
     /// written then.
     async fn replace(&self, rows: Vec<Row>, gone: Vec<RowKey>) -> Result<(), StoreError>;
+
+    /// Of which installation a copy is being made here, by the hash of the first entry of its trail; `None` where none is,
+    /// or where it is complete. Whoever finds one must not serve what is here.
+    async fn copying(&self) -> Result<Option<EntryHash>, StoreError>;
+
+    /// Keeps that, durably. It is no row, and rows do not change it.
+    async fn set_copying(&self, of: Option<EntryHash>) -> Result<(), StoreError>;
 }
 
 /// The kinds of rows, in an order in which they can be copied.

@@ -4,7 +4,7 @@
 //! long as the store does: a temporary folder, a container, or `()`.
 //!
 //! ```
-//! use consign_core::memory::{MemoryBlobs, MemoryStore};
+//! use consign_core::memory::{MemoryBlobs, MemoryLimits, MemoryStore};
 //!
 //! async fn catalogue() -> (MemoryStore, ()) {
 //!     (MemoryStore::default(), ())
@@ -14,9 +14,16 @@
 //!     (MemoryBlobs::default(), ())
 //! }
 //!
+//! async fn limits() -> (MemoryLimits, ()) {
+//!     (MemoryLimits::default(), ())
+//! }
+//!
 //! consign_core::testing::user_store_suite!(catalogue);
 //! consign_core::testing::file_store_suite!(catalogue);
+//! consign_core::testing::row_store_suite!(catalogue);
 //! consign_core::testing::blob_store_suite!(blobs);
+//! consign_core::testing::limit_store_suite!(limits);
+//! consign_core::testing::whole_stages_suite!(blobs);
 //! // Another store in the same file needs a name of its own:
 //! consign_core::testing::blob_store_suite!(more_blobs, blobs);
 //! # fn main() {}
@@ -25,7 +32,7 @@
 //! Attributes before the path are those of each test, so that suites which need an engine are left out where there is
 //! none, and say so: `blob_store_suite!(#[ignore = "needs PostgreSQL"] blobs)`.
 //!
-//! Each line becomes a module (`user_store`, `file_store`, `blob_store`, or the name given) with one
+//! Each line becomes a module (`user_store`, `file_store`, `row_store`, `blob_store`, `limit_store`, or the name given) with one
 //! `#[test]` for each statement of the contract, so that the tests' names tell what is wrong. A
 //! failure repeats the statement and shows what was expected and what was found.
 //!
@@ -50,7 +57,12 @@ pub mod rig;
 #[doc(hidden)]
 pub mod blobs;
 #[doc(hidden)]
+pub use self::blobs::whole_stages;
+#[doc(hidden)]
 pub mod files;
+#[doc(hidden)]
+pub mod limits;
+pub mod rows;
 #[doc(hidden)]
 pub mod users;
 
@@ -76,9 +88,20 @@ pub use crate::__blob_store_suite as blob_store_suite;
 /// Checks a [`FileStore`](crate::store::FileStore): see [`testing`](self).
 #[doc(inline)]
 pub use crate::__file_store_suite as file_store_suite;
+/// Checks a [`LimitStore`](crate::store::LimitStore): see [`testing`](self).
+#[doc(inline)]
+pub use crate::__limit_store_suite as limit_store_suite;
+/// Checks a [`RowStore`](crate::store::RowStore), which is a store of users and of the catalogue too: see
+/// [`testing`](self).
+#[doc(inline)]
+pub use crate::__row_store_suite as row_store_suite;
 /// Checks a [`UserStore`](crate::store::UserStore): see [`testing`](self).
 #[doc(inline)]
 pub use crate::__user_store_suite as user_store_suite;
+/// Checks a [`BlobStore`](crate::store::BlobStore) whose stages keep every byte that was appended, which not
+/// all do: see [`testing`](self).
+#[doc(inline)]
+pub use crate::__whole_stages_suite as whole_stages_suite;
 use crate::{
     event::Recorded,
     store::{Page, StoreError},
@@ -206,6 +229,9 @@ async fn check_any_limit<T, C>(
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __suite_tests {
+    (without_model $attributes:tt $suite:ident, $make:path, [$($test:ident),* $(,)?]) => {
+        $($crate::__suite_test!($attributes $suite, $make, $test);)*
+    };
     ($attributes:tt $suite:ident, $make:path, [$($test:ident),* $(,)?]) => {
         $($crate::__suite_test!($attributes $suite, $make, $test);)*
         $crate::__suite_test!($attributes $suite, $make);
@@ -261,12 +287,16 @@ mod tests {
                 include_str!("files/trail.rs"),
                 include_str!("files/evidence.rs"),
             ),
+            concat!(include_str!("rows.rs")),
             concat!(
                 include_str!("blobs/mod.rs"),
                 include_str!("blobs/stages.rs"),
                 include_str!("blobs/publish.rs"),
+                include_str!("blobs/put.rs"),
+                include_str!("blobs/whole_stages.rs"),
                 include_str!("blobs/content.rs"),
             ),
+            include_str!("limits/mod.rs"),
         ];
         for source in suites {
             let functions = source

@@ -32,6 +32,7 @@ use crate::{
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const NAMES: [&str; 3] = ["a.docx", "A.docx", "é.docx"];
 
 /// Holds a catalogue against the one in memory.
 pub fn files<G>(make: impl AsyncFn() -> (G, Arc<dyn FileStore>)) {
@@ -136,6 +137,66 @@ impl FileOp {
         };
         let ended = Self::Ended(Timestamp::from_millis(u64::MAX));
         [list, removed, ended, groups, events, checkpoints]
+    }
+
+    /// Every read of all that operations can be about.
+    pub(super) fn every_read() -> Vec<Self> {
+        let times = || (0..5).map(Timestamp::from_secs);
+        let owners = || (0..3).map(|n| sample_entry(n).uploaded_by);
+        let groups = || (0..4).map(sample_group);
+        let clients = owners().map(|user| Scope::of_client(user, groups()));
+        let scopes = Vec::from_iter(clients.chain(owners().map(Scope::By)).chain([Scope::All]));
+        let mut reads = Vec::from(Self::everything());
+        for n in 0..7 {
+            let (entry, link) = (sample_entry(n), sample_link(n));
+            reads.extend([
+                Self::ById(entry.id),
+                Self::RemovedFile(entry.id),
+                Self::References(entry.blob),
+                Self::Link(link.id),
+                Self::LinkOf(link.secret),
+                Self::Lease(sample_lease(n, 0).id),
+                Self::Remembered(OnceKey([n as u8; 32])),
+            ]);
+            let of = owners().map(|user| DownloadsOf::FileBy(entry.id, user));
+            let of = of.chain([DownloadsOf::File(entry.id), DownloadsOf::Link(link.id)]);
+            reads.extend(of.map(|of| Self::Downloads {
+                of,
+                after: None,
+                limit: 3,
+            }));
+        }
+        for now in times() {
+            for scope in &scopes {
+                reads.extend(NAMES.map(|name| Self::Newest(file_name(name), scope.clone(), now)));
+                reads.push(Self::List {
+                    scope: scope.clone(),
+                    now,
+                    before: None,
+                    limit: 3,
+                });
+            }
+            let days = (0..4_u32).map(|days| Self::Ended(now + DAY * days));
+            reads.extend(days.chain([Self::Due(now, 9)]));
+        }
+        for user in owners() {
+            reads.extend([Self::Usage(user), Self::GroupsOf(user)]);
+            reads.push(Self::Links {
+                made_by: user,
+                before: None,
+                limit: 3,
+            });
+        }
+        for group in groups() {
+            reads.push(Self::Group(group));
+            reads.push(Self::Members {
+                group,
+                after: None,
+                limit: 3,
+            });
+        }
+        reads.push(Self::Mails(9));
+        reads
     }
 
     pub(super) fn any() -> impl Strategy<Value = Self> {
@@ -452,7 +513,7 @@ fn any_blob() -> impl Strategy<Value = BlobKey> {
 }
 
 fn any_name() -> impl Strategy<Value = FileName> {
-    select(vec!["a.docx", "A.docx", "é.docx"]).prop_map(file_name)
+    select(NAMES.to_vec()).prop_map(file_name)
 }
 
 fn any_time() -> impl Strategy<Value = Timestamp> {

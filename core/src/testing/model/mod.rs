@@ -3,6 +3,8 @@
 mod blobs;
 mod catalogue;
 mod files;
+mod limits;
+mod rows;
 mod users;
 
 use std::fmt::Debug;
@@ -12,7 +14,9 @@ use proptest::{
     test_runner::{Config, TestCaseResult, TestRunner},
 };
 
-pub use self::{blobs::blobs, catalogue::catalogue, files::files, users::users};
+pub use self::{
+    blobs::blobs, catalogue::catalogue, files::files, limits::limits, rows::rows, users::users,
+};
 
 /// Operations that a sequence has at most.
 const LENGTH: usize = 40;

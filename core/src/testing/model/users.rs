@@ -8,7 +8,7 @@ use super::{
         samples::{email, sample_event, sample_hash, sample_user, username},
         walk,
     },
-    agree, check_sequences,
+    LENGTH, agree, check_sequences,
 };
 use crate::{
     id::UserId,
@@ -16,6 +16,17 @@ use crate::{
     store::{Insert, InsertGuard, Update, UserStore},
     user::{Email, Role, Status, User, UserChange, Username},
 };
+
+const NAMES: [&str; 6] = ["ann", "Ann", "bob", "zoë", "名", "a"];
+const ADDRESSES: [&str; 7] = [
+    "ann@example.org",
+    "Ann@Example.org",
+    "bob@example.org",
+    "BOB@example.org",
+    "c@example.org",
+    "d@example.org",
+    "e@example.org",
+];
 
 /// Holds a store of users against the one in memory.
 pub fn users<G>(make: impl AsyncFn() -> (G, Arc<dyn UserStore>)) {
@@ -51,6 +62,8 @@ pub(super) enum UserOp {
     },
     ById(UserId),
     ByUsername(Username),
+    ByEmail(Email),
+    HasOperationsUser,
     List {
         after: Option<Username>,
         limit: usize,
@@ -64,6 +77,17 @@ impl UserOp {
             after: None,
             limit: 3,
         }
+    }
+
+    /// Every read of all that operations can be about.
+    pub(super) fn every_read() -> Vec<Self> {
+        let ids = (0..LENGTH as u32).map(|n| Self::ById(sample_user(n, Role::Client).id));
+        let names = NAMES.map(|name| Self::ByUsername(username(name)));
+        let addresses = ADDRESSES.map(|address| Self::ByEmail(email(address)));
+        let reads = ids.chain(names).chain(addresses);
+        reads
+            .chain([Self::HasOperationsUser, Self::everything()])
+            .collect()
     }
 
     pub(super) fn any() -> impl Strategy<Value = Self> {
@@ -113,6 +137,10 @@ impl UserOp {
             ),
             Self::ById(id) => Seen::User(store.by_id(id).await.expect(ANSWERS)),
             Self::ByUsername(name) => Seen::User(store.by_username(&name).await.expect(ANSWERS)),
+            Self::ByEmail(email) => Seen::User(store.by_email(&email).await.expect(ANSWERS)),
+            Self::HasOperationsUser => {
+                Seen::HasOperationsUser(store.has_operations_user().await.expect(ANSWERS))
+            }
             Self::List { after, limit } => {
                 let pages = walk(limit, after, async |after: Option<Username>| {
                     store.list(after.as_ref(), limit).await
@@ -128,6 +156,7 @@ pub(super) enum Seen {
     Insert(Insert),
     Update(Update),
     User(Option<User>),
+    HasOperationsUser(bool),
     Users(Vec<User>),
 }
 
@@ -136,20 +165,11 @@ fn any_id() -> impl Strategy<Value = UserId> {
 }
 
 fn any_username() -> impl Strategy<Value = Username> {
-    select(vec!["ann", "Ann", "bob", "zoë", "名", "a"]).prop_map(username)
+    select(NAMES.to_vec()).prop_map(username)
 }
 
 fn any_email() -> impl Strategy<Value = Email> {
-    select(vec![
-        "ann@example.org",
-        "Ann@Example.org",
-        "bob@example.org",
-        "BOB@example.org",
-        "c@example.org",
-        "d@example.org",
-        "e@example.org",
-    ])
-    .prop_map(email)
+    select(ADDRESSES.to_vec()).prop_map(email)
 }
 
 fn any_role() -> impl Strategy<Value = Role> {

@@ -15,7 +15,7 @@ use futures_util::{
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub use self::stores::{RiggedBlobs, RiggedFiles, RiggedUsers};
+pub use self::stores::{RiggedBlobs, RiggedFiles, RiggedRows, RiggedUsers};
 use crate::{
     Parts, User,
     store::{BodyError, StoreError},

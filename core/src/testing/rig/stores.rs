@@ -19,10 +19,11 @@ use crate::{
     removal::{Ended, RemovedFile},
     store::{
         BlobInfo, BlobStore, ByteStream, Change, DownloadsOf, FileStore, Insert, InsertGuard,
-        Outcome, Page, ReadGrant, Stage, StageInfo, StoreError, Update, UserStore,
+        Outcome, Page, ReadGrant, Row, RowKey, RowKind, RowStore, Stage, StageInfo, StoreError,
+        Update, UserStore,
     },
     time::Timestamp,
-    trail::{Checkpoint, Head},
+    trail::{Checkpoint, EntryHash, Head},
     user::{Email, UserChange, Username},
 };
 
@@ -427,5 +428,50 @@ impl UserStore for RiggedUsers {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.rig.around("check users", self.inner.check()).await
+    }
+}
+
+/// A [`RowStore`] under a [`Rig`].
+#[derive(Debug)]
+pub struct RiggedRows {
+    inner: Arc<dyn RowStore>,
+    rig: Arc<Rig>,
+}
+
+impl RiggedRows {
+    /// This store, under this rig.
+    pub fn new(inner: Arc<dyn RowStore>, rig: &Arc<Rig>) -> Self {
+        let rig = Arc::clone(rig);
+        Self { inner, rig }
+    }
+}
+
+#[async_trait]
+impl RowStore for RiggedRows {
+    async fn rows(
+        &self,
+        kind: RowKind,
+        after: Option<&RowKey>,
+        limit: usize,
+    ) -> Result<Page<Row, RowKey>, StoreError> {
+        self.rig
+            .around("rows", self.inner.rows(kind, after, limit))
+            .await
+    }
+
+    async fn replace(&self, rows: Vec<Row>, gone: Vec<RowKey>) -> Result<(), StoreError> {
+        self.rig
+            .around("replace", self.inner.replace(rows, gone))
+            .await
+    }
+
+    async fn copying(&self) -> Result<Option<EntryHash>, StoreError> {
+        self.rig.around("copying", self.inner.copying()).await
+    }
+
+    async fn set_copying(&self, of: Option<EntryHash>) -> Result<(), StoreError> {
+        self.rig
+            .around("set copying", self.inner.set_copying(of))
+            .await
     }
 }
