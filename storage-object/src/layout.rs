@@ -100,7 +100,7 @@ impl Layout {
             Some(key) => Piece::Target(key.parse().ok()?),
             None => {
                 let number = name.parse().ok()?;
-                let is_one = (1..=MOST_PARTS).contains(&number) && name.len() == 5;
+                let is_one = (1..=MOST_PARTS).contains(&number) && name == format!("{number:05}");
                 is_one.then_some(Piece::Part(number))?
             }
         };
