@@ -32,3 +32,5 @@ consign_core::testing::blob_store_suite!(blobs);
 consign_core::testing::limit_store_suite!(limits);
 consign_core::testing::limit_store_suite!(keyed_limits, keyed);
 consign_core::testing::whole_stages_suite!(blobs);
+consign_core::testing::whole_stages_suite!(blobs);
+consign_core::testing::limit_store_suite!(keyed_limits, keyed);

@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     BoxError, admin,
     connection::{self, Accepted},
-    data::{Installation, Paths},
+    data::{self, Installation, Paths},
     duty::Post,
     log, metrics, notify,
     options::{Config, MailConfig},
@@ -94,7 +94,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
         tokio::spawn(figures.serve(opened, leaving, closing, logging.dropped()))
     });
     let courier = config.mail.as_ref().map(MailConfig::courier).transpose()?;
-    let installation = Installation::open(&config.data, config.settings.clone(), courier).await?;
+    let _held = data::hold(&config)?;
+    let installation = Installation::open(&config, courier).await?;
     let listener = TcpListener::bind(&config.listen).await.map_err(|error| {
         let written = config.origins.of("listen");
         format!("{written}: cannot listen on {}: {error}", config.listen)
@@ -121,6 +122,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let carrier = tokio::spawn(carry_mail(installation.clone()));
     let consign = installation.consign.clone();
     let ending = tokio::spawn(end_lifetimes(installation.clone()));
+    let keys = installation.keys.clone();
+    let keeping = tokio::spawn(async move { keys.keep().await });
     let checkpoints = tokio::spawn(keep_checkpoints(installation.clone()));
     let sweeper = tokio::spawn(sweep_now_and_then(installation));
     let administered = tokio::spawn(administration.serve());
@@ -184,6 +187,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     sweeper.abort();
     ending.abort();
     carrier.abort();
+    keeping.abort();
     stop.send_replace(true);
     // Each connection holds a receiver; the channel is closed when the last has ended.
     if time::timeout(config.limits.shutdown, stop.closed())

@@ -10,6 +10,7 @@ mod known;
 mod leadership;
 mod limits;
 mod links;
+mod look;
 mod meters;
 mod once;
 mod open;
@@ -27,4 +28,4 @@ mod usage;
 mod users;
 mod writer;
 
-pub use self::{open::OpenError, options::Options, sealed::Sealed, store::PgStore};
+pub use self::{look::Look, open::OpenError, options::Options, sealed::Sealed, store::PgStore};

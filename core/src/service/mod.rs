@@ -216,11 +216,22 @@ impl Parts {
         blobs: impl BlobStore,
         signer: impl TokenSigner,
     ) -> Self {
+        let (users, files) = (Arc::new(users), Arc::new(files));
+        Self::of(users, files, Arc::new(blobs), Arc::new(signer))
+    }
+
+    /// As [`Parts::new`], of stores whose types are not known before.
+    pub fn of(
+        users: Arc<dyn UserStore>,
+        files: Arc<dyn FileStore>,
+        blobs: Arc<dyn BlobStore>,
+        signer: Arc<dyn TokenSigner>,
+    ) -> Self {
         Self {
-            users: Arc::new(users),
-            files: Arc::new(files),
-            blobs: Arc::new(blobs),
-            signer: Arc::new(signer),
+            users,
+            files,
+            blobs,
+            signer,
             hasher: Arc::new(crate::password::ScryptHasher::default()),
             intake: Arc::new(crate::intake::OfficeIntake::default()),
             courier: None,
