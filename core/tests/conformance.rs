@@ -32,5 +32,3 @@ consign_core::testing::blob_store_suite!(blobs);
 consign_core::testing::limit_store_suite!(limits);
 consign_core::testing::limit_store_suite!(keyed_limits, keyed);
 consign_core::testing::whole_stages_suite!(blobs);
-consign_core::testing::whole_stages_suite!(blobs);
-consign_core::testing::limit_store_suite!(keyed_limits, keyed);
