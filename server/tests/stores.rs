@@ -110,7 +110,7 @@ fn what_is_no_store_is_refused_by_its_setting_without_its_login() {
         "blobs",
         "s3://b:9000/x",
         "\"s3://b:9000/x\"",
-        "where the server is, AWS_ENDPOINT_URL says",
+        "it names a bucket: where the server is",
     );
     refused(
         "blobs",
