@@ -25,7 +25,7 @@ class Load:
         if any(failed.values()):
             raise Failure(f"{what}: of {figures['requests']} requests some failed: {failed}")
         self.what, self.requests, self.seconds = what, figures["requests"], figures["seconds"]
-        self.p99 = figures["p99"]
+        self.p50, self.p99 = figures["p50"], figures["p99"]
 
     @property
     def rate(self):

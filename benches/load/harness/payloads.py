@@ -20,9 +20,14 @@ class Payloads:
         self.large = folder / "large.pptx"
         self.form = folder / "large.form"
         self.small_size, self.large_size = 100 * KIB, large_size
-        _grow(fixtures / "python-docx.docx", self.small, "word/media/picture.jpeg", self.small_size)
+        small(self.small, fixtures, self.small_size)
         _grow(fixtures / "python-pptx.pptx", self.large, "ppt/media/video.mp4", large_size)
         _form(self.large, self.form)
+
+
+def small(to, fixtures, size=100 * KIB):
+    """A document with a picture."""
+    _grow(fixtures / "python-docx.docx", to, "word/media/picture.jpeg", size)
 
 
 def _grow(document, to, member, size):

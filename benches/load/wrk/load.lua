@@ -55,9 +55,10 @@ end
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
-    '\n{"requests": %d, "seconds": %.6f, "bytes": %.0f, "p99": %.1f, ' ..
+    '\n{"requests": %d, "seconds": %.6f, "bytes": %.0f, "p50": %.1f, "p99": %.1f, ' ..
     '"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}\n',
     summary.requests, summary.duration / 1e6, summary.bytes,
+    summary.requests > 0 and latency:percentile(50) or 0,
     summary.requests > 0 and latency:percentile(99) or 0,
     errors.connect, errors.read, errors.write, errors.status, errors.timeout))
 end

@@ -255,9 +255,9 @@ fn allowed(key: &str) -> String {
         "URL" => "a URL in quotes, such as \"https://files.example.org\"",
         "HOST:PORT" => "an address in quotes, such as \"127.0.0.1:5000\"",
         "STORE" if key == "metadata" => {
-            "a text in quotes, \"redb:PATH\" or \"postgres://HOST/DATABASE\""
+            "text in quotes, \"redb:PATH\" or \"postgres://HOST/DATABASE\""
         }
-        "STORE" => "a text in quotes, \"fs:PATH\" or \"s3://BUCKET/PREFIX\"",
+        "STORE" => "text in quotes, \"fs:PATH\" or \"s3://BUCKET/PREFIX\"",
         "NETWORKS" => "addresses or networks in quotes, such as \"10.0.0.0/8, 192.0.2.7\"",
         _ => "text in quotes",
     }

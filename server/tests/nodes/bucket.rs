@@ -15,8 +15,8 @@ use crate::{
     work::{Uploads, check, comes_again, managed, path_of},
 };
 
-/// How often one request may come to the bucket's door, each of what it is made of counted: no more than a few attempts.
-const KNOCKS: usize = 30;
+/// How often the bucket's door is knocked at for one request at most: a few calls are made for it, a few times each.
+const KNOCKS: usize = 20;
 
 struct Site {
     between: Between,

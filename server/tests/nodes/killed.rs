@@ -1,12 +1,18 @@
 //! Nodes that die.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+    sync::Arc,
+};
 
 use consign_http::testing::{Form, Request};
 use serde_json::json;
+use tokio::task::spawn_blocking;
 
 use crate::{
-    support::{Home, Server, cluster::Cluster, load, package::docx, soon},
+    support::{Server, cluster::Cluster, load, package::docx, soon, text},
     work::{Uploads, check, managed, path_of},
 };
 
@@ -72,47 +78,90 @@ async fn what_was_begun_at_a_node_is_finished_at_another() {
     assert_eq!(node.files(&olga).await.len(), 2);
     let answer = node.call(Request::get(path_of(&lease))).await;
     assert_eq!(answer.has_status(200).body, content);
-    node.home.run(&["sweep", "--grace=0s"]).succeeds();
+    cluster.engines.sweep().await;
     assert_eq!(cluster.engines.objects().await.len(), 2);
 }
 
-/// The duties of a node that dies, or stops in the middle, are another's.
+/// A duty is one node's, and another's when that node is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL and S3: see scripts/engines"]
 async fn the_duties_of_a_node_that_dies_go_to_another() {
-    let mut cluster = Cluster::new(2, load::long_lived).await;
-    let olga = cluster.nodes[0].sign_up("olga", true).await;
-    let mut ended = BTreeSet::new();
-    // One of the two had them, so that one of the two kills was of whoever had.
-    for _ in 0..2 {
-        ends(&cluster.nodes[1], &olga, &mut ended).await;
-        let home: std::sync::Arc<Home> = cluster.kill(0);
-        ends(&cluster.nodes[0], &olga, &mut ended).await;
-        cluster.revive(&home, load::long_lived);
-    }
-    cluster.nodes[1].home.run(&["audit", "verify"]).succeeds();
-}
+    let log_all = |command: &mut Command| {
+        command.args(["--access-lifetime=7d", "--log=info"]);
+    };
+    let mut cluster = Cluster::new(1, log_all).await;
+    cluster.nodes[0].tells("swept");
+    soon(async { while duties(&cluster, 0).await < 3 {} }).await;
+    let second = cluster.add(log_all);
+    let olga = second.sign_up("olga", true).await;
+    assert_eq!(
+        (duties(&cluster, 0).await, duties(&cluster, 1).await),
+        (3, 0)
+    );
+    assert!(!cluster.nodes[1].log().contains("swept"));
 
-/// Waits until somebody has seen to a file that is at its end.
-async fn ends(node: &Server, olga: &str, ended: &mut BTreeSet<String>) {
+    cluster.kill(0);
+    // One that comes now finds the sweep to be nobody's; the others are taken over at the next turn.
+    cluster.add(log_all).tells("swept");
     let form = Form::of_file("a.docx", &docx(1, 1000));
-    let upload = Request::post("/upload?expires_in=1")
-        .bearer(olga)
-        .form(form);
-    let file = node.call(upload).await.is_json(200)["file"]["id"].clone();
-    let file = crate::support::text(&file);
+    let upload = Request::post("/upload?expires_in=1").bearer(&olga);
+    let answer = cluster.nodes[0].call(upload.form(form)).await;
+    let file = text(&answer.is_json(200)["file"]["id"]);
     soon(async {
         loop {
-            let home = std::sync::Arc::clone(&node.home);
-            let exported = tokio::task::spawn_blocking(move || home.run(&["audit", "export"]));
-            let exported = exported.await.unwrap();
-            let told = exported.succeeds().lines();
-            let mut told = told.filter(|line| line.contains(&file) && line.contains("expired"));
-            if told.next().is_some() {
+            let exported = run_apart(&cluster.nodes[1], &["audit", "export"]).await;
+            let mut lines = exported.lines();
+            if lines.any(|line| line.contains(&file) && line.contains("expired")) {
                 break;
             }
         }
     })
     .await;
-    assert!(ended.insert(file));
+    let duties = [duties(&cluster, 0).await, duties(&cluster, 1).await];
+    assert_eq!(duties.iter().sum::<usize>(), 3, "{duties:?}");
+    run_apart(&cluster.nodes[0], &["audit", "verify"]).await;
+}
+
+/// A command that succeeds, while other things go on.
+async fn run_apart(node: &Server, args: &'static [&'static str]) -> String {
+    let home = Arc::clone(&node.home);
+    let ran = spawn_blocking(move || home.run(args).succeeds().to_owned());
+    ran.await.unwrap()
+}
+
+/// How many duties a node has: locks that the database has given to connections of its.
+async fn duties(cluster: &Cluster, node: usize) -> usize {
+    let query = "SELECT client_port::text FROM pg_locks JOIN pg_stat_activity USING (pid) \
+        WHERE locktype = 'advisory' AND granted";
+    let ports = cluster.engines.ask(query).await;
+    let ours = ports_of(cluster.nodes[node].pid());
+    ports.iter().filter(|port| ours.contains(*port)).count()
+}
+
+/// The local ports of a process's connections.
+fn ports_of(pid: u32) -> BTreeSet<String> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let links = descriptors.filter_map(|descriptor| fs::read_link(descriptor.ok()?.path()).ok());
+    let sockets: BTreeSet<_> = links
+        .filter_map(|link| {
+            Some(
+                link.to_str()?
+                    .strip_prefix("socket:[")?
+                    .strip_suffix(']')?
+                    .to_owned(),
+            )
+        })
+        .collect();
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap();
+    let connections = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    connections
+        .filter(|columns| sockets.contains(columns[9]))
+        .map(|columns| {
+            let (_, port) = columns[1].split_once(':').unwrap();
+            u16::from_str_radix(port, 16).unwrap().to_string()
+        })
+        .collect()
 }

@@ -100,10 +100,7 @@ async fn a_quota_is_one_for_all_nodes() {
         assert_eq!(node.files(&olga).await.len(), 5);
     }
     // What was refused has left nothing behind but what the sweep takes.
-    cluster.nodes[1]
-        .home
-        .run(&["sweep", "--grace=0s"])
-        .succeeds();
+    cluster.engines.sweep().await;
     assert_eq!(cluster.engines.objects().await.len(), 5);
 }
 
@@ -146,9 +143,6 @@ async fn what_is_sent_to_all_nodes_is_done_once() {
         let answer = node.call(Request::get(path_of(lease))).await;
         assert_eq!(answer.has_status(200).body, content);
     }
-    cluster.nodes[0]
-        .home
-        .run(&["sweep", "--grace=0s"])
-        .succeeds();
+    cluster.engines.sweep().await;
     assert_eq!(cluster.engines.objects().await.len(), 1);
 }

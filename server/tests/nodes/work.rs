@@ -179,7 +179,7 @@ pub async fn check(
         let content = &answer.has_status(200).body;
         assert_eq!(file["sha256"], *digest(content), "{file}");
     }
-    node.home.run(&["sweep", "--grace=0s"]).succeeds();
+    cluster.engines.sweep().await;
     let objects = cluster.engines.objects().await;
     assert_eq!(
         objects.len(),

@@ -3,8 +3,14 @@
 
 use std::{env, net::SocketAddr, sync::Arc, thread, time::Duration};
 
-use consign_core::random::{Entropy, OsEntropy};
-use consign_http::testing::{Connection, Request};
+use consign_core::{
+    Consign, Parts, Settings,
+    random::{Entropy, OsEntropy},
+    time::{Clock, SystemClock},
+    token::{JwtSigner, KeyRing},
+};
+use consign_storage_object::ObjectBlobs;
+use consign_storage_postgres::PgStore;
 use object_store::{
     ObjectStore, ObjectStoreExt,
     aws::{AmazonS3, AmazonS3Builder},
@@ -12,7 +18,12 @@ use object_store::{
     signer::Signer,
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row};
-use tokio::{runtime::Builder, sync::OnceCell};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime::Builder,
+    sync::OnceCell,
+};
 use url::Url;
 
 use super::{Home, soon};
@@ -85,11 +96,17 @@ impl Engines {
                 .await
                 .unwrap();
             let target = &url[url::Position::BeforePath..];
-            let mut connection = soon(Connection::open(self.s3_address())).await;
-            let request = Request::new("PUT", target).header("Content-Length", "0");
-            let answer = soon(connection.exchange(&request)).await;
+            let address = self.s3_address();
+            let mut stream = soon(TcpStream::connect(address)).await.unwrap();
+            let request = format!(
+                "PUT {target} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            soon(stream.read_to_string(&mut answer)).await.unwrap();
             // Another process may have made it.
-            assert!([200, 409].contains(&answer.status), "{answer}");
+            let is_there = ["200", "409"].contains(&answer.split(' ').nth(1).unwrap());
+            assert!(is_there, "{answer}");
         })
         .await;
         self
@@ -148,6 +165,24 @@ impl Engines {
         let prefix = Path::from(&*self.schema);
         let listed = bucket.list(Some(&prefix)).map_ok(|object| object.location);
         soon(listed.try_collect()).await.unwrap()
+    }
+
+    /// Sweeps with no grace, as nobody may who does not know that nothing is just being received.
+    pub async fn sweep(&self) {
+        let options = consign_storage_postgres::Options::new().schema(&self.schema);
+        let url = self.database.as_ref().unwrap();
+        let store = PgStore::open(url.as_str(), options).await.unwrap();
+        let options = consign_storage_object::Options::default();
+        let options = options.endpoint(self.endpoint.clone().unwrap());
+        let url = format!("s3://{BUCKET}/{}", self.schema).parse().unwrap();
+        let blobs = ObjectBlobs::open(&url, options.region(region()));
+        let blobs = soon(blobs).await.unwrap();
+        let ring = KeyRing::generate(&OsEntropy, SystemClock.now());
+        let signer = JwtSigner::new(&ring, "consign");
+        let parts = Parts::new(store.clone(), store, blobs, signer);
+        let administration = Consign::new(parts, Settings::default()).administration();
+        let swept = administration.sweep(Duration::ZERO, |_| {});
+        assert_eq!(soon(swept).await.unwrap().failures, 0);
     }
 
     /// Removes what is there.
