@@ -73,6 +73,9 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
+/// How far the clocks of the nodes of one installation may be apart.
+pub const MAX_SKEW: Duration = Duration::from_secs(60);
+
 /// Tells the time.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The present.

@@ -1,7 +1,7 @@
 //! The stores in memory keep the contracts.
 #![cfg(feature = "testing")]
 
-use consign_core::memory::{MemoryBlobs, MemoryStore};
+use consign_core::memory::{MemoryBlobs, MemoryLimits, MemoryStore};
 
 async fn catalogue() -> (MemoryStore, ()) {
     (MemoryStore::default(), ())
@@ -11,7 +11,12 @@ async fn blobs() -> (MemoryBlobs, ()) {
     (MemoryBlobs::default(), ())
 }
 
+async fn limits() -> (MemoryLimits, ()) {
+    (MemoryLimits::default(), ())
+}
+
 consign_core::testing::user_store_suite!(catalogue);
 consign_core::testing::file_store_suite!(catalogue);
 consign_core::testing::row_store_suite!(catalogue);
 consign_core::testing::blob_store_suite!(blobs);
+consign_core::testing::limit_store_suite!(limits);

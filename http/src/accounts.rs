@@ -70,10 +70,8 @@ impl Inner {
         head: &request::Parts,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
-        let counted = self.limiter.as_ref().map(|limiter| &limiter.registration);
-        if let Some(counted) = counted {
-            counted.count_address(&head.extensions)?;
-        }
+        let limited = self.limits.registration();
+        limited.count_address(&head.extensions).await?;
         let request: Register = json::read(&head.headers, body).await?;
         let role = match request.is_operation_user {
             Some(true) => Role::Operations,
@@ -97,11 +95,9 @@ impl Inner {
                 "Missing required parameters: username, email, and password are required.",
             ));
         };
-        if let Some(counted) = counted {
-            match &by {
-                Some(inviter) => counted.count_user(inviter.user().id)?,
-                None => counted.count_name(&username)?,
-            }
+        match &by {
+            Some(inviter) => limited.count_user(inviter.user().id).await?,
+            None => limited.count_name(&username).await?,
         }
         let registration = Registration {
             username,
@@ -119,10 +115,8 @@ impl Inner {
         head: &request::Parts,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
-        let counted = self.limiter.as_ref().map(|limiter| &limiter.login);
-        if let Some(counted) = counted {
-            counted.count_address(&head.extensions)?;
-        }
+        let limited = self.limits.login();
+        limited.count_address(&head.extensions).await?;
         let request: Login = json::read(&head.headers, body).await?;
         let (Some(username), Some(password)) = (given(request.username), given(request.password))
         else {
@@ -130,9 +124,7 @@ impl Inner {
                 "Missing required parameters: username and password are required.",
             ));
         };
-        if let Some(counted) = counted {
-            counted.count_name(&username)?;
-        }
+        limited.count_name(&username).await?;
         let session = self
             .consign
             .login(&username, Password::new(password))

@@ -26,7 +26,7 @@ use crate::{
     observe::{self, Meters, RequestId},
     openapi::{Bounds, Described},
     problem::{Failure, Problem},
-    rates::{Limiter, Rates},
+    rates::{Limits, Rates},
     rendered::Rendered,
     request::RequestBody,
     route::{Endpoint, Route, Segments},
@@ -49,7 +49,7 @@ pub(crate) struct Inner {
     pub(crate) consign: Consign,
     pub(crate) public_url: PublicUrl,
     /// How often things may be asked for, where that is limited.
-    pub(crate) limiter: Option<Arc<Limiter>>,
+    pub(crate) limits: Limits,
     pub(crate) rendered: Arc<Rendered>,
     meters: Arc<Meters>,
     pub(crate) site: Option<Arc<Served>>,
@@ -71,7 +71,7 @@ impl Api {
         Self(Arc::new(Inner {
             consign,
             public_url,
-            limiter: None,
+            limits: Limits::default(),
             rendered: Arc::default(),
             meters: Arc::new(Meters::new()),
             site: None,
@@ -82,21 +82,25 @@ impl Api {
     }
 
     /// The API with limits on how often logins, registrations and downloads are asked for, which
-    /// has none at first. Clones share one count. Addresses are limited where the front end tells
-    /// them: see [`ClientAddress`](crate::ClientAddress).
+    /// has none at first. Clones share one count; services that [share limits](Consign::shares_limits) do so of
+    /// everything but downloads. Addresses are limited where the front end tells them: see
+    /// [`ClientAddress`](crate::ClientAddress).
     #[must_use]
     pub fn with_rates(self, rates: Rates) -> Self {
-        self.limited(Limiter::new(rates))
+        let limits = Limits::new(rates, &self.0.consign);
+        self.changed(|inner| inner.limits = limits)
     }
 
-    /// As [`with_rates`](Self::with_rates), on a time of the caller's, counted from any beginning.
+    /// As [`with_rates`](Self::with_rates), on a time of the caller's, counted from any beginning; what services
+    /// share goes by their clocks.
     #[must_use]
     pub fn with_rates_at(
         self,
         rates: Rates,
         ticks: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {
-        self.limited(Limiter::with_ticks(rates, Arc::new(ticks)))
+        let limits = Limits::with_ticks(rates, &self.0.consign, Arc::new(ticks));
+        self.changed(|inner| inner.limits = limits)
     }
 
     /// The API with pages for people: at `/` the site's in the place of one that says what this is, and
@@ -129,10 +133,6 @@ impl Api {
     /// What the API is: an OpenAPI 3.1 document, in JSON.
     pub fn description(&self) -> Bytes {
         self.described().text()
-    }
-
-    fn limited(self, limiter: Limiter) -> Self {
-        self.changed(|inner| inner.limiter = Some(Arc::new(limiter)))
     }
 
     fn changed(mut self, change: impl FnOnce(&mut Inner)) -> Self {

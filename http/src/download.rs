@@ -40,15 +40,13 @@ impl Inner {
         token: &str,
         query: &str,
     ) -> Result<Response<Body>, Failure> {
-        let counted = self.limiter.as_ref().map(|limiter| &limiter.redemption);
-        if let Some(counted) = counted {
-            counted.count_address(&head.extensions)?;
-        }
+        let limited = self.limits.redemption();
+        limited.count_address(&head.extensions).await?;
         let files = self.consign.open_all(token).await?;
-        if let (Some(counted), Some(file)) = (counted, files.first()) {
+        if let Some(file) = files.first() {
             match file.opened_by() {
-                OpenedBy::Link(maker) => counted.count_user(*maker)?,
-                OpenedBy::Lease(lease) => counted.count_lease(lease.id)?,
+                OpenedBy::Link(maker) => limited.count_user(*maker).await?,
+                OpenedBy::Lease(lease) => limited.count_lease(lease.id).await?,
             }
         }
         let opened = Opened::of(files, query).await?;

@@ -79,9 +79,10 @@ pub mod testing;
 
 pub use api::Api;
 pub use body::Body;
+pub use consign_core::limit::Rate;
 pub use landing::{Refusal, Words};
 pub use public_url::{InvalidPublicUrl, PublicUrl};
-pub use rates::{ClientAddress, Limit, Rate, Rates};
+pub use rates::{ClientAddress, Limit, Rates};
 pub use route::{ROUTES, Route, SITE_ROUTES};
 pub use site::{Asset, Language, Site};
 

@@ -97,7 +97,7 @@ impl Inner {
         query: &str,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
-        let answered = match self.counted(head, secret) {
+        let answered = match self.counted(head, secret).await {
             Err(failure) => Err(failure),
             Ok(()) if head.method == Method::POST => self.opened(head, secret, query, body).await,
             Ok(()) => self.described(head, secret, query).await,
@@ -113,12 +113,10 @@ impl Inner {
     }
 
     /// Counts a look at a link, if that is limited.
-    fn counted(&self, head: &request::Parts, secret: &str) -> Result<(), Failure> {
-        let Some(counted) = self.limiter.as_ref().map(|limiter| &limiter.opening) else {
-            return Ok(());
-        };
-        counted.count_address(&head.extensions)?;
-        counted.count_name(secret)
+    async fn counted(&self, head: &request::Parts, secret: &str) -> Result<(), Failure> {
+        let limited = self.limits.opening();
+        limited.count_address(&head.extensions).await?;
+        limited.count_name(secret).await
     }
 
     async fn described(

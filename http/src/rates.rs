@@ -12,7 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use consign_core::id::{LeaseId, UserId};
+use consign_core::{
+    Consign,
+    id::{LeaseId, UserId},
+    limit::{LimitKey, Rate},
+};
 use governor::{
     Quota, RateLimiter,
     clock::Clock,
@@ -51,37 +55,6 @@ impl ClientAddress {
     }
 }
 
-/// So many at once, and then one each time a period has passed (GCRA).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    burst: NonZeroU32,
-    period: Duration,
-}
-
-impl Rate {
-    /// `burst` at once, then one each `period`. A period of no time is one of a nanosecond.
-    pub const fn new(burst: NonZeroU32, period: Duration) -> Self {
-        let period = match period {
-            Duration::ZERO => Duration::from_nanos(1),
-            period => period,
-        };
-        Self { burst, period }
-    }
-
-    const fn of(burst: u32, millis: u64) -> Self {
-        let burst = match NonZeroU32::new(burst) {
-            Some(burst) => burst,
-            None => NonZeroU32::MIN,
-        };
-        Self::new(burst, Duration::from_millis(millis))
-    }
-
-    fn quota(self) -> Quota {
-        let quota = Quota::with_period(self.period).expect("no rate has a period of no time");
-        quota.allow_burst(self.burst)
-    }
-}
-
 /// How often one thing may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -109,91 +82,196 @@ impl Default for Rates {
     fn default() -> Self {
         Self {
             login: Limit {
-                by_address: Rate::of(60, 1000),
-                by_account: Rate::of(20, 5000),
+                by_address: rate(60, 1000),
+                by_account: rate(20, 5000),
             },
             registration: Limit {
-                by_address: Rate::of(20, 10_000),
-                by_account: Rate::of(20, 10_000),
+                by_address: rate(20, 10_000),
+                by_account: rate(20, 10_000),
             },
             redemption: Limit {
-                by_address: Rate::of(300, 33),
-                by_account: Rate::of(600, 16),
+                by_address: rate(300, 33),
+                by_account: rate(600, 16),
             },
             opening: Limit {
-                by_address: Rate::of(120, 500),
-                by_account: Rate::of(600, 16),
+                by_address: rate(120, 500),
+                by_account: rate(600, 16),
             },
         }
     }
 }
 
-/// Keeps count, and refuses what is too much.
-#[derive(Debug)]
-pub(crate) struct Limiter {
-    pub(crate) login: Counted,
-    pub(crate) registration: Counted,
-    pub(crate) redemption: Counted,
-    pub(crate) opening: Counted,
+const fn rate(burst: u32, millis: u64) -> Rate {
+    let burst = match NonZeroU32::new(burst) {
+        Some(burst) => burst,
+        None => NonZeroU32::MIN,
+    };
+    Rate::new(burst, Duration::from_millis(millis))
 }
 
-impl Limiter {
-    pub(crate) fn new(rates: Rates) -> Self {
+/// What is limited, if anything is. Clones share one count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Limits(Option<Arc<Limiter>>);
+
+/// Keeps count, and refuses what is too much.
+#[derive(Debug)]
+struct Limiter {
+    login: Counted,
+    registration: Counted,
+    redemption: Counted,
+    opening: Counted,
+}
+
+impl Limits {
+    /// Of this service; where it [counts with others](Consign::shares_limits), downloads are counted here alone.
+    pub(crate) fn new(rates: Rates, consign: &Consign) -> Self {
         let start = Instant::now();
-        Self::with_ticks(rates, Arc::new(move || start.elapsed()))
+        Self::with_ticks(rates, consign, Arc::new(move || start.elapsed()))
     }
 
-    /// On a time of the caller's, counted from any beginning.
-    pub(crate) fn with_ticks(rates: Rates, ticks: Arc<dyn Fn() -> Duration + Send + Sync>) -> Self {
+    /// On a time of the caller's, counted from any beginning, for what is counted here.
+    pub(crate) fn with_ticks(
+        rates: Rates,
+        consign: &Consign,
+        ticks: Arc<dyn Fn() -> Duration + Send + Sync>,
+    ) -> Self {
         let ticks = Ticks(ticks);
-        Self {
-            login: Counted::new(rates.login, &ticks),
-            registration: Counted::new(rates.registration, &ticks),
-            redemption: Counted::new(rates.redemption, &ticks),
-            opening: Counted::new(rates.opening, &ticks),
+        let shared = |thing| {
+            let consign = consign.shares_limits().then(|| consign.clone())?;
+            Some(Shared { consign, thing })
+        };
+        Self(Some(Arc::new(Limiter {
+            login: Counted::new(rates.login, &ticks, shared("login")),
+            registration: Counted::new(rates.registration, &ticks, shared("registration")),
+            redemption: Counted::new(rates.redemption, &ticks, None),
+            opening: Counted::new(rates.opening, &ticks, shared("opening")),
+        })))
+    }
+
+    pub(crate) fn login(&self) -> Limited<'_> {
+        self.limited(|limiter| &limiter.login)
+    }
+
+    pub(crate) fn registration(&self) -> Limited<'_> {
+        self.limited(|limiter| &limiter.registration)
+    }
+
+    pub(crate) fn redemption(&self) -> Limited<'_> {
+        self.limited(|limiter| &limiter.redemption)
+    }
+
+    pub(crate) fn opening(&self) -> Limited<'_> {
+        self.limited(|limiter| &limiter.opening)
+    }
+
+    fn limited(&self, which: fn(&Limiter) -> &Counted) -> Limited<'_> {
+        Limited(self.0.as_deref().map(which))
+    }
+}
+
+/// One thing that is asked for, if it is limited.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limited<'l>(Option<&'l Counted>);
+
+impl Limited<'_> {
+    /// Counts one from where the request came from.
+    pub(crate) async fn count_address(self, extensions: &Extensions) -> Result<(), Failure> {
+        match (self.0, extensions.get::<ClientAddress>()) {
+            (Some(counted), Some(address)) => counted.address(address.network()).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts one for the account of this name.
+    pub(crate) async fn count_name(self, name: &str) -> Result<(), Failure> {
+        self.account("name", name.as_bytes()).await
+    }
+
+    /// Counts one for a lease, as an account of its own.
+    pub(crate) async fn count_lease(self, lease: LeaseId) -> Result<(), Failure> {
+        self.account("lease", lease.as_bytes()).await
+    }
+
+    /// Counts one for a user's account.
+    pub(crate) async fn count_user(self, user: UserId) -> Result<(), Failure> {
+        self.account("user", user.as_bytes()).await
+    }
+
+    async fn account(self, kind: &str, account: &[u8]) -> Result<(), Failure> {
+        match self.0 {
+            Some(counted) => counted.account(kind, account).await,
+            None => Ok(()),
         }
     }
 }
 
 /// One thing that is asked for.
 #[derive(Debug)]
-pub(crate) struct Counted {
+struct Counted {
+    limit: Limit,
     addresses: Keyed<IpAddr>,
     accounts: Keyed<u64>,
     names: RandomState,
+    /// Who counts in the place of these.
+    shared: Option<Shared>,
 }
 
 impl Counted {
-    fn new(limit: Limit, ticks: &Ticks) -> Self {
+    fn new(limit: Limit, ticks: &Ticks, shared: Option<Shared>) -> Self {
         Self {
+            limit,
             addresses: Keyed::new(limit.by_address, ticks),
             accounts: Keyed::new(limit.by_account, ticks),
             names: RandomState::new(),
+            shared,
         }
     }
 
-    /// Counts one from where the request came from.
-    pub(crate) fn count_address(&self, extensions: &Extensions) -> Result<(), Failure> {
-        match extensions.get::<ClientAddress>() {
-            Some(address) => self.addresses.count(&address.network()),
+    async fn address(&self, network: IpAddr) -> Result<(), Failure> {
+        let Some(shared) = &self.shared else {
+            return self.addresses.count(&network);
+        };
+        let (four, six);
+        let octets: &[u8] = match network {
+            IpAddr::V4(address) => {
+                four = address.octets();
+                &four
+            }
+            IpAddr::V6(address) => {
+                six = address.octets();
+                &six
+            }
+        };
+        shared.count("address", octets, self.limit.by_address).await
+    }
+
+    async fn account(&self, kind: &str, account: &[u8]) -> Result<(), Failure> {
+        match &self.shared {
+            Some(shared) => shared.count(kind, account, self.limit.by_account).await,
+            None => self.accounts.count(&self.names.hash_one((kind, account))),
+        }
+    }
+}
+
+/// What all nodes count together.
+#[derive(Debug)]
+struct Shared {
+    consign: Consign,
+    thing: &'static str,
+}
+
+impl Shared {
+    async fn count(&self, kind: &str, value: &[u8], rate: Rate) -> Result<(), Failure> {
+        let key = LimitKey::of(&[self.thing.as_bytes(), kind.as_bytes(), value]);
+        match self.consign.take(key, rate).await? {
+            Some(wait) => Err(too_many(wait)),
             None => Ok(()),
         }
     }
+}
 
-    /// Counts one for the account of this name.
-    pub(crate) fn count_name(&self, name: &str) -> Result<(), Failure> {
-        self.accounts.count(&self.names.hash_one(name))
-    }
-
-    /// Counts one for a lease, as an account of its own.
-    pub(crate) fn count_lease(&self, lease: LeaseId) -> Result<(), Failure> {
-        self.accounts.count(&self.names.hash_one(lease))
-    }
-
-    /// Counts one for a user's account.
-    pub(crate) fn count_user(&self, user: UserId) -> Result<(), Failure> {
-        self.accounts.count(&self.names.hash_one(user))
-    }
+fn too_many(wait: Duration) -> Failure {
+    Problem::too_many("Too many requests, try again later", wait).into()
 }
 
 type Counter<K, S> = RateLimiter<K, S, Ticks, NoOpMiddleware<Nanos>>;
@@ -209,7 +287,8 @@ struct Keyed<K: Hash + Eq + Clone> {
 
 impl<K: Hash + Eq + Clone> Keyed<K> {
     fn new(rate: Rate, ticks: &Ticks) -> Self {
-        let quota = rate.quota();
+        let quota = Quota::with_period(rate.period()).expect("no rate has a period of no time");
+        let quota = quota.allow_burst(rate.burst());
         Self {
             each: RateLimiter::hashmap_with_clock(quota, ticks.clone()),
             crowd: RateLimiter::direct_with_clock(quota, ticks.clone()),
@@ -229,7 +308,7 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         };
         checked.map_err(|not_until| {
             let wait = not_until.wait_time_from(self.ticks.now());
-            Problem::too_many("Too many requests, try again later", wait).into()
+            too_many(wait)
         })
     }
 
@@ -276,118 +355,4 @@ impl fmt::Debug for Ticks {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Bench {
-        limiter: Limiter,
-        millis: Arc<AtomicU64>,
-    }
-
-    impl Bench {
-        fn new(rate: Rate) -> Self {
-            let limit = Limit {
-                by_address: rate,
-                by_account: rate,
-            };
-            let rates = Rates {
-                login: limit,
-                registration: limit,
-                redemption: limit,
-                opening: limit,
-            };
-            let millis = Arc::<AtomicU64>::default();
-            let ticks = Arc::clone(&millis);
-            let ticks = move || Duration::from_millis(ticks.load(Ordering::SeqCst));
-            Self {
-                limiter: Limiter::with_ticks(rates, Arc::new(ticks)),
-                millis,
-            }
-        }
-
-        fn pass(&self, millis: u64) {
-            self.millis.fetch_add(millis, Ordering::SeqCst);
-        }
-
-        fn from(&self, address: &str) -> bool {
-            let mut extensions = Extensions::new();
-            extensions.insert(ClientAddress(address.parse().unwrap()));
-            self.limiter.login.count_address(&extensions).is_ok()
-        }
-    }
-
-    #[test]
-    fn a_burst_passes_and_then_one_each_period() {
-        let bench = Bench::new(Rate::of(3, 1000));
-        for _ in 0..3 {
-            assert!(bench.from("192.0.2.1"));
-        }
-        assert!(!bench.from("192.0.2.1"));
-        assert!(bench.from("192.0.2.2"), "another address is another's");
-        bench.pass(999);
-        assert!(!bench.from("192.0.2.1"));
-        bench.pass(1);
-        assert!(bench.from("192.0.2.1"));
-        assert!(!bench.from("192.0.2.1"));
-        bench.pass(10_000);
-        for _ in 0..3 {
-            assert!(bench.from("192.0.2.1"));
-        }
-        assert!(!bench.from("192.0.2.1"), "no more is saved up than a burst");
-    }
-
-    #[test]
-    fn addresses_are_told_apart_by_what_a_client_has() {
-        let bench = Bench::new(Rate::of(1, 1000));
-        assert!(bench.from("2001:db8:1:2::1"));
-        assert!(!bench.from("2001:db8:1:2:ffff::9"), "the same network");
-        assert!(bench.from("2001:db8:1:3::1"));
-        assert!(bench.from("192.0.2.1"));
-        assert!(
-            !bench.from("::ffff:192.0.2.1"),
-            "the same address, written anew"
-        );
-        let nowhere = Extensions::new();
-        for _ in 0..9 {
-            assert!(bench.limiter.login.count_address(&nowhere).is_ok());
-        }
-    }
-
-    #[test]
-    fn accounts_and_things_are_counted_apart() {
-        let bench = Bench::new(Rate::of(1, 1000));
-        let limiter = &bench.limiter;
-        assert!(limiter.login.count_name("ann").is_ok());
-        assert!(limiter.login.count_name("ann").is_err());
-        assert!(limiter.login.count_name("Ann").is_ok());
-        assert!(limiter.registration.count_name("ann").is_ok());
-        let user = UserId::from_bytes([1; 16]);
-        assert!(limiter.redemption.count_user(user).is_ok());
-        assert!(limiter.redemption.count_user(user).is_err());
-        assert!(
-            limiter
-                .redemption
-                .count_user(UserId::from_bytes([2; 16]))
-                .is_ok()
-        );
-    }
-
-    #[test]
-    fn the_keys_are_bounded_and_forgotten_once_they_are_quiet() {
-        let bench = Bench::new(Rate::of(2, 1000));
-        let accounts = &bench.limiter.login.accounts;
-        let fill = |from: u64| {
-            for key in from..from + MAX_KEYS as u64 {
-                let _ = accounts.count(&key);
-            }
-        };
-        fill(0);
-        assert_eq!(accounts.each.len(), MAX_KEYS);
-        // Those who come now share one count.
-        let taken = (0..10).filter(|n| accounts.count(&(1 << 40 | n)).is_ok());
-        assert_eq!(taken.count(), 2);
-        bench.pass(5000);
-        assert!(accounts.count(&(1 << 41)).is_ok());
-        assert_eq!(accounts.each.len(), 1);
-    }
-}
+mod tests;

@@ -117,10 +117,8 @@ impl Inner {
         head: &request::Parts,
         body: &mut RequestBody,
     ) -> Result<Response<Body>, Failure> {
-        let counted = self.limiter.as_ref().map(|limiter| &limiter.login);
-        if let Some(counted) = counted {
-            counted.count_address(&head.extensions)?;
-        }
+        let limited = self.limits.login();
+        limited.count_address(&head.extensions).await?;
         let actor = self.actor(&head.headers).await?;
         let request: Passwords = json::read(&head.headers, body).await?;
         let (Some(current), Some(new)) =
@@ -130,9 +128,8 @@ impl Inner {
                 "Missing required parameters: current_password and new_password are required.",
             ));
         };
-        if let Some(counted) = counted {
-            counted.count_name(actor.user().username.as_str())?;
-        }
+        let name = actor.user().username.as_str();
+        limited.count_name(name).await?;
         let (current, new) = (Password::new(current), Password::new(new));
         let changed = self.consign.change_password(&actor, current, new).await;
         changed.map_err(|error| match error.kind() {

@@ -1,7 +1,6 @@
-//! The data folder: the database, the files, the keys and the socket of one installation.
+//! An installation: its stores and its keys, and the folder of what is nowhere else.
 
 use std::{
-    error::Error,
     fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
@@ -9,82 +8,77 @@ use std::{
     sync::Arc,
 };
 
-use consign_core::{
-    Consign, Parts, Settings,
-    evidence::Ed25519Signer,
-    mail::Courier,
-    token::{JwtSigner, KeySource},
+use consign_core::{Consign, Parts, evidence::Ed25519Signer, mail::Courier};
+use consign_storage_fs::{FsEvidenceKeys, FsKeys, FsSecret};
+use tokio::task;
+
+use crate::{
+    BoxError,
+    keys::{self, Keys, NotSealed, SealedKeys, Source, Vault},
+    options::{Config, StoreConfig},
+    stores::{Stores, Unopened},
 };
-use consign_storage_fs::{FsBlobs, FsEvidenceKeys, FsKeys};
-use consign_storage_redb::{OpenError, RedbStore};
-use tokio::{sync::Mutex, task};
 
-/// Whom tokens and links say they are from.
-const ISSUER: &str = "consign";
-
-/// An installation, held by this process alone.
+/// An installation, held by this process alone unless its database is shared.
 #[derive(Clone, Debug)]
 pub(crate) struct Installation {
     pub(crate) consign: Consign,
-    pub(crate) keys: FsKeys,
-    pub(crate) signer: JwtSigner,
-    pub(crate) rotating: Arc<Mutex<()>>,
-}
-
-/// Why there is no installation.
-#[derive(Debug)]
-pub(crate) enum Unopened {
-    /// Another process holds it.
-    InUse,
-    /// Something is wrong with it.
-    Failed(Box<dyn Error + Send + Sync>),
+    pub(crate) keys: Keys,
 }
 
 impl Installation {
-    /// Opens the installation in `folder`, and makes what is missing of it. Without a courier it has no
-    /// mail.
+    /// Opens the installation of these settings, and makes what is missing of it. Without a courier it has
+    /// no mail.
     pub(crate) async fn open(
-        folder: &Path,
-        settings: Settings,
+        config: &Config,
         courier: Option<Arc<dyn Courier>>,
     ) -> Result<Self, Unopened> {
-        let paths = Paths::of(folder);
-        let opened = task::spawn_blocking(move || -> Result<_, Unopened> {
-            create_folder(&paths.folder)
-                .map_err(|error| failed(format!("{}: {error}", paths.folder.display())))?;
-            // First of all: whoever has the database has the folder.
-            let store = match RedbStore::open(&paths.database, Default::default()) {
-                Err(OpenError::InUse) => return Err(Unopened::InUse),
-                store => store.map_err(failed)?,
-            };
-            let blobs = FsBlobs::open(&paths.files).map_err(failed)?;
-            Ok((store, blobs, FsKeys::new(paths.keys)))
+        let paths = Paths::of(&config.data);
+        let folder = paths.folder.clone();
+        let made = task::spawn_blocking(move || {
+            create_folder(&folder).map_err(|error| format!("{}: {error}", folder.display()))
         });
-        let (store, blobs, keys) = opened.await.map_err(failed)??;
-        let ring = keys.load().await.map_err(failed)?;
-        let signer = JwtSigner::new(&ring, ISSUER);
-        let evidence = FsEvidenceKeys::new(Paths::of(folder).evidence);
-        let evidence = Ed25519Signer::new(&evidence.load().await.map_err(failed)?);
+        made.await.map_err(failed)?.map_err(failed)?;
+        let Stores { catalogue, blobs } =
+            Stores::open(&config.stores.metadata, &config.stores.blobs).await?;
+        let source = match catalogue.vault() {
+            Some(vault) => Source::Sealed(sealed_keys(vault, &config.stores).await?),
+            None => paths.keys(),
+        };
+        let keys = Keys::load(source, keys::LOOK_EVERY).await.map_err(failed)?;
+        let evidence = Ed25519Signer::new(&keys.evidence);
+        let (users, files) = (catalogue.users(), catalogue.files());
         let parts = Parts {
             courier,
             evidence: Some(Arc::new(evidence)),
-            ..Parts::new(store.clone(), store, blobs, signer.clone())
+            ..Parts::of(users, files, blobs, Arc::new(keys.signer.clone()))
         };
         Ok(Self {
-            consign: Consign::new(parts, settings),
+            consign: Consign::new(parts, config.settings.clone()),
             keys,
-            signer,
-            rotating: Arc::default(),
         })
     }
+}
+
+/// The keys in a shared database.
+pub(crate) async fn sealed_keys(
+    vault: Arc<dyn Vault>,
+    stores: &StoreConfig,
+) -> Result<SealedKeys, Unopened> {
+    let file = FsSecret::new(&stores.cluster_key.is);
+    let opened = SealedKeys::open(vault, file).await;
+    opened.map_err(|error| match error {
+        NotSealed::ClusterKey(error) => {
+            Unopened::Named(stores.cluster_key.written.clone(), error.into())
+        }
+        NotSealed::Unavailable(error) => stores.metadata.failed(error),
+    })
 }
 
 /// Where things are in a data folder.
 pub(crate) struct Paths {
     pub(crate) folder: PathBuf,
     pub(crate) socket: PathBuf,
-    pub(crate) database: PathBuf,
-    pub(crate) files: PathBuf,
     pub(crate) keys: PathBuf,
     pub(crate) evidence: PathBuf,
 }
@@ -94,33 +88,18 @@ impl Paths {
         Self {
             folder: folder.to_owned(),
             socket: folder.join("admin.sock"),
-            database: folder.join("consign.redb"),
-            files: folder.join("files"),
             keys: folder.join("keys.json"),
             evidence: folder.join("evidence-key.json"),
         }
     }
-}
 
-impl std::fmt::Display for Unopened {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::InUse => f.write_str("another process is using the data folder"),
-            Self::Failed(_) => f.write_str("the data folder cannot be used"),
-        }
+    /// The keys in the folder.
+    pub(crate) fn keys(&self) -> Source {
+        Source::Folder(FsKeys::new(&self.keys), FsEvidenceKeys::new(&self.evidence))
     }
 }
 
-impl Error for Unopened {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::InUse => None,
-            Self::Failed(error) => Some(&**error),
-        }
-    }
-}
-
-fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Unopened {
+fn failed(error: impl Into<BoxError>) -> Unopened {
     Unopened::Failed(error.into())
 }
 

@@ -5,6 +5,7 @@ mod machine;
 mod mail;
 mod network;
 mod settings;
+mod stores;
 mod tls;
 
 use std::{
@@ -106,8 +107,8 @@ pub(crate) async fn run(options: Options, json: bool) -> ExitCode {
             let paths = Paths::of(&config.data);
             settings::look(&config, &mut findings);
             folder::look(&config, &paths, &mut findings);
-            let runs = folder::database(&paths, &mut findings).await;
-            folder::keys(&paths, &mut findings);
+            let runs = folder::running(&paths, &mut findings).await;
+            stores::look(&config, &paths, runs, &mut findings).await;
             machine::look(&config, &paths, &mut findings);
             network::look(&config, runs, &mut findings);
             tls::look(&config, &mut findings);

@@ -2,6 +2,7 @@
 
 mod mail;
 pub(crate) mod origin;
+mod stores;
 mod tls;
 mod values;
 
@@ -16,15 +17,17 @@ use consign_core::{Consign, Settings, quota::Quota};
 use consign_http::PublicUrl;
 use serde::Deserialize;
 
-use self::{
-    mail::Route,
-    origin::Origins,
-    values::{Clients, Count, Networks, Operations, Passwords, Sender, Size, Switch, Url, Whom},
-};
 pub(crate) use self::{
     mail::{Carrier, MailConfig},
+    stores::{Blobs, Database, Metadata, Place, StoreConfig},
     tls::{Named, TlsConfig},
     values::{ForwardedHeader, Log, LogFormat, Span},
+};
+use self::{
+    origin::Origins,
+    values::{
+        Clients, Count, Networks, Operations, Passwords, Sender, Size, Switch, Url, Veiled, Whom,
+    },
 };
 use crate::{BoxError, proxies::Proxies};
 
@@ -52,9 +55,15 @@ pub(crate) struct Options {
     #[serde(skip)]
     pub(crate) folder: Folder,
 
-    /// The folder, where the file tells it.
+    /// What the folder's flags say, where the file tells it.
     #[arg(skip)]
     data: Option<PathBuf>,
+    #[arg(skip)]
+    metadata: Option<Veiled>,
+    #[arg(skip)]
+    blobs: Option<Veiled>,
+    #[arg(skip)]
+    cluster_key: Option<PathBuf>,
 
     /// Where to listen [default: 127.0.0.1:5000]
     #[arg(long, env = "CONSIGN_LISTEN", value_name = "HOST:PORT")]
@@ -177,7 +186,7 @@ pub(crate) struct Options {
     /// host is needed; or folder:DIR, to write it into files. A password is told to the environment
     /// or the file, for a flag is seen by others [default: none]
     #[arg(long, env = "CONSIGN_MAIL", hide_env_values = true, value_name = "URL")]
-    mail: Option<Route>,
+    mail: Option<Veiled>,
 
     /// Whom mail is from: an address, or a name and one: Consign <files@example.org>
     #[arg(long, env = "CONSIGN_MAIL_FROM", value_name = "ADDRESS")]
@@ -211,12 +220,33 @@ pub(crate) struct Options {
     metrics_listen: Option<String>,
 }
 
-/// Which folder, and which file of settings.
+/// Which folder and which stores, and which file of settings.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Folder {
-    /// The folder that holds everything [default: ./consign-data]
+    /// The folder that holds everything that is nowhere else [default: ./consign-data]
     #[arg(long, env = "CONSIGN_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
+
+    /// Where users and the catalogue are: redb:PATH, a file; or
+    /// postgres://USER:PASSWORD@HOST/DATABASE, which several nodes can share. A password is told to the
+    /// environment or the file, for a flag is seen by others [default: consign.redb in the data folder]
+    #[arg(
+        long,
+        env = "CONSIGN_METADATA",
+        hide_env_values = true,
+        value_name = "STORE"
+    )]
+    metadata: Option<Veiled>,
+
+    /// Where the files are: fs:PATH, a folder; or s3://BUCKET/PREFIX, of which the usual variables tell
+    /// the rest, AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL among them [default: files in the data folder]
+    #[arg(long, env = "CONSIGN_BLOBS", value_name = "STORE")]
+    blobs: Option<Veiled>,
+
+    /// The file of the key that seals the keys in a shared database: made by the first node, and copied to
+    /// the others [default: cluster-key in the data folder]
+    #[arg(long, env = "CONSIGN_CLUSTER_KEY", value_name = "FILE")]
+    cluster_key: Option<PathBuf>,
 
     /// A file of settings [default: ./consign.toml, if it is there]
     #[arg(long, env = "CONSIGN_CONFIG", value_name = "FILE")]
@@ -227,6 +257,7 @@ pub(crate) struct Folder {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) data: PathBuf,
+    pub(crate) stores: StoreConfig,
     pub(crate) listen: String,
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) settings: Settings,
@@ -338,12 +369,17 @@ impl Options {
         let span = |given: Option<Span<1>>, file: Option<Span<1>>, default| {
             given.or(file).map_or(default, |span| span.0)
         };
+        let data = self.folder.data.or(file.data);
+        let data = data.unwrap_or_else(|| "consign-data".into());
         Ok(Config {
-            data: self
-                .folder
-                .data
-                .or(file.data)
-                .unwrap_or_else(|| "consign-data".into()),
+            stores: StoreConfig::new(
+                &data,
+                self.folder.metadata.or(file.metadata),
+                self.folder.blobs.or(file.blobs),
+                self.folder.cluster_key.or(file.cluster_key),
+                &origins,
+            )?,
+            data,
             listen: self
                 .listen
                 .or(file.listen)

@@ -92,7 +92,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
         tokio::spawn(figures.serve(opened, leaving, closing, logging.dropped()))
     });
     let courier = config.mail.as_ref().map(MailConfig::courier).transpose()?;
-    let installation = Installation::open(&config.data, config.settings.clone(), courier).await?;
+    let installation = Installation::open(&config, courier).await?;
     let listener = TcpListener::bind(&config.listen).await.map_err(|error| {
         let written = config.origins.of("listen");
         format!("{written}: cannot listen on {}: {error}", config.listen)
@@ -119,6 +119,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let carrier = tokio::spawn(carry_mail(installation.clone()));
     let consign = installation.consign.clone();
     let ending = tokio::spawn(end_lifetimes(installation.clone()));
+    let keys = installation.keys.clone();
+    let keeping = tokio::spawn(async move { keys.keep().await });
     let sweeper = tokio::spawn(sweep_now_and_then(installation));
     let trail = consign.administration();
     let checkpoints = tokio::spawn(async move { trail.keep_checkpoints(CHECKPOINT_EVERY).await });
@@ -183,6 +185,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     sweeper.abort();
     ending.abort();
     carrier.abort();
+    keeping.abort();
     stop.send_replace(true);
     // Each connection holds a receiver; the channel is closed when the last has ended.
     if time::timeout(config.limits.shutdown, stop.closed())

@@ -31,7 +31,8 @@
 //!   each stage. [`Options`] bounds its work, [`OpenError`] says why a folder is not used.
 //! - [`FsKeys`], a [`KeySource`](consign_core::token::KeySource): the keys that sign tokens, in a
 //!   file that only its owner can read. [`FsEvidenceKeys`]: the key that evidence is signed with, in
-//!   another.
+//!   another. [`FsSecret`]: a key of whatever use, in a third. [`key_text`]: what is written into the first
+//!   two, for those who keep it elsewhere.
 //!
 //! # What lies where
 //!
@@ -52,7 +53,7 @@
 //! | [`delete`](consign_core::store::BlobStore::delete) | the removal is on the disk |
 //! | [`append`](consign_core::store::Stage::append), [`begin`](consign_core::store::BlobStore::begin) | another process would find it; a power cut may take the stage or a part of its end, or leave zeros there |
 //! | [`abort`](consign_core::store::BlobStore::abort) | the stage is gone; a power cut may bring it back |
-//! | [`FsKeys`]: `load` that makes keys, `save`; [`FsEvidenceKeys`]: `load` | the keys are on the disk |
+//! | [`FsKeys`]: `load` that makes keys, `save`; [`FsEvidenceKeys`], [`FsSecret`]: `load` | the keys are on the disk |
 //!
 //! A process that has a file-size limit must ignore `SIGXFSZ`: a write beyond the limit is then
 //! refused with [`StoreError::Full`](consign_core::store::StoreError::Full) instead of ending it.
@@ -75,7 +76,7 @@ mod faults;
 
 pub use self::{
     blobs::{FsBlobs, OpenError, Options},
-    keys::{FsEvidenceKeys, FsKeys},
+    keys::{FsEvidenceKeys, FsKeys, FsSecret, text as key_text},
 };
 
 /// A door for the fuzzer, no part of the interface.

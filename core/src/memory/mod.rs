@@ -3,6 +3,7 @@
 
 mod blobs;
 mod courier;
+mod limits;
 mod rows;
 mod state;
 mod trail;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use self::state::State;
 pub use blobs::MemoryBlobs;
 pub use courier::{Fault, MemoryCourier};
+pub use limits::MemoryLimits;
 
 use crate::{
     audience::Scope,

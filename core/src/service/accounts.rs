@@ -153,7 +153,7 @@ impl Consign {
             recorder.sign_in_failed(known);
             return Err(ErrorKind::InvalidCredentials.into());
         };
-        attempt.succeeded();
+        attempt.succeeded().await?;
         recorder.signed_in(user.id);
         if verdict == Verdict::RightButOld {
             self.upgrade_hash(&user, password).await;
@@ -205,7 +205,7 @@ impl Consign {
         if verdict == Verdict::Wrong {
             return Err(ErrorKind::InvalidCredentials.into());
         }
-        attempt.succeeded();
+        attempt.succeeded().await?;
         let change = UserChange::Password(self.hash(new).await?);
         // Hashing takes its time: whoever was logged out or disabled meanwhile decides nothing more.
         let user = self
@@ -253,7 +253,7 @@ impl Consign {
             epoch: user.session_epoch,
             file,
             issued_at: now.as_secs(),
-            not_before: now.as_secs(),
+            not_before: Claims::not_before(now),
             expires_at: expires_at.as_secs(),
             id: TokenId::random(&*parts.entropy),
         };
@@ -402,7 +402,7 @@ impl Consign {
         stored: Option<PasswordHash>,
     ) -> Result<(Attempt<'_>, Verdict), Error> {
         let parts = self.parts();
-        let attempt = self.0.attempts.begin(name, parts.clock.now())?;
+        let attempt = self.0.attempts.begin(name, parts.clock.now()).await?;
         match parts.hasher.verify(password, stored).await {
             Err(HashError::Unusable(why)) => {
                 tracing::error!(
@@ -413,7 +413,7 @@ impl Consign {
             }
             Ok(verdict) => Ok((attempt, verdict)),
             Err(error) => {
-                attempt.undone();
+                attempt.undone().await;
                 Err(error.into())
             }
         }

@@ -1,225 +1,151 @@
 //! Failed logins in a row, by account.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use crate::{
     error::{Error, ErrorKind},
+    limit::{Failures, LimitKey},
+    memory::MemoryLimits,
+    store::{AttemptEnd, Attempted, LimitStore, StoreError},
     time::Timestamp,
 };
 
-/// Failures in a row that cost nothing but themselves (NIST SP 800-63B-4, section 3.2.2).
-const FREE: u32 = 100;
-
-/// How long the first attempt beyond them has to wait; each further one twice as long, to the most.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
-const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
-
-/// Accounts that are remembered at most.
-const MAX_ACCOUNTS: usize = 1 << 16;
-
-/// How often in a row logins to each account have failed. It is kept in memory: a restart forgets.
+/// How often in a row logins to each account have failed: of all nodes, or of this service alone, which forgets
+/// with a restart.
 ///
 /// Accounts go by the name that was given, whether or not there is such a user, so that nobody
 /// learns from it who is one.
-#[derive(Debug, Default)]
-pub(super) struct Attempts {
-    accounts: Mutex<HashMap<u64, Account>>,
-    names: RandomState,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Account {
-    failures: u32,
-    /// When it failed last.
-    at: Timestamp,
-}
+#[derive(Debug)]
+pub(super) struct Attempts(Arc<dyn LimitStore>);
 
 impl Attempts {
+    pub(super) fn new(shared: Option<Arc<dyn LimitStore>>) -> Self {
+        Self(shared.unwrap_or_else(|| Arc::new(MemoryLimits::new())))
+    }
+
     /// Begins an attempt, which has failed unless it is told otherwise: attempts at the same time
-    /// are no way around the count.
-    pub(super) fn begin(&self, name: &str, now: Timestamp) -> Result<Attempt<'_>, Error> {
-        let key = self.names.hash_one(name);
-        let mut accounts = self.accounts();
-        if accounts.len() >= MAX_ACCOUNTS && !accounts.contains_key(&key) {
-            forget_the_fewest(&mut accounts);
+    /// are no way around the count, nor is one that is broken off.
+    pub(super) async fn begin(&self, name: &str, now: Timestamp) -> Result<Attempt<'_>, Error> {
+        let key = LimitKey::of(&[b"attempt", name.as_bytes()]);
+        match self.0.begin_attempt(key, now).await? {
+            Attempted::Begun { before } => Ok(Attempt {
+                store: &*self.0,
+                key,
+                before,
+            }),
+            Attempted::Wait(retry_after) => Err(ErrorKind::TooManyAttempts { retry_after }.into()),
         }
-        let mut before = accounts.get(&key).copied();
-        if let Some(account) = &mut before {
-            // A clock that was set back makes nobody wait until it has caught up.
-            account.at = account.at.min(now);
-            let wait = account.wait(now);
-            if !wait.is_zero() {
-                accounts.insert(key, *account);
-                return Err(ErrorKind::TooManyAttempts { retry_after: wait }.into());
-            }
-        }
-        let failures = before
-            .map_or(0, |account| account.failures)
-            .saturating_add(1);
-        accounts.insert(key, Account { failures, at: now });
-        Ok(Attempt {
-            attempts: self,
-            key,
-            before,
-        })
-    }
-
-    /// The map is whole between any two calls, so a panic elsewhere does not spoil it.
-    fn accounts(&self) -> MutexGuard<'_, HashMap<u64, Account>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Account {
-    /// How long the next attempt has to wait.
-    fn wait(&self, now: Timestamp) -> Duration {
-        let Some(beyond) = self.failures.checked_sub(FREE) else {
-            return Duration::ZERO;
-        };
-        let doubled = 1_u32.checked_shl(beyond).filter(|factor| *factor != 0);
-        let delay = doubled.map_or(MAX_DELAY, |factor| {
-            FIRST_DELAY.saturating_mul(factor).min(MAX_DELAY)
-        });
-        delay.saturating_sub(now.saturating_since(self.at))
     }
 }
 
 /// An attempt that counts as failed.
 #[derive(Debug)]
 pub(super) struct Attempt<'a> {
-    attempts: &'a Attempts,
-    key: u64,
-    /// How the account was.
-    before: Option<Account>,
+    store: &'a dyn LimitStore,
+    key: LimitKey,
+    /// The failures before it.
+    before: Option<Failures>,
 }
 
 impl Attempt<'_> {
     /// The password was right: the row of failures has ended.
-    pub(super) fn succeeded(self) {
-        self.attempts.accounts().remove(&self.key);
+    pub(super) async fn succeeded(self) -> Result<(), StoreError> {
+        let end = AttemptEnd::Succeeded;
+        self.store.end_attempt(self.key, end).await
     }
 
     /// No password was looked at, so none has failed.
-    pub(super) fn undone(self) {
-        let mut accounts = self.attempts.accounts();
-        let Some(account) = accounts.get_mut(&self.key) else {
-            return;
-        };
-        account.failures -= 1;
-        match self.before {
-            _ if account.failures == 0 => {
-                accounts.remove(&self.key);
-            }
-            // Nor does it begin the delay anew, unless another has.
-            Some(before) if account.failures == before.failures => account.at = before.at,
-            _ => {}
+    pub(super) async fn undone(self) {
+        let Self { key, before, .. } = self;
+        let undone = self.store.end_attempt(key, AttemptEnd::Undone { before });
+        if let Err(error) = undone.await {
+            tracing::warn!(%error, "an attempt that looked at no password counts as failed");
         }
     }
 }
 
-/// Makes room by forgetting the shortest rows: to make a long one forgotten takes as long a row for
-/// each of half the accounts that are remembered.
-fn forget_the_fewest(accounts: &mut HashMap<u64, Account>) {
-    let mut rows: Vec<u32> = accounts.values().map(|account| account.failures).collect();
-    rows.sort_unstable();
-    let median = rows[rows.len() / 2];
-    accounts.retain(|_, account| account.failures > median);
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
-    fn wait(attempts: &Attempts, name: &str, now: Timestamp) -> Option<Duration> {
-        match attempts.begin(name, now).map_err(|error| error.kind()) {
+    async fn wait(attempts: &Attempts, name: &str, now: Timestamp) -> Option<Duration> {
+        let begun = attempts.begin(name, now).await;
+        match begun.map_err(|error| error.kind()) {
             Ok(_) => None,
             Err(ErrorKind::TooManyAttempts { retry_after }) => Some(retry_after),
             Err(kind) => panic!("{kind:?}"),
         }
     }
 
-    fn fail(attempts: &Attempts, name: &str, times: u32) {
+    async fn fail(attempts: &Attempts, name: &str, times: u32) {
         for time in 0..times {
-            assert_eq!(wait(attempts, name, NOW), None, "attempt {time}");
+            assert_eq!(wait(attempts, name, NOW).await, None, "attempt {time}");
         }
     }
 
-    #[test]
-    fn after_a_hundred_failures_the_delay_grows_to_its_most() {
-        let attempts = Attempts::default();
-        fail(&attempts, "ann", 100);
+    #[tokio::test]
+    async fn after_a_hundred_failures_the_delay_grows_to_its_most() {
+        let attempts = Attempts::new(None);
+        fail(&attempts, "ann", 100).await;
         let mut now = NOW;
         let mut delays = Vec::new();
         for _ in 0..40 {
-            let delay = wait(&attempts, "ann", now).expect("it has to wait");
+            let delay = wait(&attempts, "ann", now).await.expect("it has to wait");
             let short = now + (delay - Duration::from_millis(1));
             assert_eq!(
-                wait(&attempts, "ann", short),
+                wait(&attempts, "ann", short).await,
                 Some(Duration::from_millis(1))
             );
             now = now + delay;
-            assert_eq!(wait(&attempts, "ann", now), None);
+            assert_eq!(wait(&attempts, "ann", now).await, None);
             delays.push(delay.as_secs());
         }
         assert_eq!(delays[..11], [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900]);
         assert!(delays[11..].iter().all(|delay| *delay == 900));
-        fail(&attempts, "bob", 100);
+        fail(&attempts, "bob", 100).await;
     }
 
-    #[test]
-    fn a_success_ends_the_row_and_what_was_not_looked_at_is_no_part_of_it() {
-        let attempts = Attempts::default();
-        fail(&attempts, "ann", 99);
-        attempts.begin("ann", NOW).unwrap().succeeded();
-        fail(&attempts, "ann", 99);
+    #[tokio::test]
+    async fn a_success_ends_the_row_and_what_was_not_looked_at_is_no_part_of_it() {
+        let attempts = Attempts::new(None);
+        let begin = async |now| attempts.begin("ann", now).await.unwrap();
+        fail(&attempts, "ann", 99).await;
+        begin(NOW).await.succeeded().await.unwrap();
+        fail(&attempts, "ann", 99).await;
         for _ in 0..1000 {
-            attempts.begin("ann", NOW).unwrap().undone();
+            begin(NOW).await.undone().await;
         }
-        fail(&attempts, "ann", 1);
-        assert!(wait(&attempts, "ann", NOW).is_some());
-        attempts.begin("new", NOW).unwrap().undone();
-        assert_eq!(attempts.accounts().len(), 1);
+        fail(&attempts, "ann", 1).await;
+        assert!(wait(&attempts, "ann", NOW).await.is_some());
         // Its delay over, the next is not looked at either; then it need not wait once more.
-        let later = NOW + FIRST_DELAY;
-        attempts.begin("ann", later).unwrap().undone();
-        assert_eq!(wait(&attempts, "ann", later), None);
+        let later = NOW + Failures::FIRST_DELAY;
+        begin(later).await.undone().await;
+        assert_eq!(wait(&attempts, "ann", later).await, None);
     }
 
-    #[test]
-    fn attempts_that_are_under_way_count() {
-        let attempts = Attempts::default();
-        let running: Vec<_> = (0..100)
-            .map(|_| attempts.begin("ann", NOW).unwrap())
-            .collect();
-        assert!(wait(&attempts, "ann", NOW).is_some());
-        drop(running);
-        assert!(wait(&attempts, "ann", NOW).is_some());
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_makes_nobody_wait_for_ever() {
-        let attempts = Attempts::default();
-        fail(&attempts, "ann", 100);
-        let back = Timestamp::from_secs(5);
-        assert_eq!(wait(&attempts, "ann", back), Some(FIRST_DELAY));
-        assert_eq!(wait(&attempts, "ann", back + FIRST_DELAY), None);
-    }
-
-    #[test]
-    fn the_memory_is_bounded_and_long_rows_are_kept() {
-        let attempts = Attempts::default();
-        fail(&attempts, "ann", 100);
-        for n in 0..MAX_ACCOUNTS + 10 {
-            fail(&attempts, &format!("nobody {n}"), 1);
-            assert!(attempts.accounts().len() <= MAX_ACCOUNTS);
+    #[tokio::test]
+    async fn attempts_that_are_under_way_count() {
+        let attempts = Attempts::new(None);
+        let mut running = Vec::new();
+        for _ in 0..100 {
+            running.push(attempts.begin("ann", NOW).await.unwrap());
         }
-        assert!(wait(&attempts, "ann", NOW).is_some());
+        assert!(wait(&attempts, "ann", NOW).await.is_some());
+        drop(running);
+        assert!(wait(&attempts, "ann", NOW).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_makes_nobody_wait_for_ever() {
+        let attempts = Attempts::new(None);
+        fail(&attempts, "ann", 100).await;
+        let back = Timestamp::from_secs(5);
+        let delay = Failures::FIRST_DELAY;
+        assert_eq!(wait(&attempts, "ann", back).await, Some(delay));
+        assert_eq!(wait(&attempts, "ann", back + delay).await, None);
     }
 }

@@ -520,7 +520,7 @@ impl Consign {
         if verdict == Verdict::Wrong {
             return Err(ErrorKind::WrongLinkPassword.into());
         }
-        attempt.succeeded();
+        attempt.succeeded().await?;
         Ok(())
     }
 
@@ -531,7 +531,7 @@ impl Consign {
             epoch: 0,
             file: None,
             issued_at: lease.opened_at.as_secs(),
-            not_before: lease.opened_at.as_secs(),
+            not_before: Claims::not_before(lease.opened_at),
             expires_at: lease.expires_at.as_secs(),
             id: TokenId(*lease.id.as_bytes()),
         };

@@ -10,6 +10,7 @@ mod coverage;
 mod downloads;
 mod files;
 mod lifetimes;
+mod limits;
 mod links;
 mod mail;
 mod managed;
@@ -59,7 +60,7 @@ use crate::{
     password::PasswordHasher,
     quota::Quota,
     random::Entropy,
-    store::{BlobStore, FileStore, Held, UserStore},
+    store::{BlobStore, FileStore, Held, LimitStore, UserStore},
     time::{Clock, Timestamp},
     token::TokenSigner,
 };
@@ -118,6 +119,7 @@ impl Consign {
         let inspections = cores.min(MAX_INSPECTIONS);
         let (files, clock) = (Arc::clone(&parts.files), Arc::clone(&parts.clock));
         let recorder = recorder::Recorder::new(files, clock, settings.event_delay);
+        let attempts = attempts::Attempts::new(parts.limits.clone());
         let meters = Arc::new(meters::Meters::new());
         let counter = metered::Counter {
             meters: Arc::clone(&meters),
@@ -131,7 +133,7 @@ impl Consign {
             searching: Semaphore::new(SEARCHES),
             held: Held::default(),
             promises: room::Promises::default(),
-            attempts: attempts::Attempts::default(),
+            attempts,
             counter: Arc::new(counter),
             latest: AtomicU64::default(),
             mail_queued: Notify::default(),
@@ -195,6 +197,9 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Signs checkpoints and receipts; without one there are none.
     pub evidence: Option<Arc<dyn EvidenceSigner>>,
+    /// Counts, for all nodes together, what may not be asked for too often; without it each service counts in memory,
+    /// for itself.
+    pub limits: Option<Arc<dyn LimitStore>>,
 }
 
 #[cfg(all(feature = "scrypt", feature = "intake"))]
@@ -211,17 +216,29 @@ impl Parts {
         blobs: impl BlobStore,
         signer: impl TokenSigner,
     ) -> Self {
+        let (users, files) = (Arc::new(users), Arc::new(files));
+        Self::of(users, files, Arc::new(blobs), Arc::new(signer))
+    }
+
+    /// As [`Parts::new`], of stores whose types are not known before.
+    pub fn of(
+        users: Arc<dyn UserStore>,
+        files: Arc<dyn FileStore>,
+        blobs: Arc<dyn BlobStore>,
+        signer: Arc<dyn TokenSigner>,
+    ) -> Self {
         Self {
-            users: Arc::new(users),
-            files: Arc::new(files),
-            blobs: Arc::new(blobs),
-            signer: Arc::new(signer),
+            users,
+            files,
+            blobs,
+            signer,
             hasher: Arc::new(crate::password::ScryptHasher::default()),
             intake: Arc::new(crate::intake::OfficeIntake::default()),
             courier: None,
             clock: Arc::new(crate::time::SystemClock),
             entropy: Arc::new(crate::random::OsEntropy),
             evidence: None,
+            limits: None,
         }
     }
 }

@@ -20,6 +20,7 @@ mod receipts;
 mod removal;
 mod search;
 mod sessions;
+mod several_nodes;
 mod sweep;
 mod uploads;
 
@@ -101,6 +102,7 @@ impl World {
             evidence: Some(Arc::new(Ed25519Signer::new(&EvidenceKeys::generate(
                 &*entropy, START,
             )))),
+            limits: None,
             entropy,
         });
         let blobs = Arc::clone(&parts.blobs);

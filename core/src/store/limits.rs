@@ -23,14 +23,15 @@ pub trait LimitStore: fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Duration>, StoreError>;
 
-    /// Begins an attempt by [`Failures::one_more`].
+    /// Begins an attempt by [`Failures::one_more`]; one that has to wait leaves the failures [as of](Failures::as_of)
+    /// `now`.
     async fn begin_attempt(&self, key: LimitKey, now: Timestamp) -> Result<Attempted, StoreError>;
 
     /// Tells what became of an attempt that was begun, and has not failed.
     async fn end_attempt(&self, key: LimitKey, end: AttemptEnd) -> Result<(), StoreError>;
 
-    /// Forgets what is quiet at `now`, some thousand at most: keys of which all is there to be taken again, and
-    /// failures since the last of which a day has passed. How many.
+    /// Forgets what is quiet at `now`, all of it or some thousand: keys of which all is there to be taken again, and
+    /// failures since the last of which a day has passed. How many; 0 when there is nothing quiet.
     async fn forget(&self, now: Timestamp) -> Result<usize, StoreError>;
 }
 
@@ -39,7 +40,7 @@ pub trait LimitStore: fmt::Debug + Send + Sync + 'static {
 pub enum Attempted {
     /// It was, and counts as failed until [`LimitStore::end_attempt`].
     Begun {
-        /// The failures before it.
+        /// The failures before it, [as of](Failures::as_of) then.
         before: Option<Failures>,
     },
     /// It was not: it has to wait so long.
@@ -51,8 +52,7 @@ pub enum Attempted {
 pub enum AttemptEnd {
     /// It was right: the row of failures has ended.
     Succeeded,
-    /// Nothing was looked at, so nothing has failed: one failure less, and where no other came meanwhile, the last
-    /// is again the one of before.
+    /// Nothing was looked at, so nothing has failed: one failure less, by [`Failures::one_less`].
     Undone {
         /// The failures before it.
         before: Option<Failures>,

@@ -4,7 +4,7 @@
 //! long as the store does: a temporary folder, a container, or `()`.
 //!
 //! ```
-//! use consign_core::memory::{MemoryBlobs, MemoryStore};
+//! use consign_core::memory::{MemoryBlobs, MemoryLimits, MemoryStore};
 //!
 //! async fn catalogue() -> (MemoryStore, ()) {
 //!     (MemoryStore::default(), ())
@@ -14,10 +14,15 @@
 //!     (MemoryBlobs::default(), ())
 //! }
 //!
+//! async fn limits() -> (MemoryLimits, ()) {
+//!     (MemoryLimits::default(), ())
+//! }
+//!
 //! consign_core::testing::user_store_suite!(catalogue);
 //! consign_core::testing::file_store_suite!(catalogue);
 //! consign_core::testing::row_store_suite!(catalogue);
 //! consign_core::testing::blob_store_suite!(blobs);
+//! consign_core::testing::limit_store_suite!(limits);
 //! // Another store in the same file needs a name of its own:
 //! consign_core::testing::blob_store_suite!(more_blobs, blobs);
 //! # fn main() {}
@@ -26,8 +31,8 @@
 //! Attributes before the path are those of each test, so that suites which need an engine are left out where there is
 //! none, and say so: `blob_store_suite!(#[ignore = "needs PostgreSQL"] blobs)`.
 //!
-//! Each line becomes a module (`user_store`, `file_store`, `row_store`, `blob_store`, or the name given) with one
-//! `#[test]` for each statement of the contract, so that the tests' names tell what is wrong. A
+//! Each line becomes a module (`user_store`, `file_store`, `row_store`, `blob_store`, `limit_store`, or the name given)
+//! with one `#[test]` for each statement of the contract, so that the tests' names tell what is wrong. A
 //! failure repeats the statement and shows what was expected and what was found.
 //!
 //! The last test of each suite, `behaves_like_the_model`, makes random sequences of operations and
@@ -52,6 +57,8 @@ pub mod rig;
 pub mod blobs;
 #[doc(hidden)]
 pub mod files;
+#[doc(hidden)]
+pub mod limits;
 #[doc(hidden)]
 pub mod rows;
 #[doc(hidden)]
@@ -79,6 +86,9 @@ pub use crate::__blob_store_suite as blob_store_suite;
 /// Checks a [`FileStore`](crate::store::FileStore): see [`testing`](self).
 #[doc(inline)]
 pub use crate::__file_store_suite as file_store_suite;
+/// Checks a [`LimitStore`](crate::store::LimitStore): see [`testing`](self).
+#[doc(inline)]
+pub use crate::__limit_store_suite as limit_store_suite;
 /// Checks a [`RowStore`](crate::store::RowStore), which is a store of users and of the catalogue too: see
 /// [`testing`](self).
 #[doc(inline)]
@@ -275,6 +285,7 @@ mod tests {
                 include_str!("blobs/publish.rs"),
                 include_str!("blobs/content.rs"),
             ),
+            include_str!("limits/mod.rs"),
         ];
         for source in suites {
             let functions = source

@@ -141,6 +141,7 @@ impl fmt::Debug for JwtSigner {
 struct Keys {
     current: DerivedKeys,
     retired: Vec<(DerivedKeys, Timestamp)>,
+    next: Option<DerivedKeys>,
 }
 
 impl Keys {
@@ -151,14 +152,18 @@ impl Keys {
             retired: retired
                 .map(|(key, until)| (DerivedKeys::of(key), *until))
                 .collect(),
+            next: ring.next().map(DerivedKeys::of),
         }
     }
 
     /// The key whose tokens for `purpose` begin with this header.
     fn of_header(&self, purpose: Purpose, header: &str, now: Timestamp) -> Option<&PurposeKey> {
-        let current = self.current.purpose(purpose);
-        if current.header == header {
-            return Some(current);
+        let mut unended = [Some(&self.current), self.next.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|key| key.purpose(purpose));
+        if let Some(key) = unended.find(|key| key.header == header) {
+            return Some(key);
         }
         let retired = self.retired.iter();
         let mut retired = retired.map(|(key, until)| (key.purpose(purpose), until));

@@ -17,11 +17,13 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     async fn save(&self, ring: &KeyRing) -> Result<(), KeyError>;
 }
 
-/// The key that signs, and those that signed before and still verify.
+/// The key that signs, those that signed before and still verify, and the one that will sign next, where
+/// it is [announced](KeyRing::announcing) already.
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     current: SigningKey,
     retired: Vec<(SigningKey, Timestamp)>,
+    next: Option<SigningKey>,
 }
 
 impl KeyRing {
@@ -33,6 +35,7 @@ impl KeyRing {
         Self {
             current: SigningKey::generate(entropy, now),
             retired: Vec::new(),
+            next: None,
         }
     }
 
@@ -44,34 +47,94 @@ impl KeyRing {
         current: SigningKey,
         retired: Vec<(SigningKey, Timestamp)>,
     ) -> Result<Self, KeyError> {
-        let ring = Self { current, retired };
-        if ring.retired.len() >= Self::MAX_KEYS {
+        let next = None;
+        let ring = Self {
+            current,
+            retired,
+            next,
+        };
+        ring.checked()
+    }
+
+    /// The ring with a key that was stored as the one that will sign next.
+    ///
+    /// # Errors
+    /// As [`KeyRing::new`].
+    pub fn with_next(mut self, next: SigningKey) -> Result<Self, KeyError> {
+        self.next = Some(next);
+        self.checked()
+    }
+
+    fn checked(self) -> Result<Self, KeyError> {
+        let mut ids: Vec<_> = self.ids().collect();
+        if ids.len() > Self::MAX_KEYS {
             return Err(KeyError::Invalid("there are more than 16 keys"));
         }
-        let mut ids: Vec<_> = ring.keys().map(|(key, _)| key.id).collect();
         ids.sort_unstable();
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(KeyError::Invalid("two keys have the same id"));
         }
-        Ok(ring)
+        Ok(self)
     }
 
     /// The ring with a new current key. Those before it verify for `overlap` longer, or for what is
     /// left of their own time; those whose time is over are dropped, and the oldest beyond
-    /// [`KeyRing::MAX_KEYS`].
+    /// [`KeyRing::MAX_KEYS`], and a next key that there was. Where several nodes sign, each has to know a
+    /// key before another signs with it: [`announcing`](KeyRing::announcing), and when all have that ring,
+    /// [`advanced`](KeyRing::advanced).
     #[must_use]
     pub fn rotated(&self, entropy: &dyn Entropy, now: Timestamp, overlap: Duration) -> Self {
+        self.replaced(self.another(entropy, now), now, overlap)
+    }
+
+    /// The ring with a new next key, which verifies and signs nothing yet, in the place of one that there
+    /// was. The oldest beyond [`KeyRing::MAX_KEYS`] is dropped.
+    #[must_use]
+    pub fn announcing(&self, entropy: &dyn Entropy, now: Timestamp) -> Self {
+        let mut retired = self.retired.clone();
+        retired.truncate(Self::MAX_KEYS - 2);
+        Self {
+            current: self.current.clone(),
+            retired,
+            next: Some(self.another(entropy, now)),
+        }
+    }
+
+    /// The ring in which the next key signs, and those before it verify as after
+    /// [`rotated`](KeyRing::rotated); `None` where there is no next key.
+    #[must_use]
+    pub fn advanced(&self, now: Timestamp, overlap: Duration) -> Option<Self> {
+        let next = self.next.clone()?;
+        Some(self.replaced(next, now, overlap))
+    }
+
+    fn replaced(&self, current: SigningKey, now: Timestamp, overlap: Duration) -> Self {
         let end = now + overlap;
         let mut retired = vec![(self.current.clone(), end)];
         let before = self.retired.iter();
         retired.extend(before.map(|(key, until)| (key.clone(), end.min(*until))));
         retired.retain(|(_, until)| *until > now);
         retired.truncate(Self::MAX_KEYS - 1);
-        let mut current = SigningKey::generate(entropy, now);
-        while retired.iter().any(|(key, _)| key.id == current.id) {
-            current = SigningKey::generate(entropy, now);
+        Self {
+            current,
+            retired,
+            next: None,
         }
-        Self { current, retired }
+    }
+
+    /// A new key whose id none of the ring has.
+    fn another(&self, entropy: &dyn Entropy, now: Timestamp) -> SigningKey {
+        loop {
+            let key = SigningKey::generate(entropy, now);
+            if self.ids().all(|id| id != key.id) {
+                return key;
+            }
+        }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = KeyId> {
+        let keys = self.keys().map(|(key, _)| key);
+        keys.chain(&self.next).map(|key| key.id)
     }
 
     /// The key that signs.
@@ -84,7 +147,12 @@ impl KeyRing {
         &self.retired
     }
 
-    /// All keys, each with the time it is good until; the current one has none.
+    /// The key that will sign next, and verifies already.
+    pub fn next(&self) -> Option<&SigningKey> {
+        self.next.as_ref()
+    }
+
+    /// The current key and the retired ones, each with the time it is good until; the current one has none.
     pub fn keys(&self) -> impl Iterator<Item = (&SigningKey, Option<Timestamp>)> {
         let retired = self.retired.iter().map(|(key, until)| (key, Some(*until)));
         std::iter::once((&self.current, None)).chain(retired)
@@ -245,6 +313,41 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_announced_before_it_signs() {
+        let hour = Duration::from_secs(3600);
+        let start = Timestamp::from_secs(1_000_000);
+        let before = KeyRing::generate(&OsEntropy, start).rotated(&OsEntropy, start, hour);
+        assert!(before.advanced(start, hour).is_none(), "none is announced");
+        let announced = before.announcing(&OsEntropy, start);
+        let next = announced.next().unwrap().id;
+        assert_eq!(announced.current().id, before.current().id);
+        assert_eq!(announced.retired().len(), before.retired().len());
+        let after = announced.advanced(start, hour).unwrap();
+        assert_eq!(after.current().id, next);
+        assert_eq!(after.retired()[0].0.id, before.current().id);
+        assert!(after.next().is_none());
+        let ended = announced.advanced(start, Duration::ZERO).unwrap();
+        assert!(
+            ended.retired().is_empty(),
+            "no overlap ends all keys before"
+        );
+
+        let again = announced.announcing(&OsEntropy, start);
+        assert_ne!(again.next().unwrap().id, next, "another is a new one");
+        let rotated = announced.rotated(&OsEntropy, start, hour);
+        assert!(rotated.next().is_none() && rotated.keys().all(|(key, _)| key.id != next));
+        let mut many = announced;
+        for _ in 0..40 {
+            many = many.announcing(&OsEntropy, start);
+            assert!(many.ids().count() <= KeyRing::MAX_KEYS);
+            many = many.advanced(start, hour).unwrap();
+        }
+        assert_eq!(many.ids().count(), KeyRing::MAX_KEYS);
+        let key = SigningKey::generate(&OsEntropy, start);
+        assert!(many.with_next(key).is_err(), "it would be one too many");
+    }
+
+    #[test]
     fn weak_secrets_and_double_ids_are_refused() {
         assert!(Secret::new([0; 32]).is_err());
         assert!(Secret::new([b'x'; 32]).is_err());
@@ -252,6 +355,9 @@ mod tests {
         let key = SigningKey::generate(&OsEntropy, Timestamp::from_secs(1));
         let twice = KeyRing::new(key.clone(), vec![(key, Timestamp::from_secs(2))]);
         assert!(matches!(twice, Err(KeyError::Invalid(_))));
+        let ring = KeyRing::generate(&OsEntropy, Timestamp::from_secs(1));
+        let current = ring.current().clone();
+        assert!(ring.with_next(current).is_err());
     }
 
     #[test]

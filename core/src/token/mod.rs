@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{
     id::{FileId, UserId},
     random::Entropy,
-    time::Timestamp,
+    time::{MAX_SKEW, Timestamp},
 };
 
 #[cfg(feature = "jwt")]
@@ -69,6 +69,13 @@ pub struct Claims {
     pub expires_at: u64,
     /// Tells it from every other token; of [`Purpose::Lease`] that of the lease.
     pub id: TokenId,
+}
+
+impl Claims {
+    /// From when on a token that is made at `now` is good: to nodes whose clocks are behind, it is from the future.
+    pub(crate) fn not_before(now: Timestamp) -> u64 {
+        (now - MAX_SKEW).as_secs()
+    }
 }
 
 /// 128 random bits that tell a token from every other.

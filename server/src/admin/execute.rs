@@ -7,9 +7,7 @@ use consign_core::{
     id::FileId,
     link::ManagedLink,
     password::Password,
-    random::OsEntropy,
     time::{Clock, SystemClock, Timestamp},
-    token::KeySource,
     user::Username,
 };
 use serde_json::{Value, json};
@@ -269,12 +267,7 @@ async fn list_links(
 }
 
 async fn rotate_keys(installation: &Installation, overlap: Duration) -> Result<String, Failure> {
-    // One at a time: a key that another rotation adds meanwhile would be lost.
-    let _alone = installation.rotating.lock().await;
-    let before = installation.keys.load().await?;
-    let after = before.rotated(&OsEntropy, SystemClock.now(), overlap);
-    installation.keys.save(&after).await?;
-    installation.signer.replace(&after);
+    let after = installation.keys.rotate(overlap).await?;
     Ok(format!(
         "key {} signs from now on; {} key(s) before it stay good for their time",
         after.current().id,

@@ -24,9 +24,10 @@ use tokio::sync::mpsc;
 pub(crate) use self::{audit::told, socket::Socket};
 use crate::{
     BoxError,
-    data::{Installation, Paths, Unopened},
+    data::{Installation, Paths},
     log,
     options::{Folder, Log},
+    stores::Unopened,
 };
 
 /// Lines that wait to be written at most; a command waits for a slow reader.
@@ -139,7 +140,7 @@ pub(crate) async fn run(folder: Folder, request: Request) -> Result<(), BoxError
         }
         only_owner(&paths)?;
         log::in_place(Log::Warn);
-        match Installation::open(&config.data, config.settings, None).await {
+        match Installation::open(&config, None).await {
             Ok(installation) => execute::execute(&installation, request, lines).await,
             // It has come up since, or is going down.
             Err(Unopened::InUse) => match socket::connect(&paths).await? {

@@ -143,36 +143,34 @@ fn file_system(folder: &Path, findings: &mut Findings) {
     }
 }
 
-/// Whether a server runs on it; whether the database is good.
-pub(super) async fn database(paths: &Paths, findings: &mut Findings) -> bool {
+/// Whether a server runs on it.
+pub(super) async fn running(paths: &Paths, findings: &mut Findings) -> bool {
     if !paths.folder.is_dir() {
         return false;
     }
     match admin::status(paths).await {
-        Ok(Some(told)) => {
-            findings.ok(DATABASE, format!("a server has it open: {told}"));
-            return true;
-        }
-        Ok(None) => {}
-        Err(error) => {
-            findings.problem(
-                DATABASE,
-                format!("the running server says: {}", crate::chain(&*error)),
-                "look into its log",
-            );
-            return true;
-        }
+        Ok(Some(told)) => findings.ok(DATABASE, format!("a server has it open: {told}")),
+        Ok(None) => return false,
+        Err(error) => findings.problem(
+            DATABASE,
+            format!("the running server says: {}", crate::chain(&*error)),
+            "look into its log",
+        ),
     }
-    let path = paths.database.clone();
-    let shown = paths.database.display();
-    match fs::metadata(&path) {
+    true
+}
+
+/// Whether the database is good, of which no server runs here.
+pub(super) async fn database(path: &Path, findings: &mut Findings) {
+    let shown = path.display();
+    match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             findings.warning(
                 DATABASE,
                 format!("{shown} is not there"),
                 "the server makes it when it is started first; if it was started before, set data, or restore a copy",
             );
-            return false;
+            return;
         }
         Err(error) => {
             findings.problem(
@@ -180,10 +178,11 @@ pub(super) async fn database(paths: &Paths, findings: &mut Findings) -> bool {
                 format!("{shown}: {error}"),
                 "let this user read it",
             );
-            return false;
+            return;
         }
-        Ok(_) => closed(&path, DATABASE, findings),
+        Ok(_) => closed(path, DATABASE, findings),
     }
+    let path = path.to_owned();
     let looked = task::spawn_blocking(move || RedbStore::look(path)).await;
     match looked {
         Ok(Ok(Look::Good)) => findings.ok(DATABASE, "it opens, and no server has it open"),
@@ -212,14 +211,10 @@ pub(super) async fn database(paths: &Paths, findings: &mut Findings) -> bool {
         ),
         Err(error) => findings.problem(DATABASE, error, "look at the disk, and restore a copy"),
     }
-    false
 }
 
 /// The secrets: there, for nobody else, and what they are to be.
 pub(super) fn keys(paths: &Paths, findings: &mut Findings) {
-    if !paths.database.exists() {
-        return;
-    }
     for (path, lost) in [
         (
             &paths.keys,

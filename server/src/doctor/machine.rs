@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -26,13 +27,13 @@ const LEEWAY: Duration = Duration::from_secs(2);
 
 pub(super) fn look(config: &Config, paths: &Paths, findings: &mut Findings) {
     disk(config, paths, findings);
-    clock(SystemTime::now(), paths, findings);
+    clock(SystemTime::now(), config.stores.database_file(), findings);
     descriptors(config, findings);
 }
 
 fn disk(config: &Config, paths: &Paths, findings: &mut Findings) {
     let above = paths.folder.ancestors().find(|folder| folder.is_dir());
-    let folder = above.unwrap_or(std::path::Path::new("."));
+    let folder = above.unwrap_or(Path::new("."));
     let system = match rustix::fs::statvfs(folder) {
         Ok(system) => system,
         Err(error) => {
@@ -80,7 +81,7 @@ fn disk(config: &Config, paths: &Paths, findings: &mut Findings) {
     }
 }
 
-fn clock(now: SystemTime, paths: &Paths, findings: &mut Findings) {
+fn clock(now: SystemTime, database: Option<&Path>, findings: &mut Findings) {
     let advice = "set the clock, and keep it by NTP: links and sessions end by it";
     let shown = |time: SystemTime| {
         let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::MIN);
@@ -90,9 +91,9 @@ fn clock(now: SystemTime, paths: &Paths, findings: &mut Findings) {
         let found = format!("it shows {}, before this program was written", shown(now));
         return findings.problem(CLOCK, found, advice);
     }
-    let written = fs::metadata(&paths.database).and_then(|data| data.modified());
+    let written = database.map(|path| fs::metadata(path).and_then(|data| data.modified()));
     match written {
-        Ok(written) if written > now + LEEWAY => {
+        Some(Ok(written)) if written > now + LEEWAY => {
             let (now, written) = (shown(now), shown(written));
             let found = format!("it shows {now}, and the database was last written at {written}");
             findings.problem(CLOCK, found, advice);
@@ -120,19 +121,16 @@ fn descriptors(config: &Config, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::{super::Level, *};
 
     #[test]
     fn a_clock_before_this_program_is_wrong() {
         let mut findings = Findings::default();
-        let paths = Paths::of(Path::new("/nowhere"));
-        clock(SystemTime::UNIX_EPOCH, &paths, &mut findings);
+        clock(SystemTime::UNIX_EPOCH, None, &mut findings);
         assert_eq!(findings.worst(), Level::Problem);
         let mut findings = Findings::default();
         let later = SystemTime::UNIX_EPOCH + Duration::from_secs(WRITTEN_AT);
-        clock(later, &paths, &mut findings);
+        clock(later, None, &mut findings);
         assert_eq!(findings.worst(), Level::Ok);
     }
 }

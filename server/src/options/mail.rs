@@ -1,42 +1,19 @@
 //! Where mail goes.
 
 use std::{
-    convert::Infallible,
-    fmt, fs,
+    fs,
     path::{Path, PathBuf},
-    str::FromStr,
     sync::Arc,
 };
 
 use consign_core::mail::Courier;
 use consign_mail_smtp::{FolderCourier, Mailbox, Options, Relay, SmtpCourier};
-use serde::Deserialize;
 
 use super::{
     origin::{Origins, Written},
-    values::Sender,
+    values::{Sender, Veiled},
 };
 use crate::BoxError;
-
-/// Where mail goes, as it was written. A password may be in it, so whoever reads it must not repeat it,
-/// as those who read flags and files do of what they refuse: it is judged later.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Route(String);
-
-impl FromStr for Route {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Route(…)")
-    }
-}
 
 /// How mail is sent.
 #[derive(Clone, Debug)]
@@ -58,12 +35,12 @@ pub(crate) enum Carrier {
 
 impl MailConfig {
     pub(super) fn new(
-        route: Option<Route>,
+        route: Option<Veiled>,
         from: Option<Sender>,
         roots: Option<PathBuf>,
         origins: &Origins,
     ) -> Result<Option<Self>, BoxError> {
-        let Some(Route(route)) = route else {
+        let Some(Veiled(route)) = route else {
             return Ok(None);
         };
         let (mail, ca) = (origins.of("mail"), origins.of("mail-ca"));
@@ -126,10 +103,8 @@ impl MailConfig {
 /// it was written.
 pub(super) fn without_login(line: &str) -> &str {
     let lower = line.to_ascii_lowercase();
-    if !["mail", "smtp", "@"]
-        .iter()
-        .any(|sign| lower.contains(sign))
-    {
+    let signs = ["mail", "smtp", "metadata", "postgres", "passw", "@"];
+    if !signs.iter().any(|sign| lower.contains(sign)) {
         return line;
     }
     match line.split_once('=') {
@@ -151,6 +126,8 @@ mod tests {
             ("post = \"http://a:secret@host\"", "post"),
             ("mial = \"smtps://a:secret@host\"", "mial"),
             ("\"mail\" = \"smtps://a:secret@host\"", "…"),
+            ("metadata = \"postgres://host?password=secret", "metadata"),
+            ("store = \"postgres://host?x=secret", "store"),
             ("smtps://a:sec=ret@host", "…"),
             ("smtps://a:secret@host\"\"\"", "…"),
         ] {

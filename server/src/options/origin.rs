@@ -254,6 +254,10 @@ fn allowed(key: &str) -> String {
         "URL" if key == "mail" => "a URL such as \"smtps://HOST\", or \"folder:DIR\"",
         "URL" => "a URL in quotes, such as \"https://files.example.org\"",
         "HOST:PORT" => "an address in quotes, such as \"127.0.0.1:5000\"",
+        "STORE" if key == "metadata" => {
+            "a text in quotes, \"redb:PATH\" or \"postgres://HOST/DATABASE\""
+        }
+        "STORE" => "a text in quotes, \"fs:PATH\" or \"s3://BUCKET/PREFIX\"",
         "NETWORKS" => "addresses or networks in quotes, such as \"10.0.0.0/8, 192.0.2.7\"",
         _ => "text in quotes",
     }
@@ -262,7 +266,14 @@ fn allowed(key: &str) -> String {
 
 /// A value, as it was written, as it may be shown: not where a login may be in it, and not at any length.
 fn shown(key: &str, written: &str) -> String {
-    if key == "mail" || (written.contains('@') && written.contains("://")) {
+    let begins = |with| written.trim_start_matches(['"', '\'']).starts_with(with);
+    let open = match key {
+        "mail" => false,
+        "metadata" => begins("redb:"),
+        "blobs" => begins("fs:") || !written.contains('@'),
+        _ => !(written.contains('@') && written.contains("://")),
+    };
+    if !open {
         return "…".to_owned();
     }
     // A key in the place of its file's name.
@@ -348,6 +359,11 @@ mod tests {
             ("mail", "\"smtp://localhost\"", "…"),
             ("public-url", "\"https://a:b@example.org\"", "…"),
             ("mail-from", "\"a@example.org\"", "\"a@example.org\""),
+            ("metadata", "\"redb:a\"", "\"redb:a\""),
+            ("metadata", "\"postgres://a?password=b\"", "…"),
+            ("metadata", "5", "…"),
+            ("blobs", "\"s3://a:b@c\"", "…"),
+            ("blobs", "\"s3://a/b\"", "\"s3://a/b\""),
             ("log", "\"lo\nud\"", "\"lo ud\""),
             ("tls-key", "\"-----BEGIN PRIVATE KEY-----\\nMIG\"", "…"),
         ] {

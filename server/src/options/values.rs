@@ -1,6 +1,6 @@
 //! Values as people write them.
 
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::{convert::Infallible, fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
 use consign_core::{ClientRegistration, OperationsRegistration, audience::Audience};
@@ -8,6 +8,26 @@ use consign_http::PublicUrl;
 use consign_mail_smtp::Mailbox;
 use ipnet::IpNet;
 use serde::Deserialize;
+
+/// A text as it was written. A password may be in it, so whoever reads it must not repeat it, as those who
+/// read flags and files do of what they refuse: it is judged later.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Veiled(pub(super) String);
+
+impl FromStr for Veiled {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Veiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Veiled(…)")
+    }
+}
 
 /// A time, as people write it: `15m`, `1h 30m`, `90s`. Its bounds are milliseconds.
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -79,7 +79,8 @@ struct Version {
     version: u32,
 }
 
-fn print(keys: &EvidenceKeys) -> Zeroizing<Vec<u8>> {
+/// The keys as text.
+pub(super) fn print(keys: &EvidenceKeys) -> Zeroizing<Vec<u8>> {
     let seed = Zeroizing::new(URL_SAFE_NO_PAD.encode(keys.seed.expose()));
     let document = Document {
         version: VERSION,
@@ -95,7 +96,8 @@ fn print(keys: &EvidenceKeys) -> Zeroizing<Vec<u8>> {
     text
 }
 
-fn parse(text: &[u8]) -> Result<EvidenceKeys, String> {
+/// The keys, or what is wrong with the text.
+pub(super) fn parse(text: &[u8]) -> Result<EvidenceKeys, String> {
     let Version { version } = serde_json::from_slice(text).map_err(|error| place(&error))?;
     if version != VERSION {
         return Err(format!(

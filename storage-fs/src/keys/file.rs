@@ -65,7 +65,7 @@ impl KeyFile {
             self.disk.rename(file, &self.path)
         }) {
             Ok(()) => {
-                tracing::info!(path = %self.path.display(), "new signing keys were made");
+                tracing::info!(path = %self.path.display(), "new keys were made");
                 Ok(new)
             }
             // Somebody else was quicker.
@@ -93,7 +93,10 @@ impl KeyFile {
     }
 
     /// What it holds; `None` when it is missing.
-    fn read<T>(&self, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<Option<T>, KeyError> {
+    pub(super) fn read<T>(
+        &self,
+        parse: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Option<T>, KeyError> {
         // A symbolic link is followed: secrets are often mounted so.
         let file = match self.disk.open_linked(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -28,6 +28,12 @@ struct Entry<'a> {
     created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     good_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    next: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Read before the rest, which may be of another form in another version.
@@ -36,20 +42,26 @@ struct Version {
     version: u32,
 }
 
+/// The keys as text.
 pub(super) fn print(ring: &KeyRing) -> Zeroizing<Vec<u8>> {
-    let texts: Vec<_> = ring
-        .keys()
-        .map(|(key, until)| {
+    let keys = ring.keys().map(|(key, until)| (key, until, false));
+    let next = ring.next().map(|key| (key, None, true));
+    let texts: Vec<_> = keys
+        .chain(next)
+        .map(|(key, until, next)| {
             let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(key.secret.expose()));
-            (key.id.to_string(), secret, key.created_at, until)
+            (key.id.to_string(), secret, key.created_at, until, next)
         })
         .collect();
-    let entries = texts.iter().map(|(id, secret, created_at, until)| Entry {
-        id,
-        secret,
-        created_at: *created_at,
-        good_until: *until,
-    });
+    let entries = texts
+        .iter()
+        .map(|(id, secret, created_at, until, next)| Entry {
+            id,
+            secret,
+            created_at: *created_at,
+            good_until: *until,
+            next: *next,
+        });
     let document = Document {
         version: VERSION,
         keys: entries.collect(),
@@ -71,18 +83,27 @@ pub(super) fn parse(text: &[u8]) -> Result<KeyRing, String> {
         ));
     }
     let document: Document<'_> = serde_json::from_slice(text).map_err(|error| place(&error))?;
-    let mut current = None;
+    let (mut current, mut next) = (None, None);
     let mut retired = Vec::new();
     for entry in document.keys {
         let key = key(&entry).map_err(reason)?;
-        match entry.good_until {
-            Some(until) => retired.push((key, until)),
-            None if current.is_some() => return Err("two keys have no `good_until`".into()),
-            None => current = Some(key),
+        match (entry.good_until, entry.next) {
+            (Some(_), true) => return Err("the `next` key has a `good_until`".into()),
+            (Some(until), false) => retired.push((key, until)),
+            (None, true) if next.is_some() => return Err("two keys are `next`".into()),
+            (None, true) => next = Some(key),
+            (None, false) if current.is_some() => {
+                return Err("two keys have no `good_until`".into());
+            }
+            (None, false) => current = Some(key),
         }
     }
     let current = current.ok_or("there is no key without `good_until`, to sign with")?;
-    KeyRing::new(current, retired).map_err(reason)
+    let ring = KeyRing::new(current, retired).map_err(reason)?;
+    match next {
+        Some(next) => ring.with_next(next).map_err(reason),
+        None => Ok(ring),
+    }
 }
 
 fn key(entry: &Entry<'_>) -> Result<SigningKey, KeyError> {
@@ -144,7 +165,9 @@ mod tests {
     type Seen = Vec<(String, [u8; 32], Timestamp, Option<Timestamp>)>;
 
     fn seen(ring: &KeyRing) -> Seen {
+        let next = ring.next().map(|key| (key, None));
         ring.keys()
+            .chain(next)
             .map(|(key, until)| {
                 (
                     key.id.to_string(),
@@ -160,6 +183,27 @@ mod tests {
     fn what_is_printed_is_parsed() {
         let ring = ring();
         assert_eq!(seen(&parse(&print(&ring)).unwrap()), seen(&ring));
+        let text = String::from_utf8(print(&ring).to_vec()).unwrap();
+        assert!(
+            !text.contains("next"),
+            "programs that know of no next key read it"
+        );
+        let ring = ring.announcing(&OsEntropy, Timestamp::from_secs(1_800_000_100));
+        assert_eq!(seen(&parse(&print(&ring)).unwrap()), seen(&ring));
+        assert!(parse(&print(&ring)).unwrap().next().is_some());
+    }
+
+    #[test]
+    fn at_most_one_key_is_next_and_it_has_no_end() {
+        let ring = ring().announcing(&OsEntropy, Timestamp::from_secs(1));
+        let text = String::from_utf8(print(&ring).to_vec()).unwrap();
+        let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        document["keys"][1]["next"] = true.into();
+        let reason = parse(document.to_string().as_bytes()).unwrap_err();
+        assert!(reason.contains("`next` key has"), "{reason}");
+        document["keys"][1]["good_until"] = serde_json::Value::Null;
+        let reason = parse(document.to_string().as_bytes()).unwrap_err();
+        assert!(reason.contains("two keys are"), "{reason}");
     }
 
     #[test]

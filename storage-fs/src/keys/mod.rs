@@ -3,6 +3,8 @@
 mod evidence;
 mod file;
 mod format;
+mod secret;
+pub mod text;
 
 use std::{
     path::{Path, PathBuf},
@@ -19,8 +21,8 @@ use consign_core::{
 #[cfg(test)]
 use crate::disk::Disk;
 
-pub use self::evidence::FsEvidenceKeys;
 use self::file::KeyFile;
+pub use self::{evidence::FsEvidenceKeys, secret::FsSecret};
 
 /// The signing keys in one file, which only its owner can read.
 ///

@@ -3,6 +3,7 @@
 mod blobs;
 mod catalogue;
 mod files;
+mod limits;
 mod rows;
 mod users;
 
@@ -13,7 +14,9 @@ use proptest::{
     test_runner::{Config, TestCaseResult, TestRunner},
 };
 
-pub use self::{blobs::blobs, catalogue::catalogue, files::files, rows::rows, users::users};
+pub use self::{
+    blobs::blobs, catalogue::catalogue, files::files, limits::limits, rows::rows, users::users,
+};
 
 /// Operations that a sequence has at most.
 const LENGTH: usize = 40;

@@ -1,0 +1,133 @@
+//! The stores of an installation, of whatever kinds.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use consign_core::store::{BlobStore, FileStore, UserStore};
+use consign_storage_fs::FsBlobs;
+use consign_storage_redb::{OpenError, RedbStore};
+use tokio::task;
+
+use crate::{
+    BoxError,
+    keys::Vault,
+    options::{
+        Blobs, Metadata, Place,
+        origin::{Origin, Written},
+    },
+};
+
+/// The stores of an installation.
+#[derive(Clone, Debug)]
+pub(crate) struct Stores {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+}
+
+/// Where users and the catalogue are.
+#[derive(Clone, Debug)]
+pub(crate) enum Catalogue {
+    /// This process's alone.
+    Redb(Arc<RedbStore>),
+}
+
+/// Why an installation is not opened.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    /// Another process holds it.
+    InUse,
+    /// Something is wrong with the data folder.
+    Failed(BoxError),
+    /// Something is wrong with what a setting names.
+    Named(Written, BoxError),
+}
+
+impl Stores {
+    /// Opens both stores, and makes what is missing of them.
+    pub(crate) async fn open(
+        metadata: &Place<Metadata>,
+        blobs: &Place<Blobs>,
+    ) -> Result<Self, Unopened> {
+        // First of all: whoever has the database has the folder.
+        let catalogue = Catalogue::open(metadata).await?;
+        let blobs = open_blobs(blobs).await?;
+        Ok(Self { catalogue, blobs })
+    }
+}
+
+impl Catalogue {
+    async fn open(metadata: &Place<Metadata>) -> Result<Self, Unopened> {
+        match &metadata.is {
+            Metadata::Redb(path) => {
+                let path = path.clone();
+                let opened = task::spawn_blocking(|| RedbStore::open(path, Default::default()));
+                match opened.await.map_err(|error| metadata.failed(error))? {
+                    Err(OpenError::InUse) => Err(Unopened::InUse),
+                    store => Ok(Self::Redb(Arc::new(
+                        store.map_err(|error| metadata.failed(error))?,
+                    ))),
+                }
+            }
+            Metadata::Postgres(_) => Err(metadata.failed("not yet")),
+        }
+    }
+
+    pub(crate) fn users(&self) -> Arc<dyn UserStore> {
+        match self {
+            Self::Redb(store) => Arc::clone(store) as _,
+        }
+    }
+
+    /// Where keys are shared, where nodes are.
+    pub(crate) fn vault(&self) -> Option<Arc<dyn Vault>> {
+        match self {
+            Self::Redb(_) => None,
+        }
+    }
+
+    pub(crate) fn files(&self) -> Arc<dyn FileStore> {
+        match self {
+            Self::Redb(store) => Arc::clone(store) as _,
+        }
+    }
+}
+
+async fn open_blobs(blobs: &Place<Blobs>) -> Result<Arc<dyn BlobStore>, Unopened> {
+    match &blobs.is {
+        Blobs::Fs(folder) => {
+            let folder = folder.clone();
+            let opened = task::spawn_blocking(|| FsBlobs::open(folder)).await;
+            let opened = opened.map_err(|error| blobs.failed(error))?;
+            Ok(Arc::new(opened.map_err(|error| blobs.failed(error))?))
+        }
+        Blobs::S3(_) => Err(blobs.failed("not yet")),
+    }
+}
+
+impl<T> Place<T> {
+    /// That it is not what it should be.
+    pub(crate) fn failed(&self, error: impl Into<BoxError>) -> Unopened {
+        match self.written.origin {
+            Origin::Default => Unopened::Failed(error.into()),
+            _ => Unopened::Named(self.written.clone(), error.into()),
+        }
+    }
+}
+
+impl fmt::Display for Unopened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse => f.write_str("another process is using the data folder"),
+            Self::Failed(_) => f.write_str("the data folder cannot be used"),
+            Self::Named(written, _) => written.fmt(f),
+        }
+    }
+}
+
+impl Error for Unopened {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::InUse => None,
+            Self::Failed(error) | Self::Named(_, error) => Some(&**error),
+        }
+    }
+}
