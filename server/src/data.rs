@@ -16,7 +16,7 @@ use crate::{
     BoxError,
     keys::{self, Keys, NotSealed, SealedKeys, Source, Vault},
     options::{Config, StoreConfig},
-    stores::{Stores, Unopened},
+    stores::{Catalogue, Stores, Unopened},
 };
 
 /// An installation, held by this process alone unless its database is shared.
@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct Installation {
     pub(crate) consign: Consign,
     pub(crate) keys: Keys,
+    pub(crate) stores: Stores,
+    pub(crate) config: StoreConfig,
 }
 
 impl Installation {
@@ -34,13 +36,10 @@ impl Installation {
         courier: Option<Arc<dyn Courier>>,
     ) -> Result<Self, Unopened> {
         let paths = Paths::of(&config.data);
-        let folder = paths.folder.clone();
-        let made = task::spawn_blocking(move || {
-            create_folder(&folder).map_err(|error| format!("{}: {error}", folder.display()))
-        });
-        made.await.map_err(failed)?.map_err(failed)?;
-        let Stores { catalogue, blobs } =
-            Stores::open(&config.stores.metadata, &config.stores.blobs).await?;
+        make_folder_durably(&paths.folder).await?;
+        let stores = Stores::open(&config.stores.metadata, &config.stores.blobs).await?;
+        let Stores { catalogue, blobs } = stores.clone();
+        see_that_it_is_whole(&catalogue, &config.stores).await?;
         let source = match catalogue.vault() {
             Some(vault) => Source::Sealed(sealed_keys(vault, &config.stores).await?),
             None => paths.keys(),
@@ -56,7 +55,18 @@ impl Installation {
         Ok(Self {
             consign: Consign::new(parts, config.settings.clone()),
             keys,
+            stores,
+            config: config.stores.clone(),
         })
+    }
+}
+
+/// Refuses what a copy left that is not complete: it may lack files, users, revocations.
+async fn see_that_it_is_whole(catalogue: &Catalogue, stores: &StoreConfig) -> Result<(), Unopened> {
+    let copying = catalogue.rows().copying().await;
+    match copying.map_err(|error| stores.metadata.failed(error))? {
+        None => Ok(()),
+        Some(_) => Err(Unopened::Incomplete(stores.metadata.is.to_string())),
     }
 }
 
@@ -101,6 +111,15 @@ impl Paths {
 
 fn failed(error: impl Into<BoxError>) -> Unopened {
     Unopened::Failed(error.into())
+}
+
+/// Makes a data folder if it is missing.
+pub(crate) async fn make_folder_durably(folder: &Path) -> Result<(), Unopened> {
+    let folder = folder.to_owned();
+    let made = task::spawn_blocking(move || {
+        create_folder(&folder).map_err(|error| format!("{}: {error}", folder.display()))
+    });
+    made.await.map_err(failed)?.map_err(failed)
 }
 
 /// Makes the folder if it is missing, and its name durable: without it a power cut can take the

@@ -120,7 +120,21 @@ pub enum CopyError {
     Target(#[source] StoreError),
 }
 
-/// Copies all that the target lacks. `report` hears of what was done so far.
+/// Sees that the target is empty, or a copy of the source that was not used, and has it say that it
+/// [is being copied to](RowStore::copying).
+///
+/// # Errors
+/// [`CopyError::Foreign`] where it is something else, and may not be replaced.
+pub async fn prepare(from: &Side, to: &Side, how: How) -> Result<(), CopyError> {
+    let of = identity(from).await?;
+    if !how.replace && !is_copy(from, to, of).await? {
+        return Err(CopyError::Foreign);
+    }
+    let marked = to.rows.set_copying(Some(of)).await;
+    marked.map_err(CopyError::Target)
+}
+
+/// [Prepares](prepare) the target, and copies all that it lacks. `report` hears of what was done so far.
 ///
 /// # Errors
 /// See [`CopyError`]; what was copied stays, and the target says that it is not complete.
@@ -130,12 +144,7 @@ pub async fn copy(
     how: How,
     mut report: impl FnMut(&Copied) + Send,
 ) -> Result<Copied, CopyError> {
-    let of = identity(from).await?;
-    if !how.replace && !is_copy(from, to, of).await? {
-        return Err(CopyError::Foreign);
-    }
-    let marked = to.rows.set_copying(Some(of)).await;
-    marked.map_err(CopyError::Target)?;
+    prepare(from, to, how).await?;
     let mut copying = Copying {
         from,
         to,
