@@ -343,6 +343,7 @@ mod tests {
     use super::*;
 
     consign_core::testing::blob_store_suite!(make);
+    consign_core::testing::whole_stages_suite!(make);
 
     /// An empty store, and what has to live as long as it does.
     async fn make() -> (CappedBlobs, ()) {

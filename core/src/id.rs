@@ -1,15 +1,19 @@
 //! Identifiers: 128 random bits each, written as 32 lower-case hexadecimal digits.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, SeqAccess, Visitor},
+    ser::SerializeTuple as _,
+};
 
 use crate::{random::Entropy, time::Timestamp};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; 16]);
 
         impl $name {
@@ -48,6 +52,19 @@ macro_rules! id {
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 parse_hex(text).map(Self).ok_or(InvalidId)
+            }
+        }
+
+        /// As its text where people read it, else as its bytes.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serialize_hex(&self.0, serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserialize_hex(deserializer).map(Self)
             }
         }
     };
@@ -148,6 +165,59 @@ pub(crate) fn parse_hex<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
     Some(bytes)
 }
 
+/// Hexadecimal digits where people read it, else the bytes as an array of them is written.
+pub(crate) fn serialize_hex<const LEN: usize, S: Serializer>(
+    bytes: &[u8; LEN],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() {
+        return serializer.collect_str(&Hex(bytes));
+    }
+    let mut tuple = serializer.serialize_tuple(LEN)?;
+    for byte in bytes {
+        tuple.serialize_element(byte)?;
+    }
+    tuple.end()
+}
+
+pub(crate) fn deserialize_hex<'de, const LEN: usize, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<[u8; LEN], D::Error> {
+    if deserializer.is_human_readable() {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        return parse_hex(&text).ok_or_else(|| D::Error::custom("not hexadecimal digits"));
+    }
+    deserializer.deserialize_tuple(LEN, Bytes)
+}
+
+struct Hex<'b>(&'b [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, self.0)
+    }
+}
+
+/// Reads so many bytes.
+struct Bytes<const LEN: usize>;
+
+impl<'de, const LEN: usize> Visitor<'de> for Bytes<LEN> {
+    type Value = [u8; LEN];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{LEN} bytes")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; LEN], A::Error> {
+        let mut bytes = [0; LEN];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            let next = seq.next_element()?;
+            *byte = next.ok_or_else(|| A::Error::invalid_length(at, &self))?;
+        }
+        Ok(bytes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -160,6 +230,15 @@ mod tests {
         fn an_id_has_one_text(bytes: [u8; 16]) {
             let id = FileId::from_bytes(bytes);
             prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+
+        #[test]
+        fn an_id_is_text_where_people_read_it_and_bytes_elsewhere(bytes: [u8; 16]) {
+            let id = FileId::from_bytes(bytes);
+            let json = serde_json::to_string(&id).unwrap();
+            prop_assert_eq!(&json, &format!("\"{id}\""));
+            prop_assert_eq!(serde_json::from_str::<FileId>(&json).unwrap(), id);
+            prop_assert_eq!(serde_json::from_value::<FileId>(json[1..33].into()).unwrap(), id);
         }
 
         #[test]

@@ -20,3 +20,4 @@ consign_core::testing::file_store_suite!(catalogue);
 consign_core::testing::row_store_suite!(catalogue);
 consign_core::testing::blob_store_suite!(blobs);
 consign_core::testing::limit_store_suite!(limits);
+consign_core::testing::whole_stages_suite!(blobs);

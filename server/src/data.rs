@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder},
     io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -50,6 +50,7 @@ impl Installation {
         let parts = Parts {
             courier,
             evidence: Some(Arc::new(evidence)),
+            limits: catalogue.limits(),
             ..Parts::of(users, files, blobs, Arc::new(keys.signer.clone()))
         };
         Ok(Self {
@@ -67,6 +68,26 @@ async fn see_that_it_is_whole(catalogue: &Catalogue, stores: &StoreConfig) -> Re
     match copying.map_err(|error| stores.metadata.failed(error))? {
         None => Ok(()),
         Some(_) => Err(Unopened::Incomplete(stores.metadata.is.to_string())),
+    }
+}
+
+/// Holds the data folder for one server, where the database does not: it is not in the folder, and may be
+/// shared. Until the value is dropped.
+pub(crate) fn hold(config: &Config) -> Result<Option<fs::File>, Unopened> {
+    let paths = Paths::of(&config.data);
+    if config.stores.database_file() == Some(&paths.database) {
+        return Ok(None);
+    }
+    let shown = |error: io::Error| failed(format!("{}: {error}", paths.held.display()));
+    create_folder(&paths.folder)
+        .map_err(|error| failed(format!("{}: {error}", paths.folder.display())))?;
+    let mut options = fs::File::options();
+    let file = options.create(true).truncate(false).write(true).mode(0o600);
+    let file = file.open(&paths.held).map_err(shown)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Err(Unopened::InUse),
+        Err(fs::TryLockError::Error(error)) => Err(shown(error)),
     }
 }
 
@@ -89,6 +110,12 @@ pub(crate) async fn sealed_keys(
 pub(crate) struct Paths {
     pub(crate) folder: PathBuf,
     pub(crate) socket: PathBuf,
+    /// The database, unless it is elsewhere.
+    pub(crate) database: PathBuf,
+    /// The files, unless they are elsewhere.
+    pub(crate) files: PathBuf,
+    pub(crate) cluster_key: PathBuf,
+    held: PathBuf,
     pub(crate) keys: PathBuf,
     pub(crate) evidence: PathBuf,
 }
@@ -98,6 +125,10 @@ impl Paths {
         Self {
             folder: folder.to_owned(),
             socket: folder.join("admin.sock"),
+            database: folder.join("consign.redb"),
+            files: folder.join("files"),
+            cluster_key: folder.join("cluster-key"),
+            held: folder.join("server.lock"),
             keys: folder.join("keys.json"),
             evidence: folder.join("evidence-key.json"),
         }

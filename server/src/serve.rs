@@ -22,7 +22,7 @@ use tokio::{
 use crate::{
     BoxError, admin,
     connection::{self, Accepted},
-    data::{Installation, Paths},
+    data::{self, Installation, Paths},
     log, metrics, notify,
     options::{Config, MailConfig},
     peers::Peers,
@@ -92,6 +92,7 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
         tokio::spawn(figures.serve(opened, leaving, closing, logging.dropped()))
     });
     let courier = config.mail.as_ref().map(MailConfig::courier).transpose()?;
+    let _held = data::hold(&config)?;
     let installation = Installation::open(&config, courier).await?;
     let listener = TcpListener::bind(&config.listen).await.map_err(|error| {
         let written = config.origins.of("listen");

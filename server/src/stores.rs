@@ -4,9 +4,11 @@ use std::{error::Error, fmt, sync::Arc};
 
 use consign_core::{
     copy::Side,
-    store::{BlobStore, FileStore, RowStore, UserStore},
+    store::{BlobStore, FileStore, LimitStore, RowStore, UserStore},
 };
 use consign_storage_fs::FsBlobs;
+use consign_storage_object::ObjectBlobs;
+use consign_storage_postgres::{self as postgres, PgStore};
 use consign_storage_redb::{OpenError, RedbStore};
 use tokio::task;
 
@@ -14,7 +16,7 @@ use crate::{
     BoxError,
     keys::Vault,
     options::{
-        Blobs, Metadata, Place,
+        Blobs, Database, Metadata, Place,
         origin::{Origin, Written},
     },
 };
@@ -31,6 +33,8 @@ pub(crate) struct Stores {
 pub(crate) enum Catalogue {
     /// This process's alone.
     Redb(Arc<RedbStore>),
+    /// All nodes'.
+    Postgres(Arc<PgStore>),
 }
 
 /// Why an installation is not opened.
@@ -81,13 +85,18 @@ impl Catalogue {
                     ))),
                 }
             }
-            Metadata::Postgres(_) => Err(metadata.failed("not yet")),
+            Metadata::Postgres(database) => {
+                let opened = PgStore::open(database.url(), postgres_options(database)).await;
+                let store = opened.map_err(|error| metadata.failed(error))?;
+                Ok(Self::Postgres(Arc::new(store)))
+            }
         }
     }
 
     pub(crate) fn users(&self) -> Arc<dyn UserStore> {
         match self {
             Self::Redb(store) => Arc::clone(store) as _,
+            Self::Postgres(store) => Arc::clone(store) as _,
         }
     }
 
@@ -95,19 +104,39 @@ impl Catalogue {
     pub(crate) fn vault(&self) -> Option<Arc<dyn Vault>> {
         match self {
             Self::Redb(_) => None,
+            Self::Postgres(store) => Some(Arc::clone(store) as _),
+        }
+    }
+
+    /// Where it is counted for all nodes what may not be asked for too often.
+    pub(crate) fn limits(&self) -> Option<Arc<dyn LimitStore>> {
+        match self {
+            Self::Redb(_) => None,
+            Self::Postgres(store) => Some(Arc::clone(store) as _),
         }
     }
 
     pub(crate) fn rows(&self) -> Arc<dyn RowStore> {
         match self {
             Self::Redb(store) => Arc::clone(store) as _,
+            Self::Postgres(store) => Arc::clone(store) as _,
         }
     }
 
     pub(crate) fn files(&self) -> Arc<dyn FileStore> {
         match self {
             Self::Redb(store) => Arc::clone(store) as _,
+            Self::Postgres(store) => Arc::clone(store) as _,
         }
+    }
+}
+
+/// How a database is used.
+pub(crate) fn postgres_options(database: &Database) -> postgres::Options {
+    let options = postgres::Options::default();
+    match &database.schema {
+        Some(schema) => options.schema(schema.as_str()),
+        None => options,
     }
 }
 
@@ -119,7 +148,10 @@ async fn open_blobs(blobs: &Place<Blobs>) -> Result<Arc<dyn BlobStore>, Unopened
             let opened = opened.map_err(|error| blobs.failed(error))?;
             Ok(Arc::new(opened.map_err(|error| blobs.failed(error))?))
         }
-        Blobs::S3(_) => Err(blobs.failed("not yet")),
+        Blobs::S3(url) => {
+            let opened = ObjectBlobs::open(url, Default::default()).await;
+            Ok(Arc::new(opened.map_err(|error| blobs.failed(error))?))
+        }
     }
 }
 

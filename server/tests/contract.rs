@@ -1,4 +1,5 @@
-//! The binary keeps the contract of a front end, by HTTP and by HTTPS.
+//! The binary keeps the contract of a front end, by HTTP and by HTTPS, on each pair of stores, and as two nodes
+//! that take turns.
 #![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
 
 mod support;
@@ -8,15 +9,68 @@ use std::{process::Command, sync::Arc};
 use consign_http::testing::{self, Setup, Target};
 use support::{
     Home, Server,
+    between::Between,
+    cluster::Cluster,
+    engines::Engines,
     tls::{self, Carrier, Identity},
 };
 
 testing::front_end_suite!(start);
 testing::front_end_suite!(by_https, start_with_tls);
+testing::front_end_suite!(
+    #[ignore = "needs PostgreSQL: see scripts/engines"]
+    postgres_and_fs,
+    start_on_postgres
+);
+testing::front_end_suite!(
+    #[ignore = "needs S3: see scripts/engines"]
+    redb_and_s3,
+    start_on_s3
+);
+testing::front_end_suite!(
+    #[ignore = "needs PostgreSQL and S3: see scripts/engines"]
+    postgres_and_s3,
+    start_on_both
+);
+testing::front_end_suite!(
+    #[ignore = "needs PostgreSQL and S3: see scripts/engines"]
+    two_nodes_in_turn,
+    start_two_nodes
+);
 
 async fn start(setup: Setup) -> Target {
     let server = Server::with(|command| set(command, &setup));
     Target::new(server.address, server)
+}
+
+async fn start_on_postgres(setup: Setup) -> Target {
+    start_on(Engines::postgres(), &setup)
+}
+
+async fn start_on_s3(setup: Setup) -> Target {
+    start_on(Engines::s3().await, &setup)
+}
+
+async fn start_on_both(setup: Setup) -> Target {
+    start_on(Engines::both().await, &setup)
+}
+
+fn start_on(engines: Engines, setup: &Setup) -> Target {
+    let home = Home::of(&Arc::new(engines));
+    let server = Server::on(&home, |command| set(command, setup));
+    Target::new(server.address, server)
+}
+
+/// Each connection is the other node's.
+async fn start_two_nodes(setup: Setup) -> Target {
+    let mut between = Between::bind().await;
+    let cluster = Cluster::new(2, |command| {
+        set(command, &setup);
+        command.arg(format!("--public-url=http://{}", between.address));
+    });
+    let cluster = cluster.await;
+    between.lead_to(cluster.nodes.iter().map(|node| node.address).collect());
+    Target::new(between.address, (between, cluster))
 }
 
 /// The clients know no TLS: somebody carries what they say.

@@ -143,7 +143,6 @@ impl Kept {
 }
 
 /// Checks that there was no room, and that the answer says so.
-#[track_caller]
 /// What a server answers that may be opening its database again just now: what happened is recorded beside
 /// the requests too, and fails where there is no room.
 async fn read(server: &Server, request: Request) -> Answer {

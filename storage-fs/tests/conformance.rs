@@ -13,3 +13,4 @@ async fn make() -> (FsBlobs, TempDir) {
 }
 
 consign_core::testing::blob_store_suite!(make);
+consign_core::testing::whole_stages_suite!(make);

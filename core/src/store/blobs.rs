@@ -18,16 +18,20 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 /// Its `Debug` is for logs: it shows no content.
 ///
 /// Bytes are first *staged*: appended in order, and readable to the one who appends them. Publishing
-/// gives them their key, once and for ever. A few bytes that are in memory whole can be
+/// gives them their key, once and for ever. Of a stage that is not published a store keeps what it can:
+/// every byte, or only whole parts of it, so that of a short one nothing is left once it is dropped. A few bytes that are in memory whole can be
 /// [put](BlobStore::put) under their key at once. A blob that no file of the catalogue references is
 /// visible to nobody; the sweeper removes it after a grace period.
 #[async_trait]
 pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
-    /// Begins a stage.
+    /// Begins a stage, which holds nothing yet.
     async fn begin(&self) -> Result<Box<dyn Stage>, StoreError>;
 
     /// Goes on with a stage that was begun before, perhaps by another process; `None` when there
-    /// is none of this id. Nobody else may be using it.
+    /// is none of this id, or the store has kept nothing of it. Nobody else may be using it.
+    ///
+    /// It holds the bytes that were appended, or the first of them, never others: whoever resumes goes
+    /// on from [`Stage::size`].
     ///
     /// # Errors
     /// [`StoreError::Busy`] when the store can tell that somebody is, or that a write of a dropped
@@ -48,7 +52,8 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// Removes a stage and its bytes; one that does not exist is no error.
     async fn abort(&self, id: StageId) -> Result<(), StoreError>;
 
-    /// At most `limit` stages (at least 1), ordered by id, after `after`. A page can come out empty
+    /// At most `limit` stages (at least 1), ordered by id, after `after`: those that
+    /// [`resume`](BlobStore::resume) finds, and what is left of others that were not ended well. A page can come out empty
     /// when what stood on it vanishes meanwhile.
     async fn stages(
         &self,
@@ -85,7 +90,8 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     async fn check(&self) -> Result<(), StoreError>;
 }
 
-/// Bytes that are being received. Dropping it keeps them: see [`BlobStore::abort`].
+/// Bytes that are being received. Dropping it keeps of them what the store keeps: see
+/// [`BlobStore::resume`] and [`BlobStore::abort`].
 #[async_trait]
 pub trait Stage: fmt::Debug + Send + Sync + 'static {
     /// Names the stage; survives a restart.
@@ -99,15 +105,16 @@ pub trait Stage: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Offset`] when `offset` is not [`size`](Stage::size), even for no bytes;
-    /// [`StoreError::Missing`] when the stage was aborted. After any error but `Offset` the stage
-    /// can only be aborted.
+    /// [`StoreError::Missing`] when the store sees that the stage was aborted; at the latest
+    /// [`publish`](Stage::publish) does, if bytes are gone. After any error but `Offset` the stage can only be
+    /// aborted, or resumed where the store can.
     async fn append(&mut self, offset: u64, bytes: Bytes) -> Result<(), StoreError>;
 
     /// Reads `len` bytes at `offset`; fewer, or none, only where the stage ends.
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes, StoreError>;
 
     /// Makes the bytes a blob under `key`, durably: when it returns, they survive a power cut. The
-    /// stage is no more. Dropped half-way, either the stage or the blob is there.
+    /// stage is no more. Dropped half-way, either the blob is there, or what the store keeps of the stage.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when the key is taken: the stage and the other blob are as they were.

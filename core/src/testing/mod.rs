@@ -23,6 +23,7 @@
 //! consign_core::testing::row_store_suite!(catalogue);
 //! consign_core::testing::blob_store_suite!(blobs);
 //! consign_core::testing::limit_store_suite!(limits);
+//! consign_core::testing::whole_stages_suite!(blobs);
 //! // Another store in the same file needs a name of its own:
 //! consign_core::testing::blob_store_suite!(more_blobs, blobs);
 //! # fn main() {}
@@ -55,6 +56,8 @@ pub mod rig;
 
 #[doc(hidden)]
 pub mod blobs;
+#[doc(hidden)]
+pub use self::blobs::whole_stages;
 #[doc(hidden)]
 pub mod files;
 #[doc(hidden)]
@@ -96,6 +99,10 @@ pub use crate::__row_store_suite as row_store_suite;
 /// Checks a [`UserStore`](crate::store::UserStore): see [`testing`](self).
 #[doc(inline)]
 pub use crate::__user_store_suite as user_store_suite;
+/// Checks a [`BlobStore`](crate::store::BlobStore) whose stages keep every byte that was appended, which not
+/// all do: see [`testing`](self).
+#[doc(inline)]
+pub use crate::__whole_stages_suite as whole_stages_suite;
 use crate::{
     event::Recorded,
     store::{Page, StoreError},
@@ -223,6 +230,9 @@ async fn check_any_limit<T, C>(
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __suite_tests {
+    (without_model $attributes:tt $suite:ident, $make:path, [$($test:ident),* $(,)?]) => {
+        $($crate::__suite_test!($attributes $suite, $make, $test);)*
+    };
     ($attributes:tt $suite:ident, $make:path, [$($test:ident),* $(,)?]) => {
         $($crate::__suite_test!($attributes $suite, $make, $test);)*
         $crate::__suite_test!($attributes $suite, $make);
@@ -283,6 +293,8 @@ mod tests {
                 include_str!("blobs/mod.rs"),
                 include_str!("blobs/stages.rs"),
                 include_str!("blobs/publish.rs"),
+                include_str!("blobs/put.rs"),
+                include_str!("blobs/whole_stages.rs"),
                 include_str!("blobs/content.rs"),
             ),
             include_str!("limits/mod.rs"),

@@ -25,7 +25,8 @@
 //! The line becomes a module, `front_end` (or a name given before `start`), with one `#[test]` for
 //! each scenario. Each asks `start` for a server of its own that listens on a loopback address,
 //! knows no user and holds no file, and runs on a tokio runtime of its own. [`Setup`] holds nothing
-//! that a server in another process could not be told as well.
+//! that a server in another process could not be told as well. Attributes before all else, such as
+//! `#[ignore = "needs PostgreSQL"]`, are those of each test.
 //!
 //! The server answers *all* paths, those that are none of the API's with the API's own 404, and at
 //! the root of its address. It signs evidence, and does not limit how often it may be called.
@@ -226,17 +227,25 @@ where
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __front_end_group {
-    ($start:path, $group:ident, [$($scenario:ident),* $(,)?]) => {
+    ($attributes:tt $start:path, $group:ident, [$($scenario:ident),* $(,)?]) => {
         mod $group {
             #[allow(unused_imports)]
             use super::*;
 
-            $(
-                #[test]
-                fn $scenario() {
-                    $crate::testing::run($start, $crate::testing::$group::$scenario);
-                }
-            )*
+            $($crate::__front_end_scenario!($attributes $start, $group, $scenario);)*
+        }
+    };
+}
+
+/// One scenario, with the attributes that all of its suite have.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __front_end_scenario {
+    ({$($attributes:tt)*} $start:path, $group:ident, $scenario:ident) => {
+        #[test]
+        $($attributes)*
+        fn $scenario() {
+            $crate::testing::run($start, $crate::testing::$group::$scenario);
         }
     };
 }
@@ -244,16 +253,24 @@ macro_rules! __front_end_group {
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __front_end_suite {
-    ($start:path) => {
-        $crate::testing::front_end_suite!(front_end, $start);
+    ($(#[$attribute:meta])* $start:path) => {
+        $crate::__front_end_groups!({$(#[$attribute])*} front_end, $start);
     };
-    ($name:ident, $start:path) => {
+    ($(#[$attribute:meta])* $name:ident, $start:path) => {
+        $crate::__front_end_groups!({$(#[$attribute])*} $name, $start);
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __front_end_groups {
+    ($attributes:tt $name:ident, $start:path) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
 
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 accounts,
                 [
                     a_user_registers_and_signs_in,
@@ -273,7 +290,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 sessions,
                 [
                     whoever_is_signed_in_is_told_who_they_are,
@@ -285,7 +302,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 upload,
                 [
                     documents_are_taken,
@@ -300,7 +317,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 bodies,
                 [
                     bodies_come_whole_or_in_chunks,
@@ -313,7 +330,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 files,
                 [
                     any_signed_in_user_sees_the_files,
@@ -327,7 +344,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 lifetimes,
                 [
                     ends_are_said_shown_and_changed,
@@ -338,7 +355,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 download,
                 [
                     whoever_holds_the_link_gets_the_file,
@@ -351,7 +368,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 groups,
                 [
                     groups_are_made_renamed_and_removed,
@@ -363,7 +380,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 audiences,
                 [
                     a_file_is_there_for_its_audience_alone,
@@ -377,7 +394,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 managed,
                 [
                     managed_links_hand_files_over,
@@ -396,7 +413,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 once,
                 [
                     what_comes_twice_is_done_once,
@@ -404,7 +421,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 audit,
                 [
                     whether_it_was_downloaded_is_told,
@@ -416,7 +433,7 @@ macro_rules! __front_end_suite {
                 ]
             );
             $crate::__front_end_group!(
-                $start,
+                $attributes $start,
                 protocol,
                 [
                     the_root_says_what_this_is,

@@ -32,7 +32,8 @@ pub(super) fn look(config: &Config, paths: &Paths, findings: &mut Findings) {
 }
 
 fn disk(config: &Config, paths: &Paths, findings: &mut Findings) {
-    let above = paths.folder.ancestors().find(|folder| folder.is_dir());
+    let files = config.stores.files_folder().unwrap_or(&paths.folder);
+    let above = files.ancestors().find(|folder| folder.is_dir());
     let folder = above.unwrap_or(Path::new("."));
     let system = match rustix::fs::statvfs(folder) {
         Ok(system) => system,

@@ -4,8 +4,8 @@ use std::{fs, os::unix::fs::MetadataExt};
 
 use super::Findings;
 use crate::options::{
-    Carrier, Config,
-    origin::{self, Origin},
+    Carrier, Config, Metadata,
+    origin::{self, Origin, Written},
 };
 
 const CHECK: &str = "settings";
@@ -31,25 +31,36 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
         };
         findings.warning(CHECK, format!("{name} is no setting"), &advice);
     }
-    password(config, findings);
+    passwords(config, findings);
 }
 
-/// Whether others can read the password of the mail server.
-fn password(config: &Config, findings: &mut Findings) {
+/// Whether others can read the passwords of the mail server and of the database.
+fn passwords(config: &Config, findings: &mut Findings) {
     let relay = config.mail.as_ref().map(|mail| &mail.carrier);
-    let Some(Carrier::Smtp { relay, .. }) = relay else {
-        return;
+    let mail = matches!(relay, Some(Carrier::Smtp { relay, .. }) if relay.signs_in());
+    let metadata = match &config.stores.metadata.is {
+        Metadata::Postgres(database) => database.has_password(),
+        Metadata::Redb(_) => false,
     };
-    if !relay.signs_in() {
-        return;
+    for (key, is_in) in [("mail", mail), ("metadata", metadata)] {
+        if is_in {
+            password(&config.origins.of(key), findings);
+        }
     }
-    match config.origins.of("mail").origin {
+}
+
+fn password(written: &Written, findings: &mut Findings) {
+    let key = &written.key;
+    match &written.origin {
         Origin::Flag(flag) => findings.warning(
             CHECK,
             format!("{flag} has a password in it, which all of the machine's users can see"),
-            "set CONSIGN_MAIL, or mail in consign.toml",
+            &format!(
+                "set CONSIGN_{}, or {key} in consign.toml",
+                key.to_uppercase()
+            ),
         ),
-        Origin::File(path, _) => match fs::metadata(&path).map(|data| data.mode()) {
+        Origin::File(path, _) => match fs::metadata(path).map(|data| data.mode()) {
             Ok(mode) if mode & 0o077 != 0 => {
                 let (path, mode) = (path.display(), mode & 0o777);
                 findings.problem(

@@ -11,6 +11,7 @@ use consign_core::{
     token::{JwtSigner, KeyError, KeyRing, KeySource, Secret},
 };
 use consign_storage_fs::{FsSecret, key_text};
+use consign_storage_postgres::PgStore;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -98,6 +99,17 @@ impl SealedKeys {
             opened.map_err(NotSealed::ClusterKey)?;
         }
         Ok(keys)
+    }
+
+    /// Whether the file's key opens what is sealed, of which there may be nothing yet: `false`. Nothing is
+    /// made.
+    pub(crate) async fn probe(vault: Arc<dyn Vault>, file: FsSecret) -> Result<bool, NotSealed> {
+        let sealed = vault.sealed(RING.name).await;
+        if sealed.map_err(NotSealed::Unavailable)?.is_some() {
+            return Self::open(vault, file).await.map(|_| true);
+        }
+        file.read().await.map_err(NotSealed::ClusterKey)?;
+        Ok(false)
     }
 
     /// The keys that sign evidence; made when there are none.
@@ -194,6 +206,23 @@ impl SealedKeys {
     fn opened<T>(&self, kept: &Kept<T>, version: u64, sealed: &[u8]) -> Result<T, KeyError> {
         let opened = seal::open(&self.0.key, kept.name, version, sealed);
         (kept.parse)(&opened.ok_or_else(|| another(&self.0.file))?)
+    }
+}
+
+#[async_trait]
+impl Vault for PgStore {
+    async fn sealed(&self, name: &str) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let sealed = PgStore::sealed(self, name).await?;
+        Ok(sealed.map(|sealed| (sealed.version, sealed.bytes)))
+    }
+
+    async fn set_sealed(
+        &self,
+        name: &str,
+        before: Option<u64>,
+        bytes: &[u8],
+    ) -> Result<bool, StoreError> {
+        PgStore::set_sealed(self, name, before, bytes).await
     }
 }
 

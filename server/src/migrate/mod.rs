@@ -299,10 +299,11 @@ fn see_that_they_differ(
         (one, other) => one.to_string() == other.to_string(),
     };
     let refused = |why: String| Err(NotMigrated::Refused(why));
-    let from: (Result<Metadata, _>, Result<Blobs, _>) =
-        (order.from_metadata.parse(), order.from_blobs.parse());
-    let is_held =
-        from.0.is_ok_and(|from| is_metadata(&from)) && from.1.is_ok_and(|from| is_blobs(&from));
+    let (metadata, blobs) = (&order.from_metadata, &order.from_blobs);
+    // A database is shown without its schema.
+    let is_held = (metadata.parse().is_ok_and(|from| is_metadata(&from))
+        || *metadata == held.0.to_string())
+        && blobs.parse().is_ok_and(|from| is_blobs(&from));
     if !is_held {
         return refused(format!(
             "the server that runs on this data folder has {} and {}: stop it to copy from others",

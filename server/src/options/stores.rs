@@ -13,7 +13,7 @@ use super::{
     origin::{Origins, Written},
     values::Veiled,
 };
-use crate::BoxError;
+use crate::{BoxError, data::Paths};
 
 /// Characters of a schema's name at most, as PostgreSQL has it.
 const MAX_SCHEMA: usize = 63;
@@ -85,19 +85,20 @@ impl StoreConfig {
         cluster_key: Option<PathBuf>,
         origins: &Origins,
     ) -> Result<Self, BoxError> {
+        let paths = Paths::of(data);
         let metadata = Place::parsed(metadata, origins.of("metadata"))?;
         let blobs = Place::parsed(blobs, origins.of("blobs"))?;
         Ok(Self {
             metadata: metadata.unwrap_or_else(|written| Place {
-                is: Metadata::Redb(data.join("consign.redb")),
+                is: Metadata::Redb(paths.database),
                 written,
             }),
             blobs: blobs.unwrap_or_else(|written| Place {
-                is: Blobs::Fs(data.join("files")),
+                is: Blobs::Fs(paths.files),
                 written,
             }),
             cluster_key: Place {
-                is: cluster_key.unwrap_or_else(|| data.join("cluster-key")),
+                is: cluster_key.unwrap_or(paths.cluster_key),
                 written: origins.of("cluster-key"),
             },
         })
@@ -108,6 +109,14 @@ impl StoreConfig {
         match &self.metadata.is {
             Metadata::Redb(path) => Some(path),
             Metadata::Postgres(_) => None,
+        }
+    }
+
+    /// The files' folder, where they are in one.
+    pub(crate) fn files_folder(&self) -> Option<&Path> {
+        match &self.blobs.is {
+            Blobs::Fs(path) => Some(path),
+            Blobs::S3(_) => None,
         }
     }
 

@@ -5,6 +5,9 @@
 #![allow(dead_code)]
 
 pub mod apart;
+pub mod between;
+pub mod cluster;
+pub mod engines;
 pub mod http2;
 pub mod load;
 pub mod package;
@@ -27,6 +30,8 @@ use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::engines::Engines;
+
 /// Nothing takes nearly as long; what does hangs.
 pub const HANGS: Duration = Duration::from_secs(100);
 
@@ -48,6 +53,8 @@ pub fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
 /// A place for a data folder and a file of settings.
 pub struct Home {
     folder: TempDir,
+    /// What it shares with others.
+    engines: Option<Arc<Engines>>,
 }
 
 /// A command that has ended.
@@ -61,13 +68,15 @@ pub struct Ran {
 impl Home {
     pub fn new() -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
-        Arc::new(Self { folder })
+        let engines = None;
+        Arc::new(Self { folder, engines })
     }
 
     /// A place within this folder.
     pub fn within(folder: &Path) -> Arc<Self> {
         let folder = tempfile::tempdir_in(folder).unwrap();
-        Arc::new(Self { folder })
+        let engines = None;
+        Arc::new(Self { folder, engines })
     }
 
     pub fn path(&self) -> &Path {
@@ -105,6 +114,9 @@ impl Home {
         command
             .current_dir(self.path())
             .env("CONSIGN_DATA", self.data());
+        if let Some(engines) = &self.engines {
+            command.envs(engines.environment());
+        }
         command
     }
 

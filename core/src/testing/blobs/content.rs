@@ -292,7 +292,7 @@ pub async fn stages_are_no_blobs_and_blobs_are_no_stages(store: Store) {
     .await;
     let id = stage.id();
     drop(stage);
-    super::resume(&store, id)
+    super::resume(&store, id, &sample_bytes(1, 100))
         .await
         .publish(same)
         .await

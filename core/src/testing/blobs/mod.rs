@@ -4,6 +4,7 @@ mod content;
 mod publish;
 mod put;
 mod stages;
+pub mod whole_stages;
 
 use std::{ops::Range, sync::Arc};
 
@@ -42,11 +43,11 @@ macro_rules! __blob_store_suite {
                     read_at_reads_what_is_asked,
                     read_at_reads_fewer_only_where_the_stage_ends,
                     stages_appended_in_turns_do_not_mix,
-                    a_dropped_stage_is_kept,
-                    resume_goes_on_where_the_stage_was_left,
+                    resume_finds_the_first_bytes_that_were_appended,
                     resume_of_nothing_is_none,
                     abort_removes_the_stage_alone,
                     abort_is_idempotent,
+                    stages_are_those_that_resume_finds,
                     stages_pages_are_ordered_by_id,
                     stages_take_any_limit,
                     stages_go_on_after_an_id_that_need_not_exist,
@@ -75,6 +76,34 @@ macro_rules! __blob_store_suite {
                     keys_take_any_limit,
                     keys_go_on_after_a_key_that_need_not_exist,
                     stages_are_no_blobs_and_blobs_are_no_stages,
+                ]
+            );
+        }
+    };
+}
+
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __whole_stages_suite {
+    ($(#[$attribute:meta])* $make:path) => {
+        $crate::testing::whole_stages_suite!($(#[$attribute])* whole_stages, $make);
+    };
+    ($(#[$attribute:meta])* $name:ident, $make:path) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $crate::__suite_tests!(
+                without_model {$(#[$attribute])*}
+                whole_stages,
+                $make,
+                [
+                    a_begun_stage_is_listed,
+                    a_dropped_stage_is_kept,
+                    resume_goes_on_where_the_stage_was_left,
+                    the_others_are_listed_when_one_is_aborted,
+                    an_aborted_stage_is_missing_to_the_one_who_appends,
+                    publish_dropped_half_way_leaves_the_stage_or_the_blob,
                 ]
             );
         }
@@ -193,9 +222,30 @@ async fn publish(store: &Store, n: u32, bytes: &Bytes) -> BlobKey {
     key
 }
 
-async fn resume(store: &Store, id: StageId) -> Box<dyn Stage> {
-    let stage = store.resume(id).await.expect(ANSWERS);
-    stage.expect("the contract is broken: resume: goes on with a stage that was begun before")
+/// Goes on with a stage of which these bytes were appended, or with another when nothing was kept: what
+/// is missing is appended.
+async fn resume(store: &Store, id: StageId, appended: &[u8]) -> Box<dyn Stage> {
+    let mut stage = match store.resume(id).await.expect(ANSWERS) {
+        Some(stage) => {
+            promise_eq!(stage.id(), id, "resume: goes on with the stage of this id");
+            stage
+        }
+        None => store.begin().await.expect(ANSWERS),
+    };
+    let size = stage.size() as usize;
+    promise!(
+        size <= appended.len(),
+        "resume: finds no more bytes than were appended"
+    );
+    let found = stage.read_at(0, size).await.expect(ANSWERS);
+    same_bytes(
+        &found,
+        &appended[..size],
+        "resume: finds the first bytes that were appended",
+    );
+    let rest = Bytes::copy_from_slice(&appended[size..]);
+    stage.append(stage.size(), rest).await.expect(ANSWERS);
+    stage
 }
 
 async fn all_keys(store: &Store) -> Vec<BlobInfo> {

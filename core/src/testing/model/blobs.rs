@@ -137,10 +137,17 @@ impl BlobOp {
     }
 }
 
-/// A store, and the stages begun in it so far; `None` for one that is no more.
+/// A store, and the stages begun in it so far.
 struct Side {
     store: Arc<dyn BlobStore>,
-    stages: Vec<(StageId, Option<Box<dyn Stage>>)>,
+    stages: Vec<Begun>,
+}
+
+/// A stage, and what was appended to it: `None` when it is no more.
+struct Begun {
+    id: StageId,
+    stage: Option<Box<dyn Stage>>,
+    appended: Option<Vec<u8>>,
 }
 
 impl Side {
@@ -160,12 +167,21 @@ impl Side {
                 seed,
                 len,
             } => {
-                let Some(stage) = self.stage(stage) else {
+                let Some(Begun {
+                    stage: Some(stage),
+                    appended: Some(appended),
+                    ..
+                }) = self.stages.get_mut(stage)
+                else {
                     return Seen::Nothing;
                 };
                 let offset = stage.size().saturating_add_signed(shift);
-                let appended = stage.append(offset, sample_bytes(seed, len)).await;
-                Seen::Stage(refusal(appended), stage.size())
+                let bytes = sample_bytes(seed, len);
+                let refused = refusal(stage.append(offset, bytes.clone()).await);
+                if refused.is_none() {
+                    appended.extend_from_slice(&bytes);
+                }
+                Seen::Stage(refused, stage.size())
             }
             BlobOp::ReadAt { stage, offset, len } => match self.stage(stage) {
                 Some(stage) => Seen::Bytes(
@@ -181,7 +197,8 @@ impl Side {
                 let refused = refusal(stage.publish(sample_key(key)).await);
                 let size = stage.size();
                 if refused.is_none() {
-                    self.stages[n].1 = None;
+                    self.stages[n].stage = None;
+                    self.stages[n].appended = None;
                 }
                 Seen::Stage(refused, size)
             }
@@ -190,21 +207,17 @@ impl Side {
                 Seen::Put(refusal(put.await))
             }
             BlobOp::Abort { stage } => {
-                let Some((id, stage)) = self.stages.get_mut(stage) else {
+                let Some(begun) = self.stages.get_mut(stage) else {
                     return Seen::Nothing;
                 };
-                *stage = None;
-                self.store.abort(*id).await.expect(ANSWERS);
+                (begun.stage, begun.appended) = (None, None);
+                self.store.abort(begun.id).await.expect(ANSWERS);
                 Seen::Nothing
             }
-            BlobOp::Resume { stage } => {
-                let Some((id, stage)) = self.stages.get_mut(stage) else {
-                    return Seen::Nothing;
-                };
-                *stage = None;
-                *stage = self.store.resume(*id).await.expect(ANSWERS);
-                Seen::Resumed(stage.as_ref().map(|stage| stage.size()))
-            }
+            BlobOp::Resume { stage } => match self.stages.get_mut(stage) {
+                Some(begun) => begun.resume(&*self.store).await,
+                None => Seen::Nothing,
+            },
             BlobOp::Open { key, start, end } => self.open(key, start, end).await,
             BlobOp::Delete { key } => {
                 self.store.delete(sample_key(key)).await.expect(ANSWERS);
@@ -228,13 +241,17 @@ impl Side {
     }
 
     fn stage(&mut self, n: usize) -> Option<&mut dyn Stage> {
-        self.stages.get_mut(n)?.1.as_deref_mut()
+        self.stages.get_mut(n)?.stage.as_deref_mut()
     }
 
     async fn begin(&mut self) -> Seen {
         if self.stages.len() < STAGES {
             let stage = self.store.begin().await.expect(ANSWERS);
-            self.stages.push((stage.id(), Some(stage)));
+            self.stages.push(Begun {
+                id: stage.id(),
+                stage: Some(stage),
+                appended: Some(Vec::new()),
+            });
         }
         Seen::Nothing
     }
@@ -269,10 +286,46 @@ impl Side {
             stages.windows(2).all(|pair| pair[0].id < pair[1].id),
             "stages: ordered by id"
         );
-        let place = |id| self.stages.iter().position(|(begun, _)| *begun == id);
-        let mut places: Vec<_> = stages.into_iter().map(|stage| place(stage.id)).collect();
-        places.sort_unstable();
-        Seen::Stages(places)
+        for stage in stages {
+            let begun = self.stages.iter().find(|begun| begun.id == stage.id);
+            promise!(
+                begun.is_some_and(|begun| begun.appended.is_some()),
+                "stages: only those that were begun, and are still there"
+            );
+        }
+        Seen::Nothing
+    }
+}
+
+impl Begun {
+    /// Goes on with it, or with another when nothing was kept: what is missing is appended, so that
+    /// stores which keep less than all come to the same.
+    async fn resume(&mut self, store: &dyn BlobStore) -> Seen {
+        self.stage = None;
+        let resumed = store.resume(self.id).await.expect(ANSWERS);
+        let Some(appended) = &self.appended else {
+            return Seen::Resumed(resumed.map(|stage| stage.size()));
+        };
+        let mut stage = match resumed {
+            Some(stage) => stage,
+            None => store.begin().await.expect(ANSWERS),
+        };
+        self.id = stage.id();
+        let size = stage.size() as usize;
+        promise!(
+            size <= appended.len(),
+            "resume: finds no more bytes than were appended"
+        );
+        let found = stage.read_at(0, size).await.expect(ANSWERS);
+        promise!(
+            found == appended[..size],
+            "resume: finds the first bytes that were appended"
+        );
+        let rest = appended[size..].to_vec().into();
+        stage.append(stage.size(), rest).await.expect(ANSWERS);
+        let size = stage.size();
+        self.stage = Some(stage);
+        Seen::Resumed(Some(size))
     }
 }
 
@@ -284,11 +337,10 @@ enum Seen {
     Stage(Option<Refusal>, u64),
     /// Why it was refused.
     Put(Option<Refusal>),
-    /// The size of a stage that is there.
+    /// The size of a stage that is there, once what was not kept is appended again.
     Resumed(Option<u64>),
     Bytes(Vec<u8>, Option<ErrorKind>),
     Keys(Vec<(crate::id::BlobKey, u64)>),
-    Stages(Vec<Option<usize>>),
 }
 
 #[derive(Debug, PartialEq)]

@@ -269,3 +269,26 @@ fn signed(header: &str, claims: &str, key: &[u8]) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message.as_bytes());
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))
 }
+
+#[test]
+fn a_key_that_is_announced_verifies_and_does_not_sign() {
+    let now = Timestamp::from_secs(NOW);
+    let before = KeyRing::generate(&crate::random::OsEntropy, now);
+    let announced = before.announcing(&crate::random::OsEntropy, now);
+    let overlap = Duration::from_secs(60);
+    let after = announced.advanced(now, overlap).unwrap();
+    let [before, announced, after] =
+        [before, announced, after].map(|ring| JwtSigner::new(&ring, ISSUER));
+    let claims = claims(Purpose::Access);
+    let by = |signer: &JwtSigner| signer.sign(Purpose::Access, &claims).unwrap();
+    let verifies =
+        |signer: &JwtSigner, token: &str| signer.verify(Purpose::Access, token, now).is_ok();
+    for (token, expected) in [
+        (by(&before), [true, true, true]),
+        (by(&announced), [true, true, true]),
+        (by(&after), [false, true, true]),
+    ] {
+        let found = [&before, &announced, &after].map(|signer| verifies(signer, &token));
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,277 @@
+//! Where users, the catalogue and the files are: the settings, what is said of bad ones, and stores elsewhere
+//! than in the data folder. What needs an engine is left out where there is none.
+#![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
+
+mod support;
+
+use std::{fs, net::TcpListener};
+
+use consign_http::testing::DOCX;
+use support::{Home, Ran, Server, run};
+
+const POSTGRES: &str = "postgres://annabel:secret@127.0.0.1";
+
+/// What is said when this setting is refused, by each way in which it can come; with its status 1.
+#[track_caller]
+fn refused(key: &str, value: &str, shown: &str, why: &str) {
+    let flag = format!("--{key}");
+    let variable = format!("CONSIGN_{}", key.to_uppercase());
+    let home = Home::new();
+    fs::create_dir(home.data()).unwrap();
+    for command in [&["serve"][..], &["user", "list"]] {
+        let by_flag = run_on(&home, command, |consign| {
+            consign.args([&flag, value]);
+        });
+        by_flag.fails(1, &format!("consign: {key} = {shown} (from {flag}): {why}"));
+        let by_variable = run_on(&home, command, |consign| {
+            consign.env(&variable, value);
+        });
+        by_variable.fails(1, &format!("{key} = {shown} (from {variable}): {why}"));
+        home.settings(&format!("log = \"info\"\n{key} = {value:?}"));
+        let by_file = run_on(&home, command, |_| {});
+        by_file.fails(
+            1,
+            &format!("{key} = {shown} (from consign.toml, line 2): {why}"),
+        );
+        fs::remove_file(home.path().join("consign.toml")).unwrap();
+        for ran in [by_flag, by_variable, by_file] {
+            assert!(!ran.err.contains("secret"), "{ran:?}");
+        }
+    }
+    for left in fs::read_dir(home.data()).unwrap() {
+        assert_eq!(left.unwrap().file_name(), "server.lock");
+    }
+}
+
+fn run_on(home: &Home, args: &[&str], set: impl FnOnce(&mut std::process::Command)) -> Ran {
+    let mut consign = home.consign();
+    consign.args(args);
+    set(&mut consign);
+    run(consign, "")
+}
+
+/// An address that nobody listens on.
+fn nowhere() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn what_is_no_store_is_refused_by_its_setting_without_its_login() {
+    let places = "it has to be redb:PATH or postgres://";
+    refused("metadata", "secret.redb", "…", places);
+    refused("metadata", "mysql://a:secret@host/db", "…", places);
+    refused("metadata", "redb:", "\"redb:\"", "redb: and no path");
+    refused(
+        "metadata",
+        "postgres:secret",
+        "…",
+        "it has to begin with postgres://",
+    );
+    refused(
+        "metadata",
+        "postgres://a:secret@h:x/d",
+        "…",
+        "it is no URL: invalid port",
+    );
+    refused(
+        "metadata",
+        "postgres://h/d?pasword=secret",
+        "…",
+        "behind the ? there can be",
+    );
+    refused(
+        "metadata",
+        "postgres://h/d?schema=A-secret",
+        "…",
+        "a schema's name is of a to z",
+    );
+    let places = "it has to be fs:PATH or s3://BUCKET/PREFIX";
+    refused("blobs", "files", "\"files\"", places);
+    refused("blobs", "fs:", "\"fs:\"", "fs: and no folder");
+    refused(
+        "blobs",
+        "s3:bucket",
+        "\"s3:bucket\"",
+        "it has to be s3://BUCKET",
+    );
+    refused(
+        "blobs",
+        "s3://key:secret@bucket",
+        "…",
+        "credentials are told to the environment",
+    );
+    refused(
+        "blobs",
+        "s3://b:9000/x",
+        "\"s3://b:9000/x\"",
+        "where the server is, AWS_ENDPOINT_URL says",
+    );
+    refused(
+        "blobs",
+        "s3://b/x?y",
+        "\"s3://b/x?y\"",
+        "behind the prefix there can be no ?",
+    );
+}
+
+#[test]
+fn what_is_no_text_is_refused_by_its_line() {
+    let home = Home::new();
+    for (key, what) in [
+        ("metadata", "\"redb:PATH\" or \"postgres://"),
+        ("blobs", "\"fs:PATH\" or \"s3://"),
+    ] {
+        home.settings(&format!("{key} = 5"));
+        home.run(&["serve"]).fails(1, what);
+    }
+    home.settings("metadata = \"postgres://a:secret@host\nx\"");
+    let ran = home.run(&["serve"]);
+    ran.fails(1, "consign.toml, line 1: ");
+    assert!(!ran.err.contains("secret"), "{ran:?}");
+    home.settings("metadata-url = \"postgres://h?password=secret\"");
+    let ran = home.run(&["serve"]);
+    ran.fails(1, "there is no such setting");
+    assert!(!ran.err.contains("secret"), "{ran:?}");
+}
+
+#[test]
+fn a_password_is_in_no_help_and_no_finding() {
+    let home = Home::new();
+    let url = format!("{POSTGRES}:1/db");
+    for args in [
+        &["serve", "--help"][..],
+        &["user", "--help"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["user", "list"],
+        &["serve", "--log=trace"],
+    ] {
+        let ran = run_on(&home, args, |consign| {
+            consign.env("CONSIGN_METADATA", &url);
+        });
+        let told = format!("{}{}", ran.out, ran.err);
+        assert!(!told.contains("secret"), "{ran:?}");
+        assert!(
+            args[1..] != ["--help"] || told.contains("CONSIGN_METADATA"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_database_and_files_can_be_elsewhere() {
+    let home = Home::new();
+    home.settings("metadata = \"redb:names.redb\"\nblobs = \"fs:bytes\"");
+    let server = Server::on(&home, |_| {});
+    let olga = server.sign_up("olga", true).await;
+    let file = server.upload(&olga, "a.docx", &DOCX.document("a")).await;
+    for name in ["names.redb", "bytes/blobs"] {
+        assert!(
+            home.path().join(name).exists(),
+            "relative to where it was started"
+        );
+    }
+    for name in ["consign.redb", "files"] {
+        assert!(!home.data().join(name).exists(), "{name}");
+    }
+    for name in ["keys.json", "evidence-key.json"] {
+        assert!(
+            home.data().join(name).exists(),
+            "{name} is in the data folder all the same"
+        );
+    }
+    let listed = home.run(&["file", "list"]);
+    assert!(listed.succeeds().contains(&file), "{listed:?}");
+    server.stop();
+    let listed = home.run(&["file", "list"]);
+    assert!(listed.succeeds().contains(&file), "{listed:?}");
+    home.run(&["sweep", "--grace=0s"]).succeeds();
+    // Another database is another installation.
+    let other = home.run(&["file", "list", "--metadata=redb:other.redb"]);
+    assert!(!other.succeeds().contains(&file), "{other:?}");
+}
+
+#[test]
+fn a_data_folder_has_one_server_wherever_the_database_is() {
+    let home = Home::new();
+    let first = Server::on(&home, |command| {
+        command.arg("--metadata=redb:one.redb");
+    });
+    let second = run_on(&home, &["serve", "--listen=127.0.0.1:0"], |consign| {
+        consign.arg("--metadata=redb:other.redb");
+    });
+    second.fails(1, "another process is using the data folder");
+    first.stop();
+    // Who has ended holds nothing.
+    let first = Server::on(&home, |command| {
+        command.arg("--metadata=redb:other.redb");
+    });
+    let home = first.kill();
+    Server::on(&home, |command| {
+        command.arg("--metadata=redb:one.redb");
+    })
+    .stop();
+}
+
+#[test]
+fn one_database_has_one_server_whatever_the_data_folder_is() {
+    let (home, other) = (Home::new(), Home::new());
+    let database = format!("--metadata=redb:{}", home.path().join("one.redb").display());
+    let _server = Server::on(&home, |command| {
+        command.arg(&database);
+    });
+    let second = run_on(&other, &["serve", "--listen=127.0.0.1:0"], |consign| {
+        consign.arg(&database);
+    });
+    second.fails(1, "another process is using");
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_told_by_its_setting() {
+    let home = Home::new();
+    fs::write(home.path().join("file"), "no database").unwrap();
+    for (flag, told) in [
+        (
+            "--metadata=redb:file",
+            "consign: metadata = \"redb:file\" (from --metadata): ",
+        ),
+        (
+            "--metadata=redb:no/folder.redb",
+            "metadata = \"redb:no/folder.redb\" (from --metadata): ",
+        ),
+        (
+            "--blobs=fs:file",
+            "consign: blobs = \"fs:file\" (from --blobs): ",
+        ),
+    ] {
+        home.run(&["serve", "--listen=127.0.0.1:0", flag])
+            .fails(1, told);
+    }
+}
+
+#[test]
+fn a_database_that_is_nowhere_is_told_by_its_setting() {
+    let url = format!("postgres://annabel:secret@{}/db", nowhere());
+    refused("metadata", &url, "…", "the database at 127.0.0.1:");
+}
+
+#[test]
+fn a_bucket_that_is_nowhere_is_told_by_its_setting() {
+    let home = Home::new();
+    let nowhere = format!("http://{}", nowhere());
+    let ran = run_on(&home, &["serve", "--listen=127.0.0.1:0"], |consign| {
+        consign
+            .arg("--blobs=s3://bucket/prefix")
+            .env("AWS_ENDPOINT_URL", nowhere)
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "an-id")
+            .env("AWS_SECRET_ACCESS_KEY", "a-secret");
+    });
+    ran.fails(
+        1,
+        "consign: blobs = \"s3://bucket/prefix\" (from --blobs): ",
+    );
+    assert!(!ran.err.contains("secret"), "{ran:?}");
+}
