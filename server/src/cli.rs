@@ -24,6 +24,7 @@ pub(crate) use self::{
         LinkPassword, Login, Logout, Ls, Register, Rm, Sort, Upload, Whoami,
     },
     help::{ENVIRONMENT, EXIT_CODES, FILES, WALK, command},
+    migrate::VARIABLES as MIGRATE_VARIABLES,
 };
 
 /// Hand files to people safely.

@@ -9,6 +9,9 @@ use crate::{
     options::{Folder, Veiled},
 };
 
+/// What its flags can be in the environment.
+pub(crate) const VARIABLES: [&str; 3] = ["CONSIGN_FROM", "CONSIGN_TO", "CONSIGN_TO_DATA"];
+
 #[derive(Args, Debug)]
 pub(crate) struct Migrate {
     #[command(flatten)]
