@@ -90,7 +90,7 @@ impl Lived {
         let refused = Request::post("/upload").bearer(&self.olga).form(form);
         assert_eq!(server.call(refused).await.status, 413);
         let files = server.files(&self.olga).await;
-        assert_eq!(files[0]["name"], "d.docx");
+        assert_eq!(files[0]["filename"], "d.docx");
         assert_eq!(files[1..], self.files);
     }
 }
@@ -172,11 +172,12 @@ async fn a_server_that_runs_copies_itself_and_a_second_run_completes_it() {
     assert_eq!(first["files_copied"], 3);
     // Nobody serves half of it.
     let other = ["--metadata=redb:other.redb", "--blobs=fs:other"];
-    for command in [&["serve", "--listen=127.0.0.1:0"][..], &["user", "list"]] {
-        let mut args = command.to_vec();
-        args.extend(other);
-        let new = home.path().join("new");
-        ran_on(&home, &new, &args).fails(1, "is a copy that is not complete");
+    let new = home.path().join("new");
+    for command in [
+        &["serve", "--listen=127.0.0.1:0", other[0], other[1]][..],
+        &["user", other[0], other[1], "list"],
+    ] {
+        ran_on(&home, &new, command).fails(1, "is a copy that is not complete");
     }
     assert!(server.knows(&lived.olga).await, "it goes on serving");
     home.run(&["user", "logout", "carl"]).succeeds();
