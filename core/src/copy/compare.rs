@@ -34,7 +34,7 @@ pub struct Compared {
     pub which: Vec<RowKey>,
     /// Blobs that were looked at.
     pub blobs: u64,
-    /// Files of the target whose bytes are not as they should be: some of them.
+    /// Files of the target whose bytes are not as they should be.
     pub damaged: Vec<FileId>,
     /// What there is to say of the target's trail.
     pub trail: Option<Verified>,

@@ -218,7 +218,7 @@ impl Copying<'_> {
         report: &mut (impl FnMut(&Copied) + Send),
     ) -> Result<(), CopyError> {
         let mut both = Both::of(self.from, self.to, kind);
-        let (mut rows, mut gone) = (Vec::new(), Vec::new());
+        let (mut same, mut rows, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         loop {
             let step = both.next().await?;
             let ended = step.is_none();
@@ -226,7 +226,7 @@ impl Copying<'_> {
                 Some(Step::Same(row)) => {
                     self.done.rows += 1;
                     if self.how.all_blobs && file_of(&row).is_some() {
-                        rows.push(row);
+                        same.push(row);
                     }
                 }
                 Some(Step::Put(row)) => {
@@ -236,9 +236,10 @@ impl Copying<'_> {
                 Some(Step::Gone(key)) => gone.push(key),
                 None => {}
             }
-            if ended || rows.len() + gone.len() >= PAGE {
-                self.page(kind, std::mem::take(&mut rows), std::mem::take(&mut gone))
-                    .await?;
+            if ended || same.len() + rows.len() + gone.len() >= PAGE {
+                self.with_bytes(std::mem::take(&mut same)).await?;
+                let (rows, gone) = (std::mem::take(&mut rows), std::mem::take(&mut gone));
+                self.page(kind, rows, gone).await?;
                 report(&self.done);
             }
             if ended {

@@ -84,9 +84,11 @@ impl<'s> Both<'s> {
             return Ok(to.map(Step::Gone));
         }
         let row = self.from.next().await.map_err(CopyError::Source)?;
-        Ok(row.map(|row| match theirs == Some(row.clone()) {
-            true => Step::Same(row),
-            false => Step::Put(row),
-        }))
+        Ok(
+            row.map(|row| match theirs.is_some_and(|theirs| theirs == row) {
+                true => Step::Same(row),
+                false => Step::Put(row),
+            }),
+        )
     }
 }
