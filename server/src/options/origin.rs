@@ -139,6 +139,7 @@ pub(crate) fn unknown_variables() -> Vec<(String, Option<String>)> {
     // Those of the client are no settings, and nothing is wrong with them.
     let client = cli::ENVIRONMENT.iter();
     known.extend(client.flat_map(|(names, _)| names.split(", ").map(str::to_owned)));
+    known.extend(cli::MIGRATE_VARIABLES.map(str::to_owned));
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let ours = names.filter(|name| name.starts_with("CONSIGN_"));
     ours.filter(|name| !known.contains(name))
