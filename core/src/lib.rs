@@ -62,11 +62,12 @@
 //!   machine's operator may do.
 //! - [`store`] has the traits of what is kept: [`UserStore`](store::UserStore),
 //!   [`FileStore`](store::FileStore) (the catalogue), [`BlobStore`](store::BlobStore);
+//!   of several nodes also [`LimitStore`](store::LimitStore) and [`Leadership`](store::Leadership);
 //!   [`memory`] implements them for tests, other crates for good; `testing` checks them.
 //! - [`token`], [`password`] and [`intake`] have a trait and a default each; so have [`time`] and
 //!   [`random`], for tests to take hold of.
 //! - [`user`], [`mod@file`], [`link`], [`once`], [`id`] and [`event`] are values that can only be built valid; [`policy`] says
-//!   who may do what, [`quota`] how much of it.
+//!   who may do what, [`quota`] how much of it, [`limit`] how often.
 //! - [`mail`] is what people are sent, and the trait of who carries it, [`Courier`](mail::Courier).
 //! - [`trail`] chains what happened, so that no change of it stays unseen; [`evidence`] signs it.
 //! - [`archive`] lays several files out as one zip archive, whose bytes are known before they are read.

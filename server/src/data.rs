@@ -8,7 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use consign_core::{Consign, Parts, evidence::Ed25519Signer, mail::Courier};
+use consign_core::{
+    Consign, Parts,
+    evidence::Ed25519Signer,
+    mail::Courier,
+    store::{KeyedLimits, Leadership},
+    token::KeyError,
+};
 use consign_storage_fs::{FsEvidenceKeys, FsKeys, FsSecret};
 use tokio::task;
 
@@ -24,6 +30,8 @@ use crate::{
 pub(crate) struct Installation {
     pub(crate) consign: Consign,
     pub(crate) keys: Keys,
+    /// Who does what one node at a time does; without it the stores are this process's alone.
+    pub(crate) leadership: Option<Arc<dyn Leadership>>,
 }
 
 impl Installation {
@@ -41,22 +49,33 @@ impl Installation {
         made.await.map_err(failed)?.map_err(failed)?;
         let Stores { catalogue, blobs } =
             Stores::open(&config.stores.metadata, &config.stores.blobs).await?;
-        let source = match catalogue.vault() {
-            Some(vault) => Source::Sealed(sealed_keys(vault, &config.stores).await?),
-            None => paths.keys(),
+        let sealed = match catalogue.vault() {
+            Some(vault) => Some(sealed_keys(vault, &config.stores).await?),
+            None => None,
         };
-        let keys = Keys::load(source, keys::LOOK_EVERY).await.map_err(failed)?;
+        let secret = sealed.as_ref().map(SealedKeys::limits_secret);
+        let limits = catalogue.limits().zip(secret);
+        let limits =
+            limits.map(|(limits, secret)| Arc::new(KeyedLimits::new(limits, *secret)) as _);
+        let source = sealed.map_or_else(|| paths.keys(), Source::Sealed);
+        let loaded = Keys::load(source, keys::LOOK_EVERY).await;
+        let keys = loaded.map_err(|error| match error {
+            error if !config.stores.is_shared() => failed(error),
+            KeyError::Unavailable(error) => config.stores.metadata.failed(error),
+            error => Unopened::Named(config.stores.cluster_key.written.clone(), error.into()),
+        })?;
         let evidence = Ed25519Signer::new(&keys.evidence);
         let (users, files) = (catalogue.users(), catalogue.files());
         let parts = Parts {
             courier,
             evidence: Some(Arc::new(evidence)),
-            limits: catalogue.limits(),
+            limits,
             ..Parts::of(users, files, blobs, Arc::new(keys.signer.clone()))
         };
         Ok(Self {
             consign: Consign::new(parts, config.settings.clone()),
             keys,
+            leadership: catalogue.leadership(),
         })
     }
 }

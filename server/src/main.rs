@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod data;
 mod doctor;
+mod duty;
 mod evidence;
 mod keys;
 mod log;

@@ -8,6 +8,7 @@ use std::{
 
 use consign_core::{
     Consign, LifetimesReport,
+    store::Duty,
     time::{Clock, SystemClock},
 };
 use consign_http::{Api, PublicUrl, Rates};
@@ -23,6 +24,7 @@ use crate::{
     BoxError, admin,
     connection::{self, Accepted},
     data::{self, Installation, Paths},
+    duty::Post,
     log, metrics, notify,
     options::{Config, MailConfig},
     peers::Peers,
@@ -122,9 +124,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let ending = tokio::spawn(end_lifetimes(installation.clone()));
     let keys = installation.keys.clone();
     let keeping = tokio::spawn(async move { keys.keep().await });
+    let checkpoints = tokio::spawn(keep_checkpoints(installation.clone()));
     let sweeper = tokio::spawn(sweep_now_and_then(installation));
-    let trail = consign.administration();
-    let checkpoints = tokio::spawn(async move { trail.keep_checkpoints(CHECKPOINT_EVERY).await });
     let administered = tokio::spawn(administration.serve());
     // Whoever reads where the server listens finds it ready.
     let _ = opened.set(consign.clone());
@@ -297,9 +298,13 @@ async fn reload(mut keeper: Option<Keeper>, mut hangups: Option<unix::Signal>, s
 
 async fn sweep_now_and_then(installation: Installation) {
     let administration = installation.consign.administration();
+    let mut post = Post::of(&installation, Duty::Sweep);
     let mut ticks = time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
+        if !post.is_ours().await {
+            continue;
+        }
         match administration.sweep(SWEEP_GRACE, |_| {}).await {
             Ok(report) => tracing::info!(
                 stages = report.stages_removed,
@@ -313,12 +318,32 @@ async fn sweep_now_and_then(installation: Installation) {
     }
 }
 
-/// Ends files and removals whose time is over.
+/// Makes checkpoints of the trail.
+async fn keep_checkpoints(installation: Installation) {
+    let administration = installation.consign.administration();
+    let mut post = Post::of(&installation, Duty::Checkpoints);
+    let mut ticks = time::interval(CHECKPOINT_EVERY);
+    loop {
+        ticks.tick().await;
+        if !post.is_ours().await {
+            continue;
+        }
+        if let Err(error) = administration.checkpoint().await {
+            tracing::warn!(%error, "no checkpoint of the trail could be made");
+        }
+    }
+}
+
+/// Ends files and removals whose time is over, and forgets limits that are quiet.
 async fn end_lifetimes(installation: Installation) {
     let administration = installation.consign.administration();
+    let mut post = Post::of(&installation, Duty::Lifetimes);
     let mut ticks = time::interval(END_EVERY);
     loop {
         ticks.tick().await;
+        if !post.is_ours().await {
+            continue;
+        }
         match administration.end_lifetimes().await {
             Ok(report) if report == LifetimesReport::default() => {}
             Ok(report) => tracing::info!(
@@ -328,6 +353,9 @@ async fn end_lifetimes(installation: Installation) {
                 "ended what was at its end"
             ),
             Err(error) => tracing::warn!(%error, "what is at its end could not be ended"),
+        }
+        if let Err(error) = administration.forget_limits().await {
+            tracing::warn!(%error, "limits that are quiet could not be forgotten");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use consign_core::store::{BlobStore, FileStore, LimitStore, UserStore};
+use consign_core::store::{BlobStore, FileStore, Leadership, LimitStore, UserStore};
 use consign_storage_fs::FsBlobs;
 use consign_storage_object::ObjectBlobs;
 use consign_storage_postgres::{self as postgres, PgStore};
@@ -88,6 +88,14 @@ impl Catalogue {
 
     /// Where keys are shared, where nodes are.
     pub(crate) fn vault(&self) -> Option<Arc<dyn Vault>> {
+        match self {
+            Self::Redb(_) => None,
+            Self::Postgres(store) => Some(Arc::clone(store) as _),
+        }
+    }
+
+    /// Who does what one node at a time does, where there are several.
+    pub(crate) fn leadership(&self) -> Option<Arc<dyn Leadership>> {
         match self {
             Self::Redb(_) => None,
             Self::Postgres(store) => Some(Arc::clone(store) as _),

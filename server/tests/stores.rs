@@ -4,7 +4,12 @@
 
 mod support;
 
-use std::{fs, net::TcpListener};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
 
 use consign_http::testing::DOCX;
 use support::{Home, Ran, Server, run};
@@ -256,22 +261,78 @@ fn a_database_that_is_nowhere_is_told_by_its_setting() {
     refused("metadata", &url, "…", "the database at 127.0.0.1:");
 }
 
+/// The address of an object store that has one answer to everything.
+fn answering(status: &'static str, code: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or_default() > 0 {
+                head.push(byte[0]);
+            }
+            let body = match head.starts_with(b"HEAD ") {
+                true => String::new(),
+                false => format!("<Error><Code>{code}</Code></Error>"),
+            };
+            let len = body.len();
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {len}\r\n");
+            let answer = format!("{head}Connection: close\r\n\r\n{body}");
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address.to_string()
+}
+
 #[test]
-fn a_bucket_that_is_nowhere_is_told_by_its_setting() {
+fn a_bucket_that_cannot_be_had_is_told_by_its_setting() {
+    for (address, why) in [
+        (nowhere(), "does not answer"),
+        (
+            answering("404 Not Found", "NoSuchBucket"),
+            "there is no bucket \"bucket\"",
+        ),
+        (
+            answering("403 Forbidden", "AccessDenied"),
+            "does not allow to ",
+        ),
+    ] {
+        let served = with_bucket(&address, "serve");
+        served.fails(
+            1,
+            "consign: blobs = \"s3://bucket/prefix\" (from --blobs): ",
+        );
+        served.fails(1, why);
+        let doctor = with_bucket(&address, "doctor");
+        assert_eq!(doctor.code, Some(1), "{doctor:?}");
+        let problems = doctor
+            .out
+            .lines()
+            .filter(|line| line.starts_with("problem "));
+        let problems: Vec<_> = problems.collect();
+        assert_eq!(problems.len(), 1, "{doctor:?}");
+        assert!(problems[0].contains(" bucket ") && problems[0].contains(why));
+        for ran in [served, doctor] {
+            let told = format!("{}{}", ran.out, ran.err);
+            assert!(
+                !told.contains("a-secret") && !told.contains("an-id"),
+                "{told}"
+            );
+        }
+    }
+}
+
+fn with_bucket(address: &str, command: &str) -> Ran {
     let home = Home::new();
-    let nowhere = format!("http://{}", nowhere());
-    let ran = run_on(&home, &["serve", "--listen=127.0.0.1:0"], |consign| {
+    run_on(&home, &[command, "--listen=127.0.0.1:0"], |consign| {
         consign
-            .arg("--blobs=s3://bucket/prefix")
-            .env("AWS_ENDPOINT_URL", nowhere)
+            .args(["--blobs=s3://bucket/prefix", "--max-connections=16"])
+            .env("AWS_ENDPOINT_URL", format!("http://{address}"))
             .env("AWS_ALLOW_HTTP", "true")
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "an-id")
             .env("AWS_SECRET_ACCESS_KEY", "a-secret");
-    });
-    ran.fails(
-        1,
-        "consign: blobs = \"s3://bucket/prefix\" (from --blobs): ",
-    );
-    assert!(!ran.err.contains("secret"), "{ran:?}");
+    })
 }

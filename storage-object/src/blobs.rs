@@ -203,7 +203,7 @@ impl Inner {
             Some(head) if head.writer == Some(writer.to_string()) => Ok(head),
             Some(_) => Err(StoreError::Exists),
             None => Err(StoreError::Unavailable(
-                "the object store says that a key is taken which is not there".into(),
+                "the object store says that a key is taken, and that it is not there".into(),
             )),
         }
     }

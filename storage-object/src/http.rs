@@ -103,12 +103,23 @@ impl Transport {
     /// Asks for credentials, whose sources have statuses of their own.
     async fn elsewhere(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let limit = self.bounds.request_timeout;
-        match tokio::time::timeout(limit, self.inner.execute(request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(HttpError::new(
-                HttpErrorKind::Unknown,
-                Failure::TimedOut(limit),
-            )),
+        let mut tries = 0;
+        loop {
+            let sent = self.inner.execute(request.clone());
+            let answer = tokio::time::timeout(limit, sent).await;
+            let is_last = tries >= self.bounds.retries;
+            match answer {
+                Ok(Ok(answer)) if is_last || !answer.status().is_server_error() => {
+                    return Ok(answer);
+                }
+                Ok(Err(error)) if is_last => return Err(error),
+                Err(_) => {
+                    let late = Failure::TimedOut(limit);
+                    return Err(HttpError::new(HttpErrorKind::Unknown, late));
+                }
+                Ok(_) => tokio::time::sleep(pause(tries)).await,
+            }
+            tries += 1;
         }
     }
 

@@ -79,17 +79,13 @@ struct Settings {
 
 impl Settings {
     fn of(bucket: &str, options: &Options) -> Result<Self, OpenError> {
-        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+        let mut builder = environment(options).with_bucket_name(bucket);
         if let Some((id, secret)) = &options.credentials {
             builder = builder
                 .with_access_key_id(id)
-                .with_secret_access_key(secret)
-                .with_config(Key::Token, "");
+                .with_secret_access_key(secret);
         }
-        let has = |key| {
-            let value = builder.get_config_value(&key);
-            value.filter(|value| !value.is_empty())
-        };
+        let has = |key| builder.get_config_value(&key);
         let is = |key| has(key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let customer_key: Result<Key, _> = "aws_sse_customer_key_base64".parse();
         if customer_key.is_ok_and(|key| has(key).is_some()) {
@@ -190,6 +186,29 @@ impl Settings {
         let http = http.ok_or(setting("AWS_*", "there is no way to the object store"))?;
         Ok((store, http))
     }
+}
+
+/// What the environment says, but for what is empty, what the options say, and what is decided here.
+fn environment(options: &Options) -> AmazonS3Builder {
+    let mut builder = AmazonS3Builder::new();
+    for (name, value) in std::env::vars_os() {
+        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
+            continue;
+        };
+        let is_given = name.starts_with("AWS_") && !value.is_empty();
+        let key = name.to_ascii_lowercase().parse();
+        builder = match key {
+            Ok(Key::Checksum | Key::ConditionalPut | Key::CopyIfNotExists) => builder,
+            Ok(Key::AccessKeyId | Key::SecretAccessKey | Key::Token)
+                if options.credentials.is_some() =>
+            {
+                builder
+            }
+            Ok(key) if is_given => builder.with_config(key, value),
+            _ => builder,
+        };
+    }
+    builder
 }
 
 /// Where a bucket is at an endpoint of the operator's.

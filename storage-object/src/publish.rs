@@ -1,6 +1,6 @@
 //! Parts become a blob: by the store alone where it can, else by way of this process.
 
-use std::sync::atomic::Ordering;
+use std::{mem, sync::atomic::Ordering};
 
 use bytes::{Bytes, BytesMut};
 use consign_core::{id::BlobKey, store::StoreError};
@@ -28,31 +28,40 @@ impl ObjectStage {
     /// it, it is completed, and the blob is looked at. A crash leaves parts and an upload: an object among the parts says
     /// whose, so that whoever aborts the stage finds it.
     pub(crate) async fn publish_parts(&mut self, key: BlobKey) -> Result<(), StoreError> {
-        let inner = &self.store.0;
-        let path = inner.layout.blob(key);
+        let path = self.store.0.layout.blob(key);
         // Asked before, as it would be a pity to find out after copying gigabytes.
-        if inner.head(&path).await?.is_some() {
+        if self.store.0.head(&path).await?.is_some() {
             return Err(StoreError::Exists);
         }
+        // For when parts have to pass through this process: a resumed stage has none yet.
+        self.reserve().await?;
+        let rest = mem::take(&mut self.rest).freeze();
+        let published = self.publish_with(key, &path, rest.clone()).await;
+        if matches!(published, Err(StoreError::Exists)) {
+            self.rest = BytesMut::from(rest);
+        }
+        published
+    }
+
+    async fn publish_with(&self, key: BlobKey, path: &Path, rest: Bytes) -> Result<(), StoreError> {
+        let inner = &self.store.0;
         let mut parts = self.parts.clone();
-        if !self.rest.is_empty() {
-            // A copy, for the stage is to be as it was when the key turns out to be taken.
-            parts.push(self.put_part(Bytes::copy_from_slice(&self.rest)).await?);
+        if !rest.is_empty() {
+            parts.push(self.put_part(rest).await?);
         }
         let target = inner.layout.piece(self.id, Piece::Target(key));
-        let marked = inner
-            .store
-            .put_opts(&target, Bytes::new().into(), PutOptions::default());
+        let options = PutOptions::default();
+        let marked = inner.store.put_opts(&target, Bytes::new().into(), options);
         marked.await.map_err(of_parts)?;
         let options = PutMultipartOptions {
             attributes: signed_by(self.id),
             ..PutMultipartOptions::default()
         };
-        let upload = inner.plain.create_multipart_opts(&path, options).await;
+        let upload = inner.plain.create_multipart_opts(path, options).await;
         let upload = upload.map_err(of_parts)?;
-        let published = self.upload(&path, &upload, &parts).await;
+        let published = self.upload(path, &upload, &parts).await;
         if published.is_err()
-            && let Err(error) = inner.raw.abort(&path, &upload).await
+            && let Err(error) = inner.raw.abort(path, &upload).await
         {
             tracing::warn!(stage = %self.id, %error, "an upload that failed is still there; the sweeper will abort it");
         }
@@ -62,17 +71,16 @@ impl ObjectStage {
     async fn upload(&self, path: &Path, upload: &str, parts: &[Part]) -> Result<(), StoreError> {
         let inner = &self.store.0;
         let uploaded = self.copied(path, upload, parts).await?;
-        match inner.raw.complete(path, upload, uploaded).await {
-            Ok(()) => {}
-            // The upload is no more: its completion was answered before, and the answer lost.
-            Err(failure) if failure.is_missing() => {}
+        let blob = match inner.raw.complete(path, upload, uploaded).await {
+            Ok(()) => inner.head(path).await?,
+            // An answer may have been lost: of the key that is taken now, or the upload that is no more.
+            Err(failure) if failure.is_missing() => Some(inner.is_by(path, self.id).await?),
             Err(failure) => match StoreError::from(failure) {
-                StoreError::Exists => {}
+                StoreError::Exists => Some(inner.is_by(path, self.id).await?),
                 error => return Err(error),
             },
-        }
-        let blob = inner.is_by(path, self.id).await?;
-        if blob.size == self.size {
+        };
+        if blob.is_some_and(|blob| blob.size == self.size) {
             return Ok(());
         }
         inner.raw.delete(path).await?;

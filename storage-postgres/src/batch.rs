@@ -98,7 +98,9 @@ impl<'c> Batch<'c> {
         let row = row.ok_or_else(|| Fault::Damaged("there is no head of the trail".to_owned()))?;
         let row = Columns(&row);
         let hash: Vec<u8> = row.get("hash")?;
-        let hash = hash.try_into().map_err(|_| crate::column::damaged("hash"))?;
+        let hash = hash
+            .try_into()
+            .map_err(|_| crate::column::damaged("hash"))?;
         Ok(Self {
             number: row.get("transaction")?,
             last_file: row.small("last_file")?,
@@ -148,7 +150,9 @@ impl<'c> Batch<'c> {
         Ok(match ask {
             Ask::Change(change) => Answer::Change(self.apply(change).await?),
             Ask::Insert(user, guard, events) => self.insert_user(user, *guard, events),
-            Ask::Update(id, change, events) => Answer::Update(self.update_user(*id, change, events)),
+            Ask::Update(id, change, events) => {
+                Answer::Update(self.update_user(*id, change, events))
+            }
             Ask::Replace(rows, gone) => {
                 self.replace(rows, gone).await?;
                 Answer::Replaced

@@ -71,14 +71,16 @@ impl FileStore for PgStore {
             Scope::All => {
                 let sql = "SELECT * FROM files WHERE position < $1 AND removed_at IS NULL \
                     AND (expires_at IS NULL OR expires_at > $2) ORDER BY position DESC LIMIT $3";
-                self.rows(|| query(sql).bind(before).bind(now).bind(wanted)).await?
+                self.rows(|| query(sql).bind(before).bind(now).bind(wanted))
+                    .await?
             }
             Scope::By(uploader) => {
                 let sql = "SELECT * FROM files WHERE position < $1 AND removed_at IS NULL \
                     AND (expires_at IS NULL OR expires_at > $2) AND uploaded_by = $4 \
                     ORDER BY position DESC LIMIT $3";
                 let by = Id(*uploader.as_bytes());
-                self.rows(|| query(sql).bind(before).bind(now).bind(wanted).bind(by)).await?
+                self.rows(|| query(sql).bind(before).bind(now).bind(wanted).bind(by))
+                    .await?
             }
             Scope::For(principals) => {
                 // Of each principal as many as the page has at most, from the end of their stretch of the index.
@@ -93,7 +95,14 @@ impl FileStore for PgStore {
                 let principals = principals.iter().map(|one| files::principal(*one));
                 let (kinds, ids): (Vec<_>, Vec<_>) =
                     principals.map(|(kind, id)| (kind, Id(id))).unzip();
-                let ask = || query(sql).bind(before).bind(now).bind(wanted).bind(&kinds).bind(&ids);
+                let ask = || {
+                    query(sql)
+                        .bind(before)
+                        .bind(now)
+                        .bind(wanted)
+                        .bind(&kinds)
+                        .bind(&ids)
+                };
                 self.rows(ask).await?
             }
         };
@@ -115,7 +124,12 @@ impl FileStore for PgStore {
         let sql = "SELECT * FROM files WHERE position < $1 AND removed_at IS NOT NULL AND kept_until > $2 \
             ORDER BY position DESC LIMIT $3";
         let (before, now) = (page::before(before), Number::from(now));
-        let ask = || query(sql).bind(before).bind(now).bind(page::with_next(limit));
+        let ask = || {
+            query(sql)
+                .bind(before)
+                .bind(now)
+                .bind(page::with_next(limit))
+        };
         let cursor = |removed: &RemovedFile| removed.file.seq;
         page::cut(self.rows(ask).await?, limit, files::removed, cursor)
     }
@@ -161,8 +175,12 @@ impl FileStore for PgStore {
         // No name is empty.
         let sql = "SELECT * FROM groups WHERE name > $1 ORDER BY name LIMIT $2";
         let after = after.map_or("", GroupName::as_str);
-        let rows = self.rows(|| query(sql).bind(after).bind(page::with_next(limit))).await?;
-        page::cut(rows, limit, groups::group, |group: &Group| group.name.clone())
+        let rows = self
+            .rows(|| query(sql).bind(after).bind(page::with_next(limit)))
+            .await?;
+        page::cut(rows, limit, groups::group, |group: &Group| {
+            group.name.clone()
+        })
     }
 
     async fn members(
@@ -175,7 +193,12 @@ impl FileStore for PgStore {
             ORDER BY user_id LIMIT $3";
         let after = after.map(|after| Id(*after.as_bytes()));
         let group = Id(*group.as_bytes());
-        let ask = || query(sql).bind(group).bind(after).bind(page::with_next(limit));
+        let ask = || {
+            query(sql)
+                .bind(group)
+                .bind(after)
+                .bind(page::with_next(limit))
+        };
         let read = |row: &Columns<'_>| row.id("user_id").map(UserId::from_bytes);
         page::cut(self.rows(ask).await?, limit, read, |user: &UserId| *user)
     }
@@ -183,7 +206,9 @@ impl FileStore for PgStore {
     async fn groups_of(&self, user: UserId) -> Result<Vec<GroupId>, StoreError> {
         let sql = "SELECT group_id FROM members WHERE user_id = $1 ORDER BY group_id LIMIT $2";
         let user = Id(*user.as_bytes());
-        let rows = self.rows(|| query(sql).bind(user).bind(page::most(MAX_GROUPS))).await?;
+        let rows = self
+            .rows(|| query(sql).bind(user).bind(page::most(MAX_GROUPS)))
+            .await?;
         page::all(rows, |row| row.id("group_id").map(GroupId::from_bytes))
     }
 
@@ -209,7 +234,12 @@ impl FileStore for PgStore {
             ORDER BY id DESC LIMIT $3";
         let before = before.map(|before| Id(*before.as_bytes()));
         let made_by = Id(*made_by.as_bytes());
-        let ask = || query(sql).bind(made_by).bind(before).bind(page::with_next(limit));
+        let ask = || {
+            query(sql)
+                .bind(made_by)
+                .bind(before)
+                .bind(page::with_next(limit))
+        };
         let cursor = |link: &ManagedLink| link.id;
         page::cut(self.rows(ask).await?, limit, links::link, cursor)
     }
@@ -252,7 +282,9 @@ impl FileStore for PgStore {
     ) -> Result<Page<Recorded, Seq>, StoreError> {
         let sql = "SELECT * FROM trail WHERE number > $1 ORDER BY number LIMIT $2";
         let after = page::after(after);
-        let rows = self.rows(|| query(sql).bind(after).bind(page::with_next(limit))).await?;
+        let rows = self
+            .rows(|| query(sql).bind(after).bind(page::with_next(limit)))
+            .await?;
         page::cut(rows, limit, trail::recorded, |entry: &Recorded| entry.seq)
     }
 
@@ -268,8 +300,12 @@ impl FileStore for PgStore {
     ) -> Result<Page<Checkpoint, Seq>, StoreError> {
         let sql = "SELECT * FROM checkpoints WHERE number > $1 ORDER BY number LIMIT $2";
         let after = page::after(after);
-        let rows = self.rows(|| query(sql).bind(after).bind(page::with_next(limit))).await?;
-        page::cut(rows, limit, trail::checkpoint, |one: &Checkpoint| one.number)
+        let rows = self
+            .rows(|| query(sql).bind(after).bind(page::with_next(limit)))
+            .await?;
+        page::cut(rows, limit, trail::checkpoint, |one: &Checkpoint| {
+            one.number
+        })
     }
 
     async fn downloads(
@@ -293,7 +329,9 @@ impl FileStore for PgStore {
     async fn downloaded(&self, of: DownloadsOf) -> Result<Transfers, StoreError> {
         let sql = "SELECT * FROM downloaded WHERE kind = $1 AND of = $2 AND by_user = $3";
         let (kind, of, by) = trail::key(of);
-        let row = self.row(|| query(sql).bind(kind).bind(Id(of)).bind(Id(by))).await?;
+        let row = self
+            .row(|| query(sql).bind(kind).bind(Id(of)).bind(Id(by)))
+            .await?;
         let sum = page::one(row, transfers)?;
         Ok(sum.unwrap_or_default())
     }

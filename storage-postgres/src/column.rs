@@ -245,7 +245,10 @@ mod tests {
     #[test]
     fn zeros_at_the_end_are_not_sent() {
         // 50,000,000 is one digit of weight 1.
-        assert_eq!(number(&[0, 1, 0, 1, 0, 0, 0, 0, 0x13, 0x88]), Some(50_000_000));
+        assert_eq!(
+            number(&[0, 1, 0, 1, 0, 0, 0, 0, 0x13, 0x88]),
+            Some(50_000_000)
+        );
         assert_eq!(number(&[0, 0, 0, 0, 0, 0, 0, 0]), Some(0));
         // Negative; with a fraction.
         assert_eq!(number(&[0, 1, 0, 0, 0x40, 0, 0, 0, 0, 1]), None);

@@ -42,8 +42,18 @@ impl Batch<'_> {
             return Ok(());
         }
         let sql = "SELECT * FROM files WHERE id = ANY($1) OR blob = ANY($2)";
-        let ids: Vec<_> = self.needs.files.iter().map(|id| Id(*id.as_bytes())).collect();
-        let blobs: Vec<_> = self.needs.blobs.iter().map(|key| Id(*key.as_bytes())).collect();
+        let ids: Vec<_> = self
+            .needs
+            .files
+            .iter()
+            .map(|id| Id(*id.as_bytes()))
+            .collect();
+        let blobs: Vec<_> = self
+            .needs
+            .blobs
+            .iter()
+            .map(|key| Id(*key.as_bytes()))
+            .collect();
         let found = query(sql).bind(ids).bind(blobs);
         for found in found.fetch_all(&mut *self.connection).await? {
             let row = read(&Columns(&found))?;
@@ -125,7 +135,11 @@ impl Batch<'_> {
         if !self.files.is_changed() {
             return Ok(false);
         }
-        let gone: Vec<_> = self.files.to_take_out().map(|id| Id(*id.as_bytes())).collect();
+        let gone: Vec<_> = self
+            .files
+            .to_take_out()
+            .map(|id| Id(*id.as_bytes()))
+            .collect();
         let moved: Vec<_> = self.moved.iter().copied().filter_map(position).collect();
         let sql = "WITH gone AS (DELETE FROM files WHERE id = ANY($1)) \
             DELETE FROM audiences WHERE position = ANY($2)";

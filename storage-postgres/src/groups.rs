@@ -1,7 +1,5 @@
 //! Groups and their members.
 
-
-
 use consign_core::{
     group::{Group, GroupEdit, GroupName, Retention},
     id::{GroupId, UserId},
@@ -34,12 +32,21 @@ impl Batch<'_> {
     }
 
     pub(crate) async fn look_up_members(&mut self) -> Result<(), Fault> {
-        let users: Vec<_> = self.needs.members.iter().map(|id| Id(*id.as_bytes())).collect();
+        let users: Vec<_> = self
+            .needs
+            .members
+            .iter()
+            .map(|id| Id(*id.as_bytes()))
+            .collect();
         if users.is_empty() {
             return Ok(());
         }
         let sql = "SELECT * FROM members WHERE user_id = ANY($1)";
-        for row in query(sql).bind(users).fetch_all(&mut *self.connection).await? {
+        for row in query(sql)
+            .bind(users)
+            .fetch_all(&mut *self.connection)
+            .await?
+        {
             let row = Columns(&row);
             let (group, user) = (row.id("group_id")?, row.id("user_id")?);
             let groups = self.members.entry(UserId::from_bytes(user)).or_default();
@@ -97,7 +104,10 @@ impl Batch<'_> {
     }
 
     pub(crate) fn remove_member(&mut self, group: GroupId, user: UserId) -> Made {
-        let was_in = self.members.get_mut(&user).is_some_and(|groups| groups.remove(&group));
+        let was_in = self
+            .members
+            .get_mut(&user)
+            .is_some_and(|groups| groups.remove(&group));
         if !was_in {
             return Err(Outcome::Missing);
         }
@@ -109,15 +119,26 @@ impl Batch<'_> {
         if !self.groups.is_changed() {
             return Ok(false);
         }
-        let gone: Vec<_> = self.groups.to_take_out().map(|id| Id(*id.as_bytes())).collect();
+        let gone: Vec<_> = self
+            .groups
+            .to_take_out()
+            .map(|id| Id(*id.as_bytes()))
+            .collect();
         if !gone.is_empty() {
             let sql = "DELETE FROM groups WHERE id = ANY($1)";
             query(sql).bind(gone).execute(&mut *self.connection).await?;
         }
         let sql = "INSERT INTO groups SELECT * FROM jsonb_populate_recordset(NULL::groups, $1) \
             ON CONFLICT (id) DO UPDATE SET name = excluded.name, retention_days = excluded.retention_days";
-        let groups = self.groups.to_write().map(|(_, group)| row(group)).collect();
-        query(sql).bind(rows(groups)).execute(&mut *self.connection).await?;
+        let groups = self
+            .groups
+            .to_write()
+            .map(|(_, group)| row(group))
+            .collect();
+        query(sql)
+            .bind(rows(groups))
+            .execute(&mut *self.connection)
+            .await?;
         Ok(true)
     }
 
@@ -132,7 +153,10 @@ impl Batch<'_> {
             INSERT INTO members SELECT group_id, user_id FROM moved WHERE is_in \
             ON CONFLICT DO NOTHING";
         let pairs = self.moved_members.keys();
-        let groups: Vec<_> = pairs.clone().map(|(group, _)| Id(*group.as_bytes())).collect();
+        let groups: Vec<_> = pairs
+            .clone()
+            .map(|(group, _)| Id(*group.as_bytes()))
+            .collect();
         let users: Vec<_> = pairs.map(|(_, user)| Id(*user.as_bytes())).collect();
         let is_in: Vec<_> = self.moved_members.values().copied().collect();
         let moved = query(sql).bind(groups).bind(users).bind(is_in);
@@ -155,7 +179,8 @@ pub(crate) fn group(row: &Columns<'_>) -> Result<Group, Fault> {
     let retention: Option<i32> = row.get("retention_days")?;
     let retention = retention.map(|days| {
         let days = u32::try_from(days).ok();
-        days.and_then(|days| Retention::of_days(days).ok()).ok_or_else(|| damaged("retention_days"))
+        days.and_then(|days| Retention::of_days(days).ok())
+            .ok_or_else(|| damaged("retention_days"))
     });
     Ok(Group {
         id: GroupId::from_bytes(row.id("id")?),
@@ -165,4 +190,3 @@ pub(crate) fn group(row: &Columns<'_>) -> Result<Group, Fault> {
         retention: retention.transpose()?,
     })
 }
-

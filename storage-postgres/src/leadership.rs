@@ -22,7 +22,9 @@ impl Leadership for PgStore {
         let place = self.place();
         let most = place.longest();
         let asked = timeout(most, take_on(place, duty)).await;
-        let connection = asked.unwrap_or_else(|_| Err(Fault::silent())).map_err(Fault::error)?;
+        let connection = asked
+            .unwrap_or_else(|_| Err(Fault::silent()))
+            .map_err(Fault::error)?;
         Ok(connection.map(|connection| {
             let beating = tokio::spawn(beat(connection, place.patience()));
             Lead::while_held(Beating(beating.abort_handle()))

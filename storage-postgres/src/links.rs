@@ -28,7 +28,11 @@ impl Batch<'_> {
         }
         let sql = "SELECT * FROM links WHERE id = ANY($1) OR secret = ANY($2)";
         let ids: Vec<_> = needs.links.iter().map(|id| Id(*id.as_bytes())).collect();
-        let secrets: Vec<_> = needs.secrets.iter().map(|secret| secret.0.to_vec()).collect();
+        let secrets: Vec<_> = needs
+            .secrets
+            .iter()
+            .map(|secret| secret.0.to_vec())
+            .collect();
         let found = query(sql).bind(ids).bind(secrets);
         for row in found.fetch_all(&mut *self.connection).await? {
             let link = link(&Columns(&row))?;
@@ -38,12 +42,21 @@ impl Batch<'_> {
     }
 
     pub(crate) async fn look_up_leases(&mut self) -> Result<(), Fault> {
-        let leases: Vec<_> = self.needs.leases.iter().map(|id| Id(*id.as_bytes())).collect();
+        let leases: Vec<_> = self
+            .needs
+            .leases
+            .iter()
+            .map(|id| Id(*id.as_bytes()))
+            .collect();
         if leases.is_empty() {
             return Ok(());
         }
         let sql = "SELECT * FROM leases WHERE id = ANY($1)";
-        for row in query(sql).bind(leases).fetch_all(&mut *self.connection).await? {
+        for row in query(sql)
+            .bind(leases)
+            .fetch_all(&mut *self.connection)
+            .await?
+        {
             let lease = lease(&Columns(&row))?;
             self.leases.found(lease.id, lease);
         }
@@ -51,12 +64,21 @@ impl Batch<'_> {
     }
 
     pub(crate) async fn look_up_codes(&mut self) -> Result<(), Fault> {
-        let links: Vec<_> = self.needs.codes.iter().map(|id| Id(*id.as_bytes())).collect();
+        let links: Vec<_> = self
+            .needs
+            .codes
+            .iter()
+            .map(|id| Id(*id.as_bytes()))
+            .collect();
         if links.is_empty() {
             return Ok(());
         }
         let sql = "SELECT * FROM codes WHERE link = ANY($1)";
-        for row in query(sql).bind(links).fetch_all(&mut *self.connection).await? {
+        for row in query(sql)
+            .bind(links)
+            .fetch_all(&mut *self.connection)
+            .await?
+        {
             let (link, codes) = codes(&Columns(&row))?;
             self.codes.found(link, codes);
         }
@@ -151,8 +173,11 @@ impl Batch<'_> {
 
     /// Alone in its batch.
     pub(crate) async fn forget_leases(&mut self, ended_before: Timestamp) -> Result<Made, Fault> {
-        let sql = "DELETE FROM leases WHERE id IN (SELECT id FROM leases WHERE expires_at < $1 LIMIT $2)";
-        let ended = query(sql).bind(Number::from(ended_before)).bind(page::most(FORGET_AT_ONCE));
+        let sql =
+            "DELETE FROM leases WHERE id IN (SELECT id FROM leases WHERE expires_at < $1 LIMIT $2)";
+        let ended = query(sql)
+            .bind(Number::from(ended_before))
+            .bind(page::most(FORGET_AT_ONCE));
         let ended = ended.execute(&mut *self.connection).await?.rows_affected();
         Ok(self.forgotten(ended))
     }
@@ -162,7 +187,9 @@ impl Batch<'_> {
             return Err(Outcome::Missing);
         }
         self.wrote = true;
-        Ok(Outcome::Forgotten(usize::try_from(count).unwrap_or(usize::MAX)))
+        Ok(Outcome::Forgotten(
+            usize::try_from(count).unwrap_or(usize::MAX),
+        ))
     }
 
     pub(crate) async fn write_links(&mut self) -> Result<bool, Fault> {
@@ -174,8 +201,15 @@ impl Batch<'_> {
             max_downloads = excluded.max_downloads, downloads = excluded.downloads, \
             password = excluded.password, recipient = excluded.recipient, note = excluded.note, \
             revoked_at = excluded.revoked_at, revision = excluded.revision";
-        let links = self.links.to_write().map(|(_, link)| link_row(link)).collect();
-        query(sql).bind(rows(links)).execute(&mut *self.connection).await?;
+        let links = self
+            .links
+            .to_write()
+            .map(|(_, link)| link_row(link))
+            .collect();
+        query(sql)
+            .bind(rows(links))
+            .execute(&mut *self.connection)
+            .await?;
         Ok(true)
     }
 
@@ -184,8 +218,15 @@ impl Batch<'_> {
             return Ok(false);
         }
         let sql = "INSERT INTO leases SELECT * FROM jsonb_populate_recordset(NULL::leases, $1)";
-        let leases = self.leases.to_write().map(|(_, lease)| lease_row(lease)).collect();
-        query(sql).bind(rows(leases)).execute(&mut *self.connection).await?;
+        let leases = self
+            .leases
+            .to_write()
+            .map(|(_, lease)| lease_row(lease))
+            .collect();
+        query(sql)
+            .bind(rows(leases))
+            .execute(&mut *self.connection)
+            .await?;
         Ok(true)
     }
 
@@ -196,8 +237,15 @@ impl Batch<'_> {
         let sql = "INSERT INTO codes SELECT * FROM jsonb_populate_recordset(NULL::codes, $1) \
             ON CONFLICT (link) DO UPDATE SET good = excluded.good, \
             good_until = excluded.good_until, wrong = excluded.wrong, sent = excluded.sent";
-        let codes = self.codes.to_write().map(|(link, codes)| codes_row(link, codes)).collect();
-        query(sql).bind(rows(codes)).execute(&mut *self.connection).await?;
+        let codes = self
+            .codes
+            .to_write()
+            .map(|(link, codes)| codes_row(link, codes))
+            .collect();
+        query(sql)
+            .bind(rows(codes))
+            .execute(&mut *self.connection)
+            .await?;
         Ok(true)
     }
 }
@@ -225,7 +273,11 @@ pub(crate) fn link(row: &Columns<'_>) -> Result<ManagedLink, Fault> {
     Ok(ManagedLink {
         id: LinkId::from_bytes(row.id("id")?),
         secret: SecretHash(row.bytes("secret")?),
-        files: row.ids("files")?.into_iter().map(FileId::from_bytes).collect(),
+        files: row
+            .ids("files")?
+            .into_iter()
+            .map(FileId::from_bytes)
+            .collect(),
         made_by: UserId::from_bytes(row.id("made_by")?),
         made_at: row.time("made_at")?,
         expires_at: row.time("expires_at")?,

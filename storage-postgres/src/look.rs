@@ -47,7 +47,9 @@ impl PgStore {
             server: row.try_get("server").map_err(told)?,
             schema,
             known: schema::VERSION,
-            clock_apart: asked.saturating_sub(there).max(there.saturating_sub(answered)),
+            clock_apart: asked
+                .saturating_sub(there)
+                .max(there.saturating_sub(answered)),
         })
     }
 }
@@ -55,5 +57,7 @@ impl PgStore {
 /// Milliseconds since the Unix epoch.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }

@@ -23,7 +23,11 @@ impl Batch<'_> {
             return Ok(());
         }
         let sql = "SELECT * FROM done WHERE key = ANY($1)";
-        for row in query(sql).bind(keys).fetch_all(&mut *self.connection).await? {
+        for row in query(sql)
+            .bind(keys)
+            .fetch_all(&mut *self.connection)
+            .await?
+        {
             let (key, done) = done(&Columns(&row))?;
             self.done.found(key, done);
         }
@@ -50,7 +54,9 @@ impl Batch<'_> {
     /// Alone in its batch.
     pub(crate) async fn forget_once(&mut self, before: Timestamp) -> Result<Made, Fault> {
         let sql = "DELETE FROM done WHERE key IN (SELECT key FROM done WHERE until < $1 LIMIT $2)";
-        let over = query(sql).bind(Number::from(before)).bind(page::most(FORGET_AT_ONCE));
+        let over = query(sql)
+            .bind(Number::from(before))
+            .bind(page::most(FORGET_AT_ONCE));
         let over = over.execute(&mut *self.connection).await?.rows_affected();
         Ok(self.forgotten(over))
     }
@@ -62,8 +68,15 @@ impl Batch<'_> {
         let sql = "INSERT INTO done SELECT * FROM jsonb_populate_recordset(NULL::done, $1) \
             ON CONFLICT (key) DO UPDATE SET request = excluded.request, kind = excluded.kind, \
             made = excluded.made, until = excluded.until";
-        let done = self.done.to_write().map(|(key, done)| row(key, done)).collect();
-        query(sql).bind(rows(done)).execute(&mut *self.connection).await?;
+        let done = self
+            .done
+            .to_write()
+            .map(|(key, done)| row(key, done))
+            .collect();
+        query(sql)
+            .bind(rows(done))
+            .execute(&mut *self.connection)
+            .await?;
         Ok(true)
     }
 }

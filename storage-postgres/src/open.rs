@@ -23,7 +23,9 @@ const OLDEST: i32 = 15;
 #[non_exhaustive]
 pub enum OpenError {
     /// It is no URL of a PostgreSQL database.
-    #[error("not a URL of a PostgreSQL database, such as postgres://consign@db.example.org/consign")]
+    #[error(
+        "not a URL of a PostgreSQL database, such as postgres://consign@db.example.org/consign"
+    )]
     Url(#[source] BoxError),
     /// The name of the schema is none that a schema can have here.
     #[error("not the name of a schema: 1 to 63 lower-case letters, digits and underscores")]
@@ -114,10 +116,14 @@ impl Place {
         if !options.has_plain_schema() {
             return Err(OpenError::SchemaName);
         }
-        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        if !["postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme))
+        {
             return Err(OpenError::Url("it begins with postgres://".into()));
         }
-        let connect = PgConnectOptions::from_str(url).map_err(|error| OpenError::Url(error.into()))?;
+        let connect =
+            PgConnectOptions::from_str(url).map_err(|error| OpenError::Url(error.into()))?;
         let millis = |time: Duration| time.as_millis().to_string();
         let connect = connect
             .application_name(&options.application_name)
@@ -198,7 +204,9 @@ impl Place {
             "25006" => OpenError::ReadOnly,
             _ => match &*error {
                 sqlx::Error::Configuration(_) => OpenError::Url(source),
-                sqlx::Error::Io(_) | sqlx::Error::Tls(_) => OpenError::Unreachable { place, source },
+                sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
+                    OpenError::Unreachable { place, source }
+                }
                 _ if code.starts_with("57P") || code.starts_with("53") => {
                     OpenError::Unreachable { place, source }
                 }
@@ -227,7 +235,10 @@ pub(crate) async fn settle(connection: &mut PgConnection) -> Result<(), sqlx::Er
 }
 
 /// Whether the server is one that does.
-pub(crate) async fn check_server(place: &Place, connection: &mut PgConnection) -> Result<(), OpenError> {
+pub(crate) async fn check_server(
+    place: &Place,
+    connection: &mut PgConnection,
+) -> Result<(), OpenError> {
     let sql = "SELECT current_setting('server_version_num')::integer AS number, \
         current_setting('server_version') AS version, current_setting('server_encoding') AS encoding, \
         pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only";

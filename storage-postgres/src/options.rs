@@ -90,7 +90,17 @@ mod tests {
         for name in ["consign", "t_0", "_x", &"a".repeat(63)] {
             assert!(Options::new().schema(name).has_plain_schema(), "{name}");
         }
-        for name in ["", "0a", "A", "a b", "a\"b", "a;b", "pg_x", "ü", &"a".repeat(64)] {
+        for name in [
+            "",
+            "0a",
+            "A",
+            "a b",
+            "a\"b",
+            "a;b",
+            "pg_x",
+            "ü",
+            &"a".repeat(64),
+        ] {
             assert!(!Options::new().schema(name).has_plain_schema(), "{name}");
         }
     }

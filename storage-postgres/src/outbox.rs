@@ -18,12 +18,21 @@ use crate::{
 
 impl Batch<'_> {
     pub(crate) async fn look_up_mails(&mut self) -> Result<(), Fault> {
-        let mails: Vec<_> = self.needs.mails.iter().map(|id| Id(*id.as_bytes())).collect();
+        let mails: Vec<_> = self
+            .needs
+            .mails
+            .iter()
+            .map(|id| Id(*id.as_bytes()))
+            .collect();
         if mails.is_empty() {
             return Ok(());
         }
         let sql = "SELECT * FROM mails WHERE id = ANY($1)";
-        for row in query(sql).bind(mails).fetch_all(&mut *self.connection).await? {
+        for row in query(sql)
+            .bind(mails)
+            .fetch_all(&mut *self.connection)
+            .await?
+        {
             let queued = queued(&Columns(&row))?;
             self.mails.found(queued.mail.id, queued);
         }
@@ -52,8 +61,16 @@ impl Batch<'_> {
         let sql = "WITH gone AS (DELETE FROM mails WHERE id = ANY($1)) \
             INSERT INTO mails SELECT * FROM jsonb_populate_recordset(NULL::mails, $2) \
             ON CONFLICT (id) DO UPDATE SET due = excluded.due, attempts = excluded.attempts";
-        let gone: Vec<_> = self.mails.to_take_out().map(|id| Id(*id.as_bytes())).collect();
-        let mails = self.mails.to_write().map(|(_, queued)| row(queued)).collect();
+        let gone: Vec<_> = self
+            .mails
+            .to_take_out()
+            .map(|id| Id(*id.as_bytes()))
+            .collect();
+        let mails = self
+            .mails
+            .to_write()
+            .map(|(_, queued)| row(queued))
+            .collect();
         let written = query(sql).bind(gone).bind(rows(mails));
         written.execute(&mut *self.connection).await?;
         Ok(true)

@@ -19,7 +19,9 @@ pub(crate) fn most(limit: usize) -> i64 {
 
 /// A position that is not less than any that there is, where none is given.
 pub(crate) fn before(position: Option<u64>) -> i64 {
-    position.and_then(crate::column::position).unwrap_or(i64::MAX)
+    position
+        .and_then(crate::column::position)
+        .unwrap_or(i64::MAX)
 }
 
 /// A position that is less than any that there is, where none is given.

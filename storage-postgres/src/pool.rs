@@ -85,7 +85,9 @@ impl Pool {
         let mut idle = self.idle();
         let now = Instant::now();
         // The longest idle are first.
-        let good = |kept: &Kept| now.duration_since(kept.since) < IDLE && now.duration_since(kept.made) < LIFE;
+        let good = |kept: &Kept| {
+            now.duration_since(kept.since) < IDLE && now.duration_since(kept.made) < LIFE
+        };
         idle.retain(good);
         idle.pop()
     }

@@ -19,7 +19,9 @@ use crate::{
     batch::Batch,
     column::{Columns, Id, damaged, position, rows},
     fault::Fault,
-    files, groups, links, once, outbox, page, trail, usage::Takes, users,
+    files, groups, links, once, outbox, page, trail,
+    usage::Takes,
+    users,
     writer::{Answer, Ask},
 };
 
@@ -40,7 +42,9 @@ impl RowStore for PgStore {
             }
         };
         let key = Key::of(kind, after).map_err(Fault::error)?;
-        let found = PgStore::rows(self, || key.bind(query(select(kind))).bind(page::with_next(limit)));
+        let found = PgStore::rows(self, || {
+            key.bind(query(select(kind))).bind(page::with_next(limit))
+        });
         page::cut(found.await?, limit, |row| read(kind, row), Row::key)
     }
 
@@ -147,13 +151,12 @@ impl Key {
         })
     }
 
-    fn bind<'q>(
-        &self,
-        ask: Query<'q, Postgres, PgArguments>,
-    ) -> Query<'q, Postgres, PgArguments> {
+    fn bind<'q>(&self, ask: Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments> {
         match self {
             Self::Id(id) => ask.bind(*id),
-            Self::Pair(pair) => ask.bind(pair.map(|pair| pair.0)).bind(pair.map(|pair| pair.1)),
+            Self::Pair(pair) => ask
+                .bind(pair.map(|pair| pair.0))
+                .bind(pair.map(|pair| pair.1)),
             Self::Position(position) => ask.bind(*position),
             Self::Bytes(bytes) => ask.bind(bytes.clone()),
             Self::One(is_after) => ask.bind(*is_after),
@@ -234,7 +237,11 @@ impl Batch<'_> {
                     }
                 }
                 let (groups, users): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-                query(sql).bind(groups).bind(users).execute(&mut *self.connection).await?;
+                query(sql)
+                    .bind(groups)
+                    .bind(users)
+                    .execute(&mut *self.connection)
+                    .await?;
                 Ok(())
             }
             RowKind::Done => {
@@ -245,15 +252,36 @@ impl Batch<'_> {
             RowKind::Checkpoints => {
                 let sql = "DELETE FROM checkpoints WHERE number = ANY($1)";
                 let numbers = positions(kind, keys)?;
-                query(sql).bind(numbers).execute(&mut *self.connection).await?;
+                query(sql)
+                    .bind(numbers)
+                    .execute(&mut *self.connection)
+                    .await?;
                 Ok(())
             }
-            RowKind::Users => self.take_out_ids("DELETE FROM users WHERE id = ANY($1)", keys).await,
-            RowKind::Groups => self.take_out_ids("DELETE FROM groups WHERE id = ANY($1)", keys).await,
-            RowKind::Links => self.take_out_ids("DELETE FROM links WHERE id = ANY($1)", keys).await,
-            RowKind::Leases => self.take_out_ids("DELETE FROM leases WHERE id = ANY($1)", keys).await,
-            RowKind::Codes => self.take_out_ids("DELETE FROM codes WHERE link = ANY($1)", keys).await,
-            RowKind::Mails => self.take_out_ids("DELETE FROM mails WHERE id = ANY($1)", keys).await,
+            RowKind::Users => {
+                self.take_out_ids("DELETE FROM users WHERE id = ANY($1)", keys)
+                    .await
+            }
+            RowKind::Groups => {
+                self.take_out_ids("DELETE FROM groups WHERE id = ANY($1)", keys)
+                    .await
+            }
+            RowKind::Links => {
+                self.take_out_ids("DELETE FROM links WHERE id = ANY($1)", keys)
+                    .await
+            }
+            RowKind::Leases => {
+                self.take_out_ids("DELETE FROM leases WHERE id = ANY($1)", keys)
+                    .await
+            }
+            RowKind::Codes => {
+                self.take_out_ids("DELETE FROM codes WHERE link = ANY($1)", keys)
+                    .await
+            }
+            RowKind::Mails => {
+                self.take_out_ids("DELETE FROM mails WHERE id = ANY($1)", keys)
+                    .await
+            }
         }
     }
 
@@ -261,7 +289,9 @@ impl Batch<'_> {
         let mut ids = Vec::new();
         for key in keys {
             let id = key.as_slice().try_into();
-            ids.push(Id(id.map_err(|_| Fault::other("not a key of a row".to_owned()))?));
+            ids.push(Id(
+                id.map_err(|_| Fault::other("not a key of a row".to_owned()))?
+            ));
         }
         query(sql).bind(ids).execute(&mut *self.connection).await?;
         Ok(())
@@ -275,7 +305,10 @@ impl Batch<'_> {
         let gone = gone.fetch_all(&mut *self.connection).await?;
         if kind == RowKind::Files {
             let sql = "DELETE FROM audiences WHERE position = ANY($1)";
-            query(sql).bind(&positions).execute(&mut *self.connection).await?;
+            query(sql)
+                .bind(&positions)
+                .execute(&mut *self.connection)
+                .await?;
         }
         for row in gone {
             let row = files::read(&Columns(&row))?;
@@ -290,7 +323,11 @@ impl Batch<'_> {
         let numbers = positions(RowKind::Trail, keys)?;
         let sql = "DELETE FROM trail WHERE number = ANY($1) RETURNING *";
         let mut gone = Vec::new();
-        for row in query(sql).bind(&numbers).fetch_all(&mut *self.connection).await? {
+        for row in query(sql)
+            .bind(&numbers)
+            .fetch_all(&mut *self.connection)
+            .await?
+        {
             gone.push(trail::recorded(&Columns(&row))?);
         }
         let (index, sums) = trail::downloads(&gone);
@@ -323,7 +360,10 @@ impl Batch<'_> {
             RowKind::Trail => self.index_entries(new).await?,
             _ => {}
         }
-        query(insert(kind)).bind(rows(values)).execute(&mut *self.connection).await?;
+        query(insert(kind))
+            .bind(rows(values))
+            .execute(&mut *self.connection)
+            .await?;
         Ok(())
     }
 
@@ -341,8 +381,12 @@ impl Batch<'_> {
             let takes = self.takes_now(entry.uploaded_by).await?;
             self.usage.set(entry.uploaded_by, takes.with(entry));
         }
-        let sql = "INSERT INTO audiences SELECT * FROM jsonb_populate_recordset(NULL::audiences, $1)";
-        query(sql).bind(rows(audiences)).execute(&mut *self.connection).await?;
+        let sql =
+            "INSERT INTO audiences SELECT * FROM jsonb_populate_recordset(NULL::audiences, $1)";
+        query(sql)
+            .bind(rows(audiences))
+            .execute(&mut *self.connection)
+            .await?;
         Ok(())
     }
 
@@ -361,7 +405,8 @@ impl Batch<'_> {
         for row in new {
             if let Row::Entry(entry) = row {
                 if entry.writer != WriterId::ONLY || entry.seq != entry.number {
-                    let text = "the trail here is one chain, whose entries' numbers are their positions";
+                    let text =
+                        "the trail here is one chain, whose entries' numbers are their positions";
                     return Err(Fault::other(text.to_owned()));
                 }
                 entries.push(entry.clone());

@@ -15,13 +15,21 @@ const STEPS: [&str; 1] = [include_str!("../migrations/0001.sql")];
 pub(crate) const VERSION: i32 = STEPS.len() as i32;
 
 /// Sees that the schema is there and of this version. Nodes that do so at once wait for one another.
-pub(crate) async fn bring_up(place: &Place, connection: &mut PgConnection) -> Result<(), OpenError> {
+pub(crate) async fn bring_up(
+    place: &Place,
+    connection: &mut PgConnection,
+) -> Result<(), OpenError> {
     // One that is up needs no rights to make anything, and no lock.
     if version(place, connection).await? == Some(VERSION) {
         return Ok(());
     }
-    let mut transaction = connection.begin().await.map_err(|error| place.told(error.into()))?;
-    wait_for_turn(place, &mut transaction).await.map_err(|fault| place.told(fault))?;
+    let mut transaction = connection
+        .begin()
+        .await
+        .map_err(|error| place.told(error.into()))?;
+    wait_for_turn(place, &mut transaction)
+        .await
+        .map_err(|fault| place.told(fault))?;
     let found = version(place, &mut transaction).await?;
     if let Some(found) = found.filter(|found| *found == VERSION) {
         tracing::debug!(found, "another node brought the schema up");
@@ -30,7 +38,10 @@ pub(crate) async fn bring_up(place: &Place, connection: &mut PgConnection) -> Re
     step_up(place, &mut transaction, found.unwrap_or_default())
         .await
         .map_err(|fault| place.told(fault))?;
-    transaction.commit().await.map_err(|error| place.told(error.into()))
+    transaction
+        .commit()
+        .await
+        .map_err(|error| place.told(error.into()))
 }
 
 /// The version of the schema; `None` where there is none yet.
@@ -40,17 +51,27 @@ pub(crate) async fn version(place: &Place, connection: &mut PgConnection) -> Res
     let sql = "SELECT count(*) FILTER (WHERE relname = 'schema_version') AS known, \
         count(*) FILTER (WHERE relkind IN ('r', 'p', 'v', 'm', 'f')) AS tables \
         FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p', 'v', 'm', 'f')";
-    let row = query(sql).bind(schema).fetch_one(&mut *connection).await.map_err(told)?;
+    let row = query(sql)
+        .bind(schema)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(told)?;
     let (known, tables): (i64, i64) = (
         row.try_get("known").map_err(told)?,
         row.try_get("tables").map_err(told)?,
     );
     match (known, tables) {
         (0, 0) => return Ok(None),
-        (0, _) => return Err(OpenError::Foreign { schema: schema.clone() }),
+        (0, _) => {
+            return Err(OpenError::Foreign {
+                schema: schema.clone(),
+            });
+        }
         _ => {}
     }
-    let row = query("SELECT version FROM schema_version").fetch_optional(connection).await;
+    let row = query("SELECT version FROM schema_version")
+        .fetch_optional(connection)
+        .await;
     let damaged = || OpenError::Damaged {
         schema: schema.clone(),
         text: "it does not say of which version it is".to_owned(),
@@ -84,7 +105,11 @@ async fn step_up(place: &Place, connection: &mut PgConnection, found: i32) -> Re
     if found == 0 {
         // A database's owner may have made it before, for a user who may not.
         let sql = "SELECT to_regnamespace($1) IS NULL";
-        let is_missing: bool = query(sql).bind(schema).fetch_one(&mut *connection).await?.try_get(0)?;
+        let is_missing: bool = query(sql)
+            .bind(schema)
+            .fetch_one(&mut *connection)
+            .await?
+            .try_get(0)?;
         if is_missing {
             // The name is one that needs no quotes: see `Options::has_plain_schema`.
             let sql = AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
@@ -94,7 +119,10 @@ async fn step_up(place: &Place, connection: &mut PgConnection, found: i32) -> Re
             version integer NOT NULL); INSERT INTO schema_version (version) VALUES (0)";
         raw_sql(sql).execute(&mut *connection).await?;
     }
-    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or_default()) {
+    for step in STEPS
+        .iter()
+        .skip(usize::try_from(found).unwrap_or_default())
+    {
         raw_sql(*step).execute(&mut *connection).await?;
     }
     let sql = "UPDATE schema_version SET version = $1";

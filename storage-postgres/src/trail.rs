@@ -72,13 +72,21 @@ impl Batch<'_> {
             return Ok(());
         }
         let sql = "SELECT number, hash FROM trail WHERE number = ANY($1)";
-        for row in query(sql).bind(&entries).fetch_all(&mut *self.connection).await? {
+        for row in query(sql)
+            .bind(&entries)
+            .fetch_all(&mut *self.connection)
+            .await?
+        {
             let row = Columns(&row);
             let hash = EntryHash(row.bytes("hash")?);
             self.trail.hashes.insert(row.small("number")?, hash);
         }
         let sql = "SELECT * FROM checkpoints WHERE number = ANY($1)";
-        for row in query(sql).bind(&entries).fetch_all(&mut *self.connection).await? {
+        for row in query(sql)
+            .bind(&entries)
+            .fetch_all(&mut *self.connection)
+            .await?
+        {
             let checkpoint = checkpoint(&Columns(&row))?;
             self.checkpoints.found(checkpoint.number, checkpoint);
         }
@@ -100,10 +108,17 @@ impl Batch<'_> {
         if !self.checkpoints.is_changed() {
             return Ok(false);
         }
-        let sql = "INSERT INTO checkpoints SELECT * FROM jsonb_populate_recordset(NULL::checkpoints, $1)";
-        let checkpoints = self.checkpoints.to_write().map(|(_, one)| checkpoint_row(one));
+        let sql =
+            "INSERT INTO checkpoints SELECT * FROM jsonb_populate_recordset(NULL::checkpoints, $1)";
+        let checkpoints = self
+            .checkpoints
+            .to_write()
+            .map(|(_, one)| checkpoint_row(one));
         let checkpoints = rows(checkpoints.collect());
-        query(sql).bind(checkpoints).execute(&mut *self.connection).await?;
+        query(sql)
+            .bind(checkpoints)
+            .execute(&mut *self.connection)
+            .await?;
         Ok(true)
     }
 

@@ -49,9 +49,14 @@ impl Batch<'_> {
             return Ok(());
         }
         let sql = "SELECT * FROM usage WHERE uploaded_by = ANY($1)";
-        for row in query(sql).bind(uploaders).fetch_all(&mut *self.connection).await? {
+        for row in query(sql)
+            .bind(uploaders)
+            .fetch_all(&mut *self.connection)
+            .await?
+        {
             let row = Columns(&row);
-            self.usage.found(UserId::from_bytes(row.id("uploaded_by")?), read(&row)?);
+            self.usage
+                .found(UserId::from_bytes(row.id("uploaded_by")?), read(&row)?);
         }
         Ok(())
     }
@@ -70,7 +75,10 @@ impl Batch<'_> {
         let sql = "INSERT INTO usage SELECT * FROM jsonb_populate_recordset(NULL::usage, $1) \
             ON CONFLICT (uploaded_by) DO UPDATE SET files = excluded.files, bytes = excluded.bytes";
         let usage = rows(usage.collect());
-        query(sql).bind(usage).execute(&mut *self.connection).await?;
+        query(sql)
+            .bind(usage)
+            .execute(&mut *self.connection)
+            .await?;
         Ok(true)
     }
 }

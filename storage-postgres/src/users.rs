@@ -34,7 +34,10 @@ impl UserStore for PgStore {
     }
 
     async fn by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
-        let (sql, key) = ("SELECT * FROM users WHERE email_key = $1", email.unique_key());
+        let (sql, key) = (
+            "SELECT * FROM users WHERE email_key = $1",
+            email.unique_key(),
+        );
         let row = self.row(|| query(sql).bind(&key)).await?;
         page::one(row, user)
     }
@@ -47,7 +50,9 @@ impl UserStore for PgStore {
         // No name is empty.
         let sql = "SELECT * FROM users WHERE username > $1 ORDER BY username LIMIT $2";
         let after = after.map_or("", Username::as_str);
-        let found = self.rows(|| query(sql).bind(after).bind(page::with_next(limit))).await?;
+        let found = self
+            .rows(|| query(sql).bind(after).bind(page::with_next(limit)))
+            .await?;
         page::cut(found, limit, user, |user: &User| user.username.clone())
     }
 
@@ -91,7 +96,8 @@ impl Batch<'_> {
         if needs.users.is_empty() {
             return Ok(());
         }
-        let sql = "SELECT * FROM users WHERE id = ANY($1) OR username = ANY($2) OR email_key = ANY($3)";
+        let sql =
+            "SELECT * FROM users WHERE id = ANY($1) OR username = ANY($2) OR email_key = ANY($3)";
         let ids: Vec<_> = needs.users.iter().map(|id| Id(*id.as_bytes())).collect();
         let names: Vec<_> = needs.usernames.iter().map(Username::as_str).collect();
         let emails: Vec<_> = needs.emails.iter().map(String::as_str).collect();
@@ -120,11 +126,19 @@ impl Batch<'_> {
         if guard == InsertGuard::NoOperationsUser && self.operations_users > 0 {
             return Answer::Insert(Insert::GuardFailed);
         }
-        if self.users.all().any(|other| other.username == user.username) {
+        if self
+            .users
+            .all()
+            .any(|other| other.username == user.username)
+        {
             return Answer::Insert(Insert::UsernameTaken);
         }
         let key = user.email.unique_key();
-        if self.users.all().any(|other| other.email.unique_key() == key) {
+        if self
+            .users
+            .all()
+            .any(|other| other.email.unique_key() == key)
+        {
             return Answer::Insert(Insert::EmailTaken);
         }
         if user.role == Role::Operations {
@@ -170,7 +184,10 @@ impl Batch<'_> {
             password = excluded.password, session_epoch = excluded.session_epoch, \
             confined = excluded.confined, address_proved = excluded.address_proved, owner = excluded.owner";
         let users = self.users.to_write().map(|(_, user)| row(user)).collect();
-        query(sql).bind(rows(users)).execute(&mut *self.connection).await?;
+        query(sql)
+            .bind(rows(users))
+            .execute(&mut *self.connection)
+            .await?;
         Ok(true)
     }
 }

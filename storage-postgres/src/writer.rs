@@ -21,13 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    batch::Batch,
-    column::Columns,
-    fault::Fault,
-    meters::Meters,
-    open::Place,
-};
+use crate::{batch::Batch, column::Columns, fault::Fault, meters::Meters, open::Place};
 
 /// Changes that wait at most; who has one more is told that the store is busy.
 pub(crate) const QUEUE: usize = 1024;
@@ -246,8 +240,11 @@ impl Writer {
     async fn was_committed(&mut self, number: &str) -> Result<bool, Fault> {
         let look = async {
             let mut connection = self.place.connect().await?;
-            raw_sql("BEGIN; SELECT FROM head FOR UPDATE").execute(&mut connection).await?;
-            let sql = "SELECT pg_xact_status($1::text::xid8) IS NOT DISTINCT FROM 'committed' AS made";
+            raw_sql("BEGIN; SELECT FROM head FOR UPDATE")
+                .execute(&mut connection)
+                .await?;
+            let sql =
+                "SELECT pg_xact_status($1::text::xid8) IS NOT DISTINCT FROM 'committed' AS made";
             let row = query(sql).bind(number).fetch_one(&mut connection).await?;
             let made = Columns(&row).get("made")?;
             raw_sql("ROLLBACK").execute(&mut connection).await?;

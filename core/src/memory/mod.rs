@@ -3,8 +3,8 @@
 
 mod blobs;
 mod courier;
-mod rows;
 mod limits;
+mod rows;
 mod state;
 mod trail;
 

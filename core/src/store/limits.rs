@@ -1,6 +1,8 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::StoreError;
 use crate::{
@@ -57,4 +59,80 @@ pub enum AttemptEnd {
         /// The failures before it.
         before: Option<Failures>,
     },
+}
+
+/// A store of limits that sees of each key what a secret makes of it. A name that was typed, which may be a password, can
+/// be guessed from its digest; from these by nobody who has the store and not the secret.
+#[derive(Clone)]
+pub struct KeyedLimits {
+    store: Arc<dyn LimitStore>,
+    secret: Zeroizing<[u8; 32]>,
+}
+
+impl KeyedLimits {
+    /// Over `store`. The nodes that count together have one secret.
+    pub fn new(store: Arc<dyn LimitStore>, secret: [u8; 32]) -> Self {
+        let secret = Zeroizing::new(secret);
+        Self { store, secret }
+    }
+
+    fn keyed(&self, key: LimitKey) -> LimitKey {
+        let hasher = Sha256::new_with_prefix(b"consign keyed limit 1");
+        let hasher = hasher.chain_update(self.secret.as_slice());
+        let digest: [u8; 32] = hasher.chain_update(key.0).finalize().into();
+        let mut keyed = [0; 16];
+        keyed.copy_from_slice(&digest[..16]);
+        LimitKey(keyed)
+    }
+}
+
+impl fmt::Debug for KeyedLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedLimits")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl LimitStore for KeyedLimits {
+    async fn take(
+        &self,
+        key: LimitKey,
+        rate: Rate,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, StoreError> {
+        self.store.take(self.keyed(key), rate, now).await
+    }
+
+    async fn begin_attempt(&self, key: LimitKey, now: Timestamp) -> Result<Attempted, StoreError> {
+        self.store.begin_attempt(self.keyed(key), now).await
+    }
+
+    async fn end_attempt(&self, key: LimitKey, end: AttemptEnd) -> Result<(), StoreError> {
+        self.store.end_attempt(self.keyed(key), end).await
+    }
+
+    async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.store.forget(now).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryLimits;
+
+    #[test]
+    fn a_key_is_another_to_each_secret() {
+        let keyed = |secret: u8, name: &[u8]| {
+            let limits = KeyedLimits::new(Arc::new(MemoryLimits::new()), [secret; 32]);
+            assert!(!format!("{limits:?}").contains("secret"));
+            limits.keyed(LimitKey::of(&[name]))
+        };
+        assert_eq!(keyed(1, b"ann"), keyed(1, b"ann"));
+        for other in [keyed(2, b"ann"), keyed(1, b"bob"), LimitKey::of(&[b"ann"])] {
+            assert_ne!(keyed(1, b"ann"), other);
+        }
+    }
 }

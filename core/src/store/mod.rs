@@ -18,7 +18,7 @@ pub use self::{
     files::{Change, FORGET_AT_ONCE, FileStore, MAX_GROUPS, Outcome},
     held::{Beginning, Held, Hold},
     leadership::{Alone, Duty, Lead, Leadership},
-    limits::{AttemptEnd, Attempted, LimitStore},
+    limits::{AttemptEnd, Attempted, KeyedLimits, LimitStore},
     receive::{BodyError, Received, Room, StagedContent, Unbounded, body, receive},
     rows::{Row, RowKey, RowKind, RowStore},
     trail::DownloadsOf,

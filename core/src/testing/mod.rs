@@ -62,6 +62,7 @@ pub use self::blobs::whole_stages;
 pub mod files;
 #[doc(hidden)]
 pub mod limits;
+#[doc(hidden)]
 pub mod rows;
 #[doc(hidden)]
 pub mod users;

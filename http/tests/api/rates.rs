@@ -10,7 +10,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use consign_http::{ClientAddress, Limit, Rate, Rates};
+use consign_core::{Parts, Settings, memory::MemoryLimits};
+use consign_http::{ClientAddress, Limit, Rate, Rates, testing};
 use http::{Method, header};
 use serde_json::json;
 
@@ -240,5 +241,35 @@ fn a_hundred_failed_logins_in_a_row_are_told_how_long_to_wait() {
         assert_eq!(answer.msg(), "Too many failed attempts, try again later");
         room.clock.advance(Duration::from_secs(1));
         assert!(!text(&try_with(PASSWORD).await.json()["access_token"]).is_empty());
+    });
+}
+
+#[test]
+fn nodes_that_share_a_store_of_limits_count_together() {
+    run(async {
+        let parts = Parts {
+            limits: Some(Arc::new(MemoryLimits::new())),
+            ..testing::parts()
+        };
+        let mut nodes = [(); 2].map(|()| Room::of(parts.clone(), Settings::default()));
+        nodes[0].sign_up("carl", false).await;
+        for node in &mut nodes {
+            limited(node, 100, 4);
+        }
+        let call = async |node: usize, password| {
+            let body = login("carl", password);
+            from(&nodes[node], "192.0.2.1", Method::POST, "/login", &body).await
+        };
+        for n in 0..4 {
+            assert_eq!(call(n % 2, "wrong").await.status, 401);
+        }
+        for node in [0, 1] {
+            is_refused(&call(node, PASSWORD).await, "1");
+        }
+        for node in &nodes {
+            node.clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(call(1, PASSWORD).await.status, 200);
+        is_refused(&call(0, PASSWORD).await, "1");
     });
 }

@@ -22,6 +22,10 @@ pub(super) const PAGE: usize = 500;
 /// Blobs and stages between two lines of a sweep's progress.
 const PROGRESS_EVERY: u64 = 10_000;
 
+/// The shortest grace of a sweep where other nodes share the stores: what their running uploads hold is known to
+/// them alone.
+const LEAST_SHARED_GRACE: Duration = Duration::from_secs(60 * 60);
+
 /// Carries out a request and sends the answer. That nobody listens any more stops nothing.
 pub(crate) async fn execute(installation: &Installation, request: Request, lines: Sender<Line>) {
     let last = match carry_out(installation, request, &lines).await {
@@ -114,7 +118,9 @@ async fn carry_out(
             rotate_keys(installation, Duration::from_secs(overlap_secs)).await?
         }
         Request::Sweep { grace_secs } => {
-            sweep(&administration, Duration::from_secs(grace_secs), lines).await?
+            let grace = Duration::from_secs(grace_secs);
+            check_grace(grace, installation.leadership.is_some())?;
+            sweep(&administration, grace, lines).await?
         }
         Request::AuditVerify { known } => audit::verify(installation, &known, lines).await?,
         Request::AuditExport { csv } => {
@@ -273,6 +279,17 @@ async fn rotate_keys(installation: &Installation, overlap: Duration) -> Result<S
         after.current().id,
         after.retired().len()
     ))
+}
+
+fn check_grace(grace: Duration, is_shared: bool) -> Result<(), Failure> {
+    match is_shared && grace < LEAST_SHARED_GRACE {
+        true => Err(Failure(
+            "--grace: it must be 1h or more where other nodes share the stores, or it could take what they are \
+             just receiving"
+                .to_owned(),
+        )),
+        false => Ok(()),
+    }
 }
 
 async fn sweep(
@@ -473,5 +490,22 @@ mod tests {
         let states = |at| [&open, &spent, &revoked].map(|link| state(link, at));
         assert_eq!(states(before), ["open", "spent", "revoked"]);
         assert_eq!(states(end), ["ended", "ended", "revoked"]);
+    }
+
+    #[test]
+    fn a_short_grace_is_for_stores_that_are_not_shared() {
+        let hour = Duration::from_secs(60 * 60);
+        for (grace, is_shared, is_taken) in [
+            (Duration::ZERO, false, true),
+            (Duration::ZERO, true, false),
+            (hour - Duration::from_secs(1), true, false),
+            (hour, true, true),
+        ] {
+            let checked = check_grace(grace, is_shared).map_err(|failure| failure.0);
+            match is_taken {
+                true => assert_eq!(checked, Ok(())),
+                false => assert!(checked.is_err_and(|why| why.starts_with("--grace: "))),
+            }
+        }
     }
 }

@@ -64,29 +64,48 @@ async fn postgres(config: &Config, database: &Database, findings: &mut Findings)
                 OpenError::NoDatabase { .. } => "make it (CREATE DATABASE), or name another",
                 OpenError::Newer { .. } => "run the version of consign that wrote it",
                 OpenError::ReadOnly => "name the primary, not a standby",
-                OpenError::NotPermitted { .. } => "make the user the owner of the database, or of the schema",
+                OpenError::NotPermitted { .. } => {
+                    "make the user the owner of the database, or of the schema"
+                }
                 _ => "look at the database, or name another",
             };
-            findings.problem(DATABASE, format!("{written}: {}", crate::chain(&error)), advice);
+            findings.problem(
+                DATABASE,
+                format!("{written}: {}", crate::chain(&error)),
+                advice,
+            );
             return false;
         }
     };
-    findings.ok(DATABASE, format!("{database} answers: PostgreSQL {}", look.server));
+    findings.ok(
+        DATABASE,
+        format!("{database} answers: PostgreSQL {}", look.server),
+    );
     if look.clock_apart > APART {
         let found = format!("it is {} ms apart from the database's", look.clock_apart);
-        findings.problem(CLOCK, found, "keep both machines' clocks by NTP: links and sessions end by them");
+        findings.problem(
+            CLOCK,
+            found,
+            "keep both machines' clocks by NTP: links and sessions end by them",
+        );
     } else {
         findings.ok(CLOCK, "it agrees with the database's");
     }
     match look.schema {
         Some(found) if found == look.known => {
-            findings.ok(DATABASE, format!("its schema is of version {found}, which is this program's"));
+            findings.ok(
+                DATABASE,
+                format!("its schema is of version {found}, which is this program's"),
+            );
             true
         }
         Some(found) => {
             findings.warning(
                 DATABASE,
-                format!("its schema is of version {found}, and this program's is {}", look.known),
+                format!(
+                    "its schema is of version {found}, and this program's is {}",
+                    look.known
+                ),
                 "keep a copy: the first server of this version brings it up when it starts",
             );
             false
@@ -110,7 +129,9 @@ async fn cluster(config: &Config, database: &Database, findings: &mut Findings) 
     let opened = PgStore::open(database.url(), stores::postgres_options(database)).await;
     let probed = match opened {
         Ok(store) => SealedKeys::probe(Arc::new(store), FsSecret::new(&key.is)).await,
-        Err(error) => return findings.problem(DATABASE, crate::chain(&error), "look at the database"),
+        Err(error) => {
+            return findings.problem(DATABASE, crate::chain(&error), "look at the database");
+        }
     };
     match probed {
         Ok(true) => findings.ok(CLUSTER, format!("{shown} opens the keys in the database")),
@@ -166,7 +187,11 @@ fn files(config: &Config, paths: &Paths, folder: &Path, findings: &mut Findings)
             "the server makes it when it is started first; if it was started before, set blobs",
         ),
         Err(error) => {
-            findings.problem(FILES, format!("{shown}: {error}"), "let this user write to it");
+            findings.problem(
+                FILES,
+                format!("{shown}: {error}"),
+                "let this user write to it",
+            );
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Sealing: AES-256-GCM (NIST SP 800-38D) with a random nonce.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    hkdf,
+};
 use consign_core::token::Secret;
 use zeroize::Zeroizing;
 
@@ -39,6 +42,17 @@ pub(super) fn open(
     Some(text)
 }
 
+/// A secret of its own for each use, of which none tells the key (HKDF, RFC 5869).
+pub(super) fn derived(key: &Secret, of: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut secret = Zeroizing::new([0; 32]);
+    hkdf::Salt::new(hkdf::HKDF_SHA256, b"consign cluster key 1")
+        .extract(key.expose())
+        .expand(&[of], hkdf::HKDF_SHA256)
+        .and_then(|expanded| expanded.fill(&mut *secret))
+        .expect("HKDF gives as many bytes as its hash has");
+    secret
+}
+
 fn bound(name: &str, version: u64) -> Vec<u8> {
     [
         b"consign sealed 1 ",
@@ -54,6 +68,15 @@ mod tests {
 
     fn key(seed: u8) -> Secret {
         Secret::new(std::array::from_fn(|at| seed ^ (at * at) as u8)).unwrap()
+    }
+
+    #[test]
+    fn what_is_derived_is_of_one_key_and_one_use() {
+        let secret = derived(&key(1), b"a");
+        assert_eq!(*secret, *derived(&key(1), b"a"));
+        assert_ne!(*secret, *derived(&key(2), b"a"));
+        assert_ne!(*secret, *derived(&key(1), b"b"));
+        assert_ne!(*secret, *key(1).expose());
     }
 
     #[test]

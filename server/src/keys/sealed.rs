@@ -118,6 +118,12 @@ impl SealedKeys {
         Ok(self.load_or(&EVIDENCE, make).await?.1)
     }
 
+    /// What the nodes have, and the database has not, to count by: see
+    /// [`KeyedLimits`](consign_core::store::KeyedLimits).
+    pub(crate) fn limits_secret(&self) -> Zeroizing<[u8; 32]> {
+        seal::derived(&self.0.key, b"consign limits 1")
+    }
+
     /// The keys that sign tokens, with their version; made when there are none.
     pub(super) async fn ring(&self) -> Result<(u64, KeyRing), KeyError> {
         let make = || KeyRing::generate(&OsEntropy, SystemClock.now());

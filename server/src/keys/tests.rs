@@ -80,7 +80,7 @@ fn keeping(keys: &Keys) -> tokio::task::JoinHandle<()> {
 fn token(keys: &Keys) -> String {
     let now = SystemClock.now().as_secs();
     let claims = Claims {
-        subject: UserId([7; 16]),
+        subject: UserId::from_bytes([7; 16]),
         epoch: 1,
         file: None,
         issued_at: now,

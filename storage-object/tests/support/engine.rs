@@ -4,15 +4,15 @@ use std::{env, process};
 
 use consign_core::random::{Entropy, OsEntropy};
 use consign_storage_object::{ObjectBlobs, Options};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use object_store::{
-    ObjectStore, ObjectStoreExt,
+    ObjectStore,
     aws::{AmazonS3, AmazonS3Builder},
     path::Path,
 };
 use url::Url;
 
-/// A part of a bucket that no other test uses, and that is emptied in the end.
+/// A part of a bucket that no other test uses.
 pub struct Prefix {
     pub url: Url,
     pub prefix: String,
@@ -80,7 +80,7 @@ pub fn client() -> AmazonS3 {
 async fn make_bucket() {
     static MADE: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     MADE.get_or_init(async || {
-        super::sign::send(&endpoint(), "PUT", &format!("/{BUCKET}"), "").await;
+        super::sign::send(&endpoint(), "PUT", &format!("/{BUCKET}"), &[], "").await;
     })
     .await;
 }

@@ -12,7 +12,13 @@ use object_store::{
 use url::Url;
 
 /// Sends a request; gives its status, and the answer.
-pub async fn send(endpoint: &Url, method: &str, target: &str, body: &str) -> (u16, String) {
+pub async fn send(
+    endpoint: &Url,
+    method: &str,
+    target: &str,
+    headers: &[(&'static str, &str)],
+    body: &str,
+) -> (u16, String) {
     let credential = AwsCredential {
         key_id: env::var("AWS_ACCESS_KEY_ID").unwrap(),
         secret_key: env::var("AWS_SECRET_ACCESS_KEY").unwrap(),
@@ -26,6 +32,9 @@ pub async fn send(endpoint: &Url, method: &str, target: &str, body: &str) -> (u1
         .header("content-length", body.len())
         .body(HttpRequestBody::from(body.to_owned()))
         .unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
     AwsAuthorizer::new(&credential, "s3", &region)
         .try_authorize(&mut request, None)
         .unwrap();

@@ -1,5 +1,12 @@
 //! A schema of its own for each test, in the database of `CONSIGN_TEST_POSTGRES`.
-#![allow(dead_code, reason = "each test file uses some of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses some of it"
+)]
+
+pub mod instance;
+pub mod proxy;
 
 use std::{
     env,
@@ -48,7 +55,10 @@ impl Schema {
     pub async fn execute(&self, sql: &str) {
         let mut connection = connect().await;
         let sql = format!("SET search_path = {}; {sql}", self.0);
-        raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("it is done");
+        raw_sql(AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await
+            .expect("it is done");
     }
 }
 
@@ -135,7 +145,8 @@ fn drop_schemas(names: Vec<String>) {
     elsewhere(async move || {
         let mut connection = connect().await;
         for name in names.iter().filter(|name| !name.is_empty()) {
-            let sql = format!("SET client_min_messages = error; DROP SCHEMA IF EXISTS {name} CASCADE");
+            let sql =
+                format!("SET client_min_messages = error; DROP SCHEMA IF EXISTS {name} CASCADE");
             let dropped = raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
             dropped.expect("the schema is dropped");
         }
@@ -148,7 +159,9 @@ async fn empty(schema: &str) {
     let sql = "SELECT string_agg(format('DELETE FROM %I.%I;', schemaname, tablename), ' ') FROM pg_tables \
         WHERE schemaname = $1 AND tablename NOT IN ('head', 'schema_version')";
     let row = query(sql).bind(schema).fetch_one(&mut connection).await;
-    let sql: String = row.and_then(|row| row.try_get(0)).expect("there are tables");
+    let sql: String = row
+        .and_then(|row| row.try_get(0))
+        .expect("there are tables");
     let sql = format!(
         "SET lock_timeout = '20s'; {sql} UPDATE {schema}.head SET number = 0, last_file = 0, \
             copying = NULL, hash = decode(repeat('00', 32), 'hex')"

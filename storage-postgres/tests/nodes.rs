@@ -1,0 +1,502 @@
+//! Several nodes on one schema, and a database that does not do what it should.
+#![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
+
+mod support;
+
+use std::{num::NonZeroU32, time::Duration};
+
+use consign_core::{
+    audience::Scope,
+    event::Author,
+    file::Seq,
+    link::ManagedLink,
+    quota::Quota,
+    store::{
+        Change, Duty, FileStore, Insert, InsertGuard, Leadership, Outcome, StoreError, UserStore,
+    },
+    testing::{run, sample_entry, sample_event, sample_lease, sample_link, sample_user},
+    time::Timestamp,
+    trail::{self, EntryHash},
+    user::{Role, User},
+};
+use consign_storage_postgres::{Options, PgStore};
+use sqlx::{AssertSqlSafe, raw_sql};
+use support::{
+    Schema, connect,
+    proxy::{Proxy, Way},
+    url,
+};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+/// Longer than anything bounded takes.
+const FOR_EVER: Duration = Duration::from_secs(120);
+
+async fn nodes(schema: &Schema) -> [PgStore; 2] {
+    [schema.open().await, schema.open().await]
+}
+
+/// The whole trail, which has to be one chain without gaps.
+async fn check_chain(store: &PgStore) -> usize {
+    let trail = store.events(None, usize::MAX).await.unwrap().items;
+    let mut last = EntryHash::NONE;
+    for (entry, number) in trail.iter().zip(1..) {
+        assert_eq!((entry.seq, entry.number), (number, number));
+        last = trail::link(last, entry.writer, number, &entry.event);
+        assert_eq!(entry.hash, last);
+    }
+    trail.len()
+}
+
+/// What all of the tasks answer.
+async fn answers<T: 'static>(mut tasks: JoinSet<T>) -> Vec<T> {
+    let mut answers = Vec::new();
+    while let Some(answer) = tasks.join_next().await {
+        answers.push(answer.unwrap());
+    }
+    answers
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn nodes_that_race_give_out_no_more_than_there_is() {
+    run(async {
+        let schema = Schema::new();
+        let nodes = nodes(&schema).await;
+        for n in 0..2 {
+            let added = nodes[0].apply(Change::add(sample_entry(n))).await.unwrap();
+            assert!(matches!(added, Outcome::Added(_)));
+        }
+        let link = ManagedLink {
+            max_downloads: NonZeroU32::new(5),
+            ..sample_link(1)
+        };
+        let made = nodes[0].apply(Change::AddLink(link.clone())).await.unwrap();
+        assert!(matches!(made, Outcome::LinkSet(_)), "{made:?}");
+        let mut tasks = JoinSet::new();
+        for n in 0..40 {
+            let node = nodes[n as usize % 2].clone();
+            let mut lease = sample_lease(n, 1);
+            lease.link = link.id;
+            let revision = link.revision;
+            tasks.spawn(async move {
+                let (code, by) = (None, Author::Anonymous);
+                let open = Change::OpenLease {
+                    lease,
+                    revision,
+                    code,
+                    by,
+                };
+                node.apply(open).await.unwrap()
+            });
+        }
+        let outcomes = answers(tasks).await;
+        let opened = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::LinkSet(_)));
+        assert_eq!(opened.count(), 5);
+        assert_eq!(nodes[1].link(link.id).await.unwrap().unwrap().downloads, 5);
+
+        let mut tasks = JoinSet::new();
+        for n in 0..20 {
+            let node = nodes[n as usize % 2].clone();
+            tasks.spawn(async move {
+                let user = User {
+                    username: "ann".parse().unwrap(),
+                    ..sample_user(100 + n, Role::Client)
+                };
+                node.insert(user, InsertGuard::None, vec![sample_event(n)])
+                    .await
+                    .unwrap()
+            });
+        }
+        let inserted = answers(tasks).await;
+        assert_eq!(
+            inserted
+                .iter()
+                .filter(|insert| **insert == Insert::Done)
+                .count(),
+            1
+        );
+
+        let by = sample_user(900, Role::Operations).id;
+        let quota = Quota {
+            files: Some(7),
+            bytes: None,
+        };
+        let mut tasks = JoinSet::new();
+        for n in 0..30 {
+            let node = nodes[n as usize % 2].clone();
+            let mut entry = sample_entry(100 + n);
+            entry.uploaded_by = by;
+            tasks.spawn(async move { node.apply(Change::AddFile { entry, quota }).await.unwrap() });
+        }
+        let added = answers(tasks).await;
+        let added = added
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::Added(_)))
+            .count();
+        assert_eq!(added, 7);
+        assert_eq!(nodes[0].usage(by).await.unwrap().files, 7);
+        check_chain(&nodes[1]).await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_reader_who_goes_on_from_a_position_misses_nothing() {
+    run(async {
+        const WRITERS: u32 = 8;
+        const EACH: u32 = 25;
+        let schema = Schema::new();
+        let nodes = nodes(&schema).await;
+        let mut writers = JoinSet::new();
+        for writer in 0..WRITERS {
+            let node = nodes[writer as usize % 2].clone();
+            writers.spawn(async move {
+                for n in 0..EACH {
+                    let events = vec![sample_event(writer * EACH + n)];
+                    let recorded = node.apply(Change::Record(events)).await.unwrap();
+                    assert_eq!(recorded, Outcome::Recorded);
+                }
+            });
+        }
+        let (mut last, mut read) = (0, Vec::new());
+        while read.len() < (WRITERS * EACH) as usize {
+            let page = nodes[1].events(Some(last), 7).await.unwrap();
+            for entry in page.items {
+                last = entry.seq;
+                read.push(entry.seq);
+            }
+        }
+        answers(writers).await;
+        let expected: Vec<Seq> = (1..=u64::from(WRITERS * EACH)).collect();
+        assert_eq!(read, expected);
+        assert_eq!(check_chain(&nodes[0]).await, expected.len());
+        let commits = nodes[0].commits() + nodes[1].commits();
+        assert!(
+            commits < u64::from(WRITERS * EACH),
+            "changes share transactions: {commits}"
+        );
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn what_one_node_holds_up_is_busy_to_others_and_goes_on_after_it() {
+    run(async {
+        let schema = Schema::new();
+        let options = schema.options().acquire_timeout(Duration::from_millis(300));
+        let store = PgStore::open(&url(), options).await.unwrap();
+        let mut frozen = connect().await;
+        let sql = format!("BEGIN; SELECT FROM {}.head FOR UPDATE", schema.0);
+        raw_sql(AssertSqlSafe(sql))
+            .execute(&mut frozen)
+            .await
+            .unwrap();
+        let mut tasks = JoinSet::new();
+        for n in 0..10 {
+            let store = store.clone();
+            tasks.spawn(async move { store.apply(Change::add(sample_entry(n))).await });
+        }
+        for refused in timeout(FOR_EVER, answers(tasks)).await.unwrap() {
+            assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+        }
+        // Reads wait for nobody.
+        assert_eq!(
+            store
+                .usage(sample_entry(1).uploaded_by)
+                .await
+                .unwrap()
+                .files,
+            0
+        );
+        raw_sql("ROLLBACK").execute(&mut frozen).await.unwrap();
+        let added = store.apply(Change::add(sample_entry(1))).await.unwrap();
+        assert!(
+            matches!(added, Outcome::Added(file) if file.seq == 1),
+            "nothing was written before"
+        );
+        check_chain(&store).await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_database_that_falls_silent_is_unavailable_in_bounded_time() {
+    run(async {
+        let schema = Schema::new();
+        let proxy = Proxy::to(&url()).await;
+        let moment = Duration::from_millis(300);
+        let options = schema
+            .options()
+            .acquire_timeout(moment)
+            .statement_timeout(moment);
+        // The schema is made in more time than that.
+        drop(schema.open().await);
+        let store = PgStore::open(&proxy.url(&url()), options).await.unwrap();
+        let id = sample_entry(1).id;
+        FileStore::by_id(&store, id).await.unwrap();
+        for way in [Way::Frozen, Way::Closed] {
+            proxy.set(way);
+            let read = timeout(FOR_EVER, FileStore::by_id(&store, id))
+                .await
+                .unwrap();
+            assert!(
+                matches!(read, Err(StoreError::Unavailable(_))),
+                "{way:?}: {read:?}"
+            );
+            let written = store.apply(Change::add(sample_entry(1)));
+            let written = timeout(FOR_EVER, written).await.unwrap();
+            let told = matches!(written, Err(StoreError::Unavailable(_) | StoreError::Busy));
+            assert!(told, "{way:?}: {written:?}");
+            let checked = timeout(FOR_EVER, UserStore::check(&store)).await.unwrap();
+            assert!(checked.is_err(), "{way:?}");
+            let led = timeout(FOR_EVER, store.lead(Duty::Sweep)).await.unwrap();
+            assert!(led.is_err(), "{way:?}");
+            proxy.set(Way::Open);
+            // It goes on by itself, perhaps once what it was asked before has got through.
+            settled(&store).await;
+        }
+        check_chain(&store).await;
+    });
+}
+
+/// Waits until changes are made again.
+async fn settled(store: &PgStore) {
+    let trying = async {
+        let mut n = 500;
+        loop {
+            n += 1;
+            match store.apply(Change::Record(vec![sample_event(n)])).await {
+                Ok(_) => return,
+                Err(_) => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    timeout(FOR_EVER, trying).await.unwrap();
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_change_whose_commit_nobody_heard_of_is_made_once() {
+    run(async {
+        let schema = Schema::new();
+        let proxy = Proxy::to(&url()).await;
+        let store = PgStore::open(&proxy.url(&url()), schema.options())
+            .await
+            .unwrap();
+        for (way, n) in [(Way::LosesAnswer, 1), (Way::LosesCommit, 2)] {
+            proxy.set(way);
+            let added = store.apply(Change::add(sample_entry(n))).await.unwrap();
+            let seq = u64::from(n);
+            assert!(
+                matches!(added, Outcome::Added(file) if file.seq == seq),
+                "{way:?}"
+            );
+        }
+        let expected = Change::add(sample_entry(1)).events().len() * 2;
+        assert_eq!(check_chain(&store).await, expected);
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn one_node_at_a_time_has_a_duty_until_it_gives_it_up_or_is_gone() {
+    run(async {
+        let schema = Schema::new();
+        let other = Schema::new();
+        let proxy = Proxy::to(&url()).await;
+        let ann = PgStore::open(&proxy.url(&url()), schema.options())
+            .await
+            .unwrap();
+        let bob = schema.open().await;
+        let has = async |store: &PgStore, duty| store.lead(duty).await.unwrap();
+        let lead = has(&ann, Duty::Sweep).await.unwrap();
+        assert!(has(&bob, Duty::Sweep).await.is_none());
+        assert!(has(&ann, Duty::Sweep).await.is_none(), "nor again");
+        assert!(
+            has(&bob, Duty::Lifetimes).await.is_some(),
+            "another duty is another's"
+        );
+        let elsewhere = other.open().await;
+        assert!(
+            has(&elsewhere, Duty::Sweep).await.is_some(),
+            "so is that of another installation"
+        );
+        drop(lead);
+        let lead = taken_on(&bob).await;
+        drop(lead);
+        let lead = taken_on(&ann).await;
+        // Its connection dies, and it does not know yet.
+        proxy.set(Way::Closed);
+        drop(taken_on(&bob).await);
+        drop(lead);
+    });
+}
+
+/// Waits until the duty is had: the database hears a little later that it was given up.
+async fn taken_on(store: &PgStore) -> consign_core::store::Lead {
+    let trying = async {
+        loop {
+            match store.lead(Duty::Sweep).await.unwrap() {
+                Some(lead) => return lead,
+                None => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    timeout(FOR_EVER, trying).await.unwrap()
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn what_is_sealed_is_replaced_by_whoever_knows_what_was_there() {
+    run(async {
+        let schema = Schema::new();
+        let nodes = nodes(&schema).await;
+        assert_eq!(nodes[0].sealed("keys").await.unwrap(), None);
+        assert!(
+            !nodes[0].set_sealed("keys", Some(1), b"x").await.unwrap(),
+            "there is none"
+        );
+        let mut tasks = JoinSet::new();
+        for n in 0..10_u8 {
+            let node = nodes[usize::from(n) % 2].clone();
+            tasks.spawn(async move { node.set_sealed("keys", None, &[n]).await.unwrap() });
+        }
+        let made = answers(tasks).await;
+        assert_eq!(made.iter().filter(|made| **made).count(), 1);
+        let sealed = nodes[1].sealed("keys").await.unwrap().unwrap();
+        assert_eq!((sealed.version, sealed.bytes.len()), (1, 1));
+        assert!(nodes[0].set_sealed("keys", Some(1), b"next").await.unwrap());
+        assert!(!nodes[1].set_sealed("keys", Some(1), b"late").await.unwrap());
+        let sealed = nodes[1].sealed("keys").await.unwrap().unwrap();
+        assert_eq!((sealed.version, sealed.bytes.as_slice()), (2, &b"next"[..]));
+        assert_eq!(nodes[1].sealed("evidence").await.unwrap(), None);
+        assert_eq!(format!("{sealed:?}"), "Sealed { version: 2, bytes: 4 }");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_damaged_row_spoils_nobody_elses_change() {
+    run(async {
+        let schema = Schema::new();
+        let store = schema.open().await;
+        for n in 0..2 {
+            store.apply(Change::add(sample_entry(n))).await.unwrap();
+        }
+        schema
+            .execute("UPDATE files SET media_type = 'none' WHERE position = 1")
+            .await;
+        let mut tasks = JoinSet::new();
+        for n in 0..8 {
+            let store = store.clone();
+            tasks.spawn(async move {
+                let change = match n {
+                    0 => Change::SetCrc32 {
+                        id: sample_entry(0).id,
+                        crc32: 1,
+                    },
+                    1 => Change::SetCrc32 {
+                        id: sample_entry(1).id,
+                        crc32: 1,
+                    },
+                    n => Change::add(sample_entry(n)),
+                };
+                (n, store.apply(change).await)
+            });
+        }
+        for (n, outcome) in answers(tasks).await {
+            match n {
+                0 => assert!(
+                    matches!(outcome, Err(StoreError::Damaged(_))),
+                    "{outcome:?}"
+                ),
+                _ => assert!(outcome.is_ok(), "{n}: {outcome:?}"),
+            }
+        }
+        check_chain(&store).await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn the_database_refuses_what_would_be_had_twice_or_too_often() {
+    run(async {
+        let schema = Schema::new();
+        let store = schema.open().await;
+        store.apply(Change::add(sample_entry(1))).await.unwrap();
+        let link = ManagedLink {
+            max_downloads: NonZeroU32::new(1),
+            files: [sample_entry(1).id].into(),
+            ..sample_link(1)
+        };
+        store.apply(Change::AddLink(link)).await.unwrap();
+        let user = sample_user(1, Role::Client);
+        store
+            .insert(user, InsertGuard::None, Vec::new())
+            .await
+            .unwrap();
+        let mut connection = connect().await;
+        for sql in [
+            "UPDATE links SET downloads = 2",
+            "INSERT INTO links SELECT gen_random_uuid(), secret, files, made_by, made_at, expires_at, \
+                max_downloads, downloads, password, recipient, note, revoked_at, revision FROM links",
+            "INSERT INTO users SELECT gen_random_uuid(), username || 'x', email, email_key, role, status, \
+                password, session_epoch, created_at, confined, address_proved, owner FROM users",
+            "INSERT INTO users SELECT gen_random_uuid(), username, email, email_key || 'x', role, status, \
+                password, session_epoch, created_at, confined, address_proved, owner FROM users",
+            "UPDATE usage SET bytes = -1",
+            "INSERT INTO head (the_only, number, hash, last_file) VALUES (false, 0, ''::bytea, 0)",
+        ] {
+            let sql = format!("SET search_path = {}; {sql}", schema.0);
+            let done = raw_sql(AssertSqlSafe(sql.clone()))
+                .execute(&mut connection)
+                .await;
+            let error = done.expect_err(&sql);
+            let code = error
+                .as_database_error()
+                .and_then(|error| error.code())
+                .unwrap();
+            assert!(code.starts_with("23"), "{sql}: {error}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_caller_who_goes_away_leaves_nothing_half_done() {
+    run(async {
+        let schema = Schema::new();
+        let store = PgStore::open(&url(), Options::new().schema(&schema.0).max_connections(2))
+            .await
+            .unwrap();
+        for n in 0..30 {
+            let entry = sample_entry(n);
+            // Polled a few times, and then dropped: reads and writes.
+            let change = store.apply(Change::add(entry.clone()));
+            let _ = timeout(Duration::from_micros(u64::from(n) * 300), change).await;
+            let read = FileStore::by_id(&store, entry.id);
+            let _ = timeout(Duration::from_micros(u64::from(n) * 100), read).await;
+        }
+        settled(&store).await;
+        let trail = check_chain(&store).await;
+        let files = FileStore::list(&store, &Scope::All, NOW, None, usize::MAX)
+            .await
+            .unwrap()
+            .items;
+        let events: usize = files
+            .iter()
+            .map(|file| Change::add(file.entry.clone()).events().len())
+            .sum();
+        assert_eq!(
+            events + 1,
+            trail,
+            "each file that is there, and no other, is told of"
+        );
+    });
+}

@@ -1,0 +1,136 @@
+//! A database that is stopped, or crashes, and comes back.
+#![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
+
+mod support;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use consign_core::{
+    file::File,
+    limit::LimitKey,
+    store::{Attempted, Change, FileStore, LimitStore, Outcome, StoreError},
+    testing::{run, sample_entry},
+    time::Timestamp,
+    trail::{self, EntryHash},
+};
+use consign_storage_postgres::{OpenError, Options, PgStore};
+use support::instance::{Instance, PASSWORD};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// Longer than anything bounded takes.
+const FOR_EVER: Duration = Duration::from_secs(180);
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn nothing_acknowledged_is_lost_when_the_database_restarts_or_crashes() {
+    let instance = Arc::new(Instance::start());
+    run(async {
+        let options = Options::new().acquire_timeout(Duration::from_secs(1));
+        let store = PgStore::open(&instance.url(), options).await.unwrap();
+        let (next, over) = (
+            Arc::new(AtomicU32::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let mut writers = JoinSet::new();
+        for _ in 0..4 {
+            let (store, next, over) = (store.clone(), next.clone(), over.clone());
+            writers.spawn(async move {
+                let (mut added, mut failed) = (Vec::<File>::new(), Vec::new());
+                while !over.load(Ordering::SeqCst) {
+                    let entry = sample_entry(next.fetch_add(1, Ordering::SeqCst));
+                    match store.apply(Change::add(entry.clone())).await {
+                        Ok(Outcome::Added(file)) => added.push(file),
+                        Err(StoreError::Unavailable(_) | StoreError::Busy) => failed.push(entry),
+                        other => panic!("{other:?}"),
+                    }
+                    // Reads, too, go on by themselves.
+                    if let Some(last) = added.last() {
+                        match FileStore::by_id(&store, last.entry.id).await {
+                            Ok(found) => assert_eq!(found.as_ref(), Some(last)),
+                            Err(StoreError::Unavailable(_) | StoreError::Busy) => {}
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                }
+                (added, failed)
+            });
+        }
+        for mode in ["fast", "immediate", "fast"] {
+            more(&next).await;
+            let stopping = instance.clone();
+            let restarted = tokio::task::spawn_blocking(move || {
+                stopping.end(mode);
+                stopping.begin();
+            });
+            restarted.await.unwrap();
+            more(&next).await;
+        }
+        over.store(true, Ordering::SeqCst);
+        let ended = timeout(FOR_EVER, writers.join_all()).await.unwrap();
+
+        let trail = store.events(None, usize::MAX).await.unwrap().items;
+        let mut last = EntryHash::NONE;
+        for (entry, number) in trail.iter().zip(1..) {
+            last = trail::link(last, entry.writer, number, &entry.event);
+            assert_eq!((entry.number, entry.hash), (number, last));
+        }
+        let mut made = 0;
+        for (added, failed) in ended {
+            for file in added {
+                let found = FileStore::by_id(&store, file.entry.id).await.unwrap();
+                made += Change::add(file.entry.clone()).events().len();
+                assert_eq!(found, Some(file));
+            }
+            // What failed is there whole or not at all.
+            for entry in failed {
+                if FileStore::by_id(&store, entry.id).await.unwrap().is_some() {
+                    made += Change::add(entry).events().len();
+                }
+            }
+        }
+        assert_eq!(trail.len(), made);
+        // What need not survive may be gone, and counts from the beginning.
+        let attempted = store
+            .begin_attempt(LimitKey([0; 16]), Timestamp::from_secs(1))
+            .await;
+        assert_eq!(attempted.unwrap(), Attempted::Begun { before: None });
+    });
+}
+
+/// Waits until some more changes were asked for.
+async fn more(next: &AtomicU32) {
+    let until = next.load(Ordering::SeqCst) + 40;
+    let waiting = async {
+        while next.load(Ordering::SeqCst) < until {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(FOR_EVER, waiting).await.unwrap();
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_wrong_password_is_refused_and_not_shown() {
+    let instance = Instance::start();
+    run(async {
+        let url = instance.url();
+        let wrong = url.replace(PASSWORD, "wr0ng");
+        let error = PgStore::open(&wrong, Options::new()).await.unwrap_err();
+        assert!(
+            matches!(&error, OpenError::Refused { user, .. } if user == "consign"),
+            "{error:?}"
+        );
+        assert!(!format!("{error} {error:?}").contains("wr0ng"), "{error:?}");
+        let store = PgStore::open(&url, Options::new()).await.unwrap();
+        assert!(!format!("{store:?}").contains(PASSWORD), "{store:?}");
+    });
+}
