@@ -1,5 +1,5 @@
-//! The binary keeps the contract of a front end, by HTTP and by HTTPS, on each pair of stores, and as two nodes
-//! that take turns.
+//! The binary keeps the contract of a front end, by HTTP and by HTTPS, on each pair of stores; where they
+//! can be shared, as two nodes that take turns.
 #![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
 
 mod support;
@@ -27,14 +27,10 @@ testing::front_end_suite!(
     redb_and_s3,
     start_on_s3
 );
+// What one node does on these two does, too.
 testing::front_end_suite!(
     #[ignore = "needs PostgreSQL and S3: see scripts/engines"]
-    postgres_and_s3,
-    start_on_both
-);
-testing::front_end_suite!(
-    #[ignore = "needs PostgreSQL and S3: see scripts/engines"]
-    two_nodes_in_turn,
+    postgres_and_s3_by_two_nodes_in_turn,
     start_two_nodes
 );
 
@@ -49,10 +45,6 @@ async fn start_on_postgres(setup: Setup) -> Target {
 
 async fn start_on_s3(setup: Setup) -> Target {
     start_on(Engines::s3().await, &setup)
-}
-
-async fn start_on_both(setup: Setup) -> Target {
-    start_on(Engines::both().await, &setup)
 }
 
 fn start_on(engines: Engines, setup: &Setup) -> Target {

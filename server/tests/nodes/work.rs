@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use consign_http::testing::{Answer, Connection, Form, Request};
@@ -64,6 +67,7 @@ pub struct Uploads {
     people: JoinSet<()>,
     told: mpsc::UnboundedReceiver<()>,
     acknowledged: Acknowledged,
+    over: Arc<AtomicBool>,
 }
 
 impl Uploads {
@@ -74,6 +78,7 @@ impl Uploads {
             people: JoinSet::new(),
             told,
             acknowledged: Acknowledged::default(),
+            over: Arc::default(),
         };
         for (at, node) in nodes.iter().enumerate() {
             for person in 0..each {
@@ -83,6 +88,7 @@ impl Uploads {
                     prefix: format!("{at}-{person}"),
                     numbers: Numbers::new((at * each + person + 1) as u64),
                     acknowledged: Arc::clone(&this.acknowledged),
+                    over: Arc::clone(&this.over),
                     tell: tell.clone(),
                 };
                 this.people.spawn(work.uploads());
@@ -98,9 +104,12 @@ impl Uploads {
         }
     }
 
-    /// Has all stop in the middle.
+    /// Waits until all have finished what they are at.
     pub async fn stop(mut self) -> BTreeMap<String, (String, String)> {
-        self.people.shutdown().await;
+        self.over.store(true, Ordering::SeqCst);
+        while let Some(ended) = soon(self.people.join_next()).await {
+            ended.unwrap();
+        }
         std::mem::take(&mut *self.acknowledged.lock().unwrap())
     }
 }
@@ -112,6 +121,7 @@ struct Work {
     prefix: String,
     numbers: Numbers,
     acknowledged: Acknowledged,
+    over: Arc<AtomicBool>,
     tell: mpsc::UnboundedSender<()>,
 }
 
@@ -119,6 +129,9 @@ impl Work {
     async fn uploads(mut self) {
         let mut connection = Connection::open(self.address).await;
         for at in 0.. {
+            if self.over.load(Ordering::SeqCst) {
+                return;
+            }
             let content = docx(self.numbers.next(), self.numbers.within(10_000, 700_000));
             let name = format!("{}-{at}.docx", self.prefix);
             let request = Request::post("/upload").bearer(&self.token);

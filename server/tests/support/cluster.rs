@@ -39,13 +39,18 @@ impl Cluster {
         this
     }
 
-    /// One node more: it is given the key that the first has made.
+    /// One node more.
     pub fn add(&mut self, flags: impl FnOnce(&mut Command)) -> &Server {
+        self.join(|home| Server::on(home, flags))
+    }
+
+    /// One node more, as it is started here: it is given the key that the first has made.
+    pub fn join(&mut self, start: impl FnOnce(&Arc<Home>) -> Server) -> &Server {
         let home = Home::of(&self.engines);
         if let Some(first) = self.nodes.first() {
             copy_key(&first.home, &home);
         }
-        self.nodes.push(Server::on(&home, flags));
+        self.nodes.push(start(&home));
         &self.nodes[self.nodes.len() - 1]
     }
 
