@@ -70,6 +70,7 @@
 //!   who may do what, [`quota`] how much of it, [`limit`] how often.
 //! - [`mail`] is what people are sent, and the trait of who carries it, [`Courier`](mail::Courier).
 //! - [`trail`] chains what happened, so that no change of it stays unseen; [`evidence`] signs it.
+//! - [`mod@copy`] copies an installation from one pair of stores to another.
 //! - [`archive`] lays several files out as one zip archive, whose bytes are known before they are read.
 //! - [`Error`] says what went wrong: its [`ErrorKind`] to the caller, its sources to the operator.
 //!
@@ -82,13 +83,15 @@
 //! | `jwt` | yes | [`JwtSigner`](token::JwtSigner) |
 //! | `scrypt` | yes | [`ScryptHasher`](password::ScryptHasher) |
 //! | `intake` | yes | [`OfficeIntake`](intake::OfficeIntake) |
-//! | `evidence` | yes | [`Ed25519Signer`](evidence::Ed25519Signer) and [`Verifier`](trail::Verifier): signed checkpoints and receipts |
+//! | `evidence` | yes | [`Ed25519Signer`](evidence::Ed25519Signer) and [`Verifier`](trail::Verifier): signed checkpoints and receipts; [`mod@copy`] |
 //! | `testing` | no | `testing`: conformance suites for stores, and stores that fail on demand |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod archive;
 pub mod audience;
 pub mod code;
+#[cfg(feature = "evidence")]
+pub mod copy;
 pub mod error;
 pub mod event;
 pub mod evidence;

@@ -3,6 +3,7 @@
 mod audit;
 mod hand_over;
 mod help;
+mod migrate;
 
 use std::io::{self, BufRead};
 
@@ -23,6 +24,7 @@ pub(crate) use self::{
         LinkPassword, Login, Logout, Ls, Register, Rm, Sort, Upload, Whoami,
     },
     help::{ENVIRONMENT, EXIT_CODES, FILES, WALK, command},
+    migrate::VARIABLES as MIGRATE_VARIABLES,
 };
 
 /// Hand files to people safely.
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     /// Verify receipts of downloads
     Receipt(audit::Receipt),
+    /// Copy the installation to other stores, also while it is served, and compare the two
+    Migrate(Box<migrate::Migrate>),
     /// Remove what has ended, and what interrupted uploads and removals have left behind
     Sweep(Sweep),
     /// Look for what is wrong, or soon will be, and say what to do; changes nothing: exits with 1 if so

@@ -22,7 +22,7 @@ use crate::{
     BoxError,
     keys::{self, Keys, NotSealed, SealedKeys, Source, Vault},
     options::{Config, StoreConfig},
-    stores::{Stores, Unopened},
+    stores::{Catalogue, Stores, Unopened},
 };
 
 /// An installation, held by this process alone unless its database is shared.
@@ -32,6 +32,8 @@ pub(crate) struct Installation {
     pub(crate) keys: Keys,
     /// Who does what one node at a time does; without it the stores are this process's alone.
     pub(crate) leadership: Option<Arc<dyn Leadership>>,
+    pub(crate) stores: Stores,
+    pub(crate) config: StoreConfig,
 }
 
 impl Installation {
@@ -42,13 +44,10 @@ impl Installation {
         courier: Option<Arc<dyn Courier>>,
     ) -> Result<Self, Unopened> {
         let paths = Paths::of(&config.data);
-        let folder = paths.folder.clone();
-        let made = task::spawn_blocking(move || {
-            create_folder(&folder).map_err(|error| format!("{}: {error}", folder.display()))
-        });
-        made.await.map_err(failed)?.map_err(failed)?;
-        let Stores { catalogue, blobs } =
-            Stores::open(&config.stores.metadata, &config.stores.blobs).await?;
+        make_folder_durably(&paths.folder).await?;
+        let stores = Stores::open(&config.stores.metadata, &config.stores.blobs).await?;
+        let Stores { catalogue, blobs } = stores.clone();
+        see_that_it_is_whole(&catalogue, &config.stores).await?;
         let sealed = match catalogue.vault() {
             Some(vault) => Some(sealed_keys(vault, &config.stores).await?),
             None => None,
@@ -76,7 +75,18 @@ impl Installation {
             consign: Consign::new(parts, config.settings.clone()),
             keys,
             leadership: catalogue.leadership(),
+            stores,
+            config: config.stores.clone(),
         })
+    }
+}
+
+/// Refuses what a copy left that is not complete: it may lack files, users, revocations.
+async fn see_that_it_is_whole(catalogue: &Catalogue, stores: &StoreConfig) -> Result<(), Unopened> {
+    let copying = catalogue.rows().copying().await;
+    match copying.map_err(|error| stores.metadata.failed(error))? {
+        None => Ok(()),
+        Some(_) => Err(Unopened::Incomplete(stores.metadata.is.to_string())),
     }
 }
 
@@ -151,6 +161,15 @@ impl Paths {
 
 fn failed(error: impl Into<BoxError>) -> Unopened {
     Unopened::Failed(error.into())
+}
+
+/// Makes a data folder if it is missing.
+pub(crate) async fn make_folder_durably(folder: &Path) -> Result<(), Unopened> {
+    let folder = folder.to_owned();
+    let made = task::spawn_blocking(move || {
+        create_folder(&folder).map_err(|error| format!("{}: {error}", folder.display()))
+    });
+    made.await.map_err(failed)?.map_err(failed)
 }
 
 /// Makes the folder if it is missing, and its name durable: without it a power cut can take the

@@ -71,6 +71,25 @@ impl Keys {
         })
     }
 
+    /// Has the keys be those of another place too, unless it is the same.
+    pub(crate) async fn copy_to(&self, target: &Source) -> Result<(), KeyError> {
+        let (ring, evidence) = match &self.source {
+            Source::Folder(keys, evidence) => (keys.load().await?, evidence.load().await?),
+            Source::Sealed(keys) => (keys.load().await?, keys.evidence().await?),
+        };
+        match (&self.source, target) {
+            (Source::Folder(here, _), Source::Folder(there, _)) if is_same(here, there) => Ok(()),
+            (_, Source::Folder(keys, kept)) => {
+                kept.save(&evidence).await?;
+                keys.save(&ring).await
+            }
+            (_, Source::Sealed(keys)) => {
+                keys.save_evidence(&evidence).await?;
+                keys.save(&ring).await
+            }
+        }
+    }
+
     /// Has a new key sign from now on; those before it verify for `overlap` longer. The keys after that.
     ///
     /// In a shared database the new key is announced first, and signs when every node has had the time to
@@ -164,4 +183,10 @@ impl Keys {
             }
         }
     }
+}
+
+/// Whether both are one file.
+fn is_same(one: &FsKeys, other: &FsKeys) -> bool {
+    let [one, other] = [one, other].map(|keys| keys.path().canonicalize().ok());
+    one.is_some() && one == other
 }

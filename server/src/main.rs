@@ -15,6 +15,7 @@ mod evidence;
 mod keys;
 mod log;
 mod metrics;
+mod migrate;
 mod notify;
 mod options;
 mod pace;
@@ -92,6 +93,7 @@ async fn run(cli: Cli) -> Result<ExitCode, BoxError> {
         Some(Command::Keys(keys)) => admin::run(keys.folder, keys.command.into()).await,
         Some(Command::Audit(audit)) => audit.run().await,
         Some(Command::Receipt(receipt)) => receipt.run().await,
+        Some(Command::Migrate(migrate)) => migrate.run().await,
         Some(Command::Sweep(sweep)) => {
             let request = admin::Request::Sweep {
                 grace_secs: sweep.grace.0.as_secs(),

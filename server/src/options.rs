@@ -21,13 +21,11 @@ pub(crate) use self::{
     mail::{Carrier, MailConfig},
     stores::{Blobs, Database, Metadata, Place, StoreConfig},
     tls::{Named, TlsConfig},
-    values::{ForwardedHeader, Log, LogFormat, Span},
+    values::{ForwardedHeader, Log, LogFormat, Span, Veiled},
 };
 use self::{
     origin::Origins,
-    values::{
-        Clients, Count, Networks, Operations, Passwords, Sender, Size, Switch, Url, Veiled, Whom,
-    },
+    values::{Clients, Count, Networks, Operations, Passwords, Sender, Size, Switch, Url, Whom},
 };
 use crate::{BoxError, proxies::Proxies};
 
@@ -289,6 +287,14 @@ pub(crate) struct Limits {
 }
 
 impl Folder {
+    /// With these stores in the place of those that it names.
+    pub(crate) fn instead(mut self, metadata: &Option<String>, blobs: &Option<String>) -> Self {
+        let veiled = |text: &Option<String>| text.clone().map(Veiled);
+        self.metadata = veiled(metadata).or(self.metadata);
+        self.blobs = veiled(blobs).or(self.blobs);
+        self
+    }
+
     /// The settings of a command that serves nothing.
     pub(crate) fn resolve(self) -> Result<Config, BoxError> {
         let options = Options {

@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use consign_core::store::{BlobStore, FileStore, Leadership, LimitStore, UserStore};
+use consign_core::{
+    copy::Side,
+    store::{BlobStore, FileStore, Leadership, LimitStore, RowStore, UserStore},
+};
 use consign_storage_fs::FsBlobs;
 use consign_storage_object::ObjectBlobs;
 use consign_storage_postgres::{self as postgres, PgStore};
@@ -39,6 +42,8 @@ pub(crate) enum Catalogue {
 pub(crate) enum Unopened {
     /// Another process holds it.
     InUse,
+    /// These stores are a copy that is not complete.
+    Incomplete(String),
     /// Something is wrong with the data folder.
     Failed(BoxError),
     /// Something is wrong with what a setting names.
@@ -55,6 +60,15 @@ impl Stores {
         let catalogue = Catalogue::open(metadata).await?;
         let blobs = open_blobs(blobs).await?;
         Ok(Self { catalogue, blobs })
+    }
+
+    /// As they are copied.
+    pub(crate) fn side(&self) -> Side {
+        Side {
+            rows: self.catalogue.rows(),
+            files: self.catalogue.files(),
+            blobs: Arc::clone(&self.blobs),
+        }
     }
 }
 
@@ -110,6 +124,13 @@ impl Catalogue {
         }
     }
 
+    pub(crate) fn rows(&self) -> Arc<dyn RowStore> {
+        match self {
+            Self::Redb(store) => Arc::clone(store) as _,
+            Self::Postgres(store) => Arc::clone(store) as _,
+        }
+    }
+
     pub(crate) fn files(&self) -> Arc<dyn FileStore> {
         match self {
             Self::Redb(store) => Arc::clone(store) as _,
@@ -156,6 +177,11 @@ impl fmt::Display for Unopened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse => f.write_str("another process is using the data folder"),
+            Self::Incomplete(metadata) => write!(
+                f,
+                "{metadata} is a copy that is not complete: stop the server that it is made from, and run \
+                 `consign migrate` to it again"
+            ),
             Self::Failed(_) => f.write_str("the data folder cannot be used"),
             Self::Named(written, _) => written.fmt(f),
         }
@@ -165,7 +191,7 @@ impl fmt::Display for Unopened {
 impl Error for Unopened {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::InUse => None,
+            Self::InUse | Self::Incomplete(_) => None,
             Self::Failed(error) | Self::Named(_, error) => Some(&**error),
         }
     }

@@ -496,6 +496,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "it has to be an address in quotes",
     ),
     ("data", "7", "it has to be text in quotes"),
+    ("blobs", "7", "it has to be text in quotes, \"fs:PATH\" or "),
+    ("cluster-key", "7", "it has to be text in quotes"),
 ];
 
 #[test]
@@ -514,16 +516,21 @@ fn what_the_file_says_wrongly_is_told_with_its_line_and_what_is_allowed() {
         let told = format!("consign: {key} = {value} (from consign.toml, line 4): {why}");
         assert!(ran.err.starts_with(&told), "{told}: {ran:?}");
     }
-    // Mail may hold a password.
-    home.settings("mail = 5");
-    let told = "consign: mail = … (from consign.toml, line 1): it has to be a URL";
-    refused(&home, &[]).fails(1, told);
+    // These may hold a password.
+    for (key, why) in [
+        ("mail", "it has to be a URL"),
+        ("metadata", "it has to be text in quotes, \"redb:PATH\" or "),
+    ] {
+        home.settings(&format!("{key} = 5"));
+        let told = format!("consign: {key} = … (from consign.toml, line 1): {why}");
+        refused(&home, &[]).fails(1, &told);
+    }
     let help = home.run(&["serve", "--help"]);
     for word in help.succeeds().split_whitespace() {
         let Some(key) = word.strip_prefix("--") else {
             continue;
         };
-        let known = ["config", "mail", "help", "version"].contains(&key)
+        let known = ["config", "mail", "metadata", "help", "version"].contains(&key)
             || REFUSED.iter().any(|(other, _, _)| *other == key);
         assert!(
             known || !key.chars().all(|c| c == '-' || c.is_ascii_lowercase()),

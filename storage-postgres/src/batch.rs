@@ -41,6 +41,8 @@ pub(crate) struct Batch<'c> {
     /// By which the transaction is known to the database.
     pub(crate) number: String,
     pub(crate) last_file: Seq,
+    /// As it was before.
+    pub(crate) last_file_before: Seq,
     pub(crate) trail: Pending,
     pub(crate) needs: Needs,
     pub(crate) users: Known<UserId, User>,
@@ -104,6 +106,7 @@ impl<'c> Batch<'c> {
         Ok(Self {
             number: row.get("transaction")?,
             last_file: row.small("last_file")?,
+            last_file_before: row.small("last_file")?,
             trail: Pending::after(row.small("number")?, EntryHash(hash)),
             connection,
             needs: Needs::default(),

@@ -140,11 +140,14 @@ impl Batch<'_> {
             .to_take_out()
             .map(|id| Id(*id.as_bytes()))
             .collect();
-        let moved: Vec<_> = self.moved.iter().copied().filter_map(position).collect();
-        let sql = "WITH gone AS (DELETE FROM files WHERE id = ANY($1)) \
-            DELETE FROM audiences WHERE position = ANY($2)";
-        let taken_out = query(sql).bind(gone).bind(moved);
-        taken_out.execute(&mut *self.connection).await?;
+        let before = self.moved.range(..=self.last_file_before);
+        let moved: Vec<_> = before.copied().filter_map(position).collect();
+        if !gone.is_empty() || !moved.is_empty() {
+            let sql = "WITH gone AS (DELETE FROM files WHERE id = ANY($1)) \
+                DELETE FROM audiences WHERE position = ANY($2)";
+            let taken_out = query(sql).bind(gone).bind(moved);
+            taken_out.execute(&mut *self.connection).await?;
+        }
         let written: Vec<_> = self.files.to_write().map(|(_, row)| row).collect();
         let audiences = written.iter().filter_map(|row| match row {
             Row::There(file) if self.moved.contains(&file.seq) => Some(audience(file)),

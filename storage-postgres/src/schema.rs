@@ -45,7 +45,10 @@ pub(crate) async fn bring_up(
 }
 
 /// The version of the schema; `None` where there is none yet.
-pub(crate) async fn version(place: &Place, connection: &mut PgConnection) -> Result<Option<i32>, OpenError> {
+pub(crate) async fn version(
+    place: &Place,
+    connection: &mut PgConnection,
+) -> Result<Option<i32>, OpenError> {
     let schema = &place.options.schema;
     let told = |error: sqlx::Error| place.told(error.into());
     let sql = "SELECT count(*) FILTER (WHERE relname = 'schema_version') AS known, \

@@ -226,6 +226,43 @@ fn what_one_node_holds_up_is_busy_to_others_and_goes_on_after_it() {
 
 #[test]
 #[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_node_that_freezes_within_a_transaction_is_thrown_out() {
+    run(async {
+        let schema = Schema::new();
+        let other = schema.open().await;
+        let proxy = Proxy::to(&url()).await;
+        let moment = Duration::from_millis(300);
+        let options = schema.options().acquire_timeout(moment);
+        let options = options.statement_timeout(moment);
+        let frozen = PgStore::open(&proxy.url(&url()), options).await.unwrap();
+        proxy.set(Way::FreezesAtCommit);
+        let lost = frozen.apply(Change::add(sample_entry(1)));
+        let lost = timeout(FOR_EVER, lost).await.unwrap();
+        assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+        assert_eq!(proxy.way(), Way::Frozen, "it holds the head");
+        // Nobody has its connection end: the database does.
+        let made = async {
+            loop {
+                match other.apply(Change::add(sample_entry(2))).await {
+                    Ok(outcome) => return outcome,
+                    Err(StoreError::Busy) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+        };
+        let made = timeout(FOR_EVER, made).await.unwrap();
+        assert!(
+            matches!(made, Outcome::Added(file) if file.seq == 1),
+            "nothing of the other is left"
+        );
+        proxy.set(Way::Open);
+        settled(&frozen).await;
+        check_chain(&other).await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
 fn a_database_that_falls_silent_is_unavailable_in_bounded_time() {
     run(async {
         let schema = Schema::new();

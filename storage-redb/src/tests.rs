@@ -6,6 +6,7 @@ mod life;
 mod model;
 mod platter;
 mod power;
+mod rows;
 mod work;
 
 use std::{io::ErrorKind, sync::mpsc, time::Duration};

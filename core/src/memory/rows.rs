@@ -141,7 +141,7 @@ impl State {
             Row::Done(key, done) => drop(self.done.insert(key, done)),
             Row::Entry(entry) => drop(self.trail.entries.insert(entry.seq, entry)),
             Row::Checkpoint(seq, checkpoint) => {
-                drop(self.trail.checkpoints.insert(seq, checkpoint));
+                self.trail.checkpoints.insert(seq, checkpoint);
             }
         }
         Ok(())

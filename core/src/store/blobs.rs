@@ -145,7 +145,7 @@ pub struct BlobInfo {
 /// Leave to read one blob: the proof that the permission check ran.
 ///
 /// Only the service makes one, in [`AuthorizedFile`](crate::AuthorizedFile); so there is no other
-/// way to a stored byte.
+/// way to a stored byte. A [copy](mod@crate::copy) makes its own, and gives the bytes to a store and to nobody else.
 ///
 /// ```compile_fail
 /// let key = consign_core::id::BlobKey::from_bytes([0; 16]);

@@ -13,6 +13,8 @@ mod rows;
 mod trail;
 mod users;
 
+#[cfg(feature = "evidence")]
+pub(crate) use self::receive::Hashers;
 pub use self::{
     blobs::{BlobInfo, BlobStore, ByteStream, ReadGrant, Stage, StageInfo},
     files::{Change, FORGET_AT_ONCE, FileStore, MAX_GROUPS, Outcome},

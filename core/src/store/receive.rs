@@ -23,7 +23,8 @@ use tokio::{
     task::{self, JoinHandle},
 };
 
-use self::sums::{Hashers, Sums};
+pub(crate) use self::sums::Hashers;
+use self::sums::Sums;
 use super::{BlobStore, BoxError, Held, Hold, Stage, StoreError, chunks::Chunks};
 use crate::{
     error::{Error, ErrorKind},

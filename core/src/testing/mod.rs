@@ -32,8 +32,8 @@
 //! Attributes before the path are those of each test, so that suites which need an engine are left out where there is
 //! none, and say so: `blob_store_suite!(#[ignore = "needs PostgreSQL"] blobs)`.
 //!
-//! Each line becomes a module (`user_store`, `file_store`, `row_store`, `blob_store`, `limit_store`, or the name given) with one
-//! `#[test]` for each statement of the contract, so that the tests' names tell what is wrong. A
+//! Each line becomes a module (`user_store`, `file_store`, `row_store`, `blob_store`, `limit_store`, or the name given)
+//! with one `#[test]` for each statement of the contract, so that the tests' names tell what is wrong. A
 //! failure repeats the statement and shows what was expected and what was found.
 //!
 //! The last test of each suite, `behaves_like_the_model`, makes random sequences of operations and

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
 
 use super::{Line, Request, audit, removed};
-use crate::data::Installation;
+use crate::{data::Installation, migrate::migrate};
 
 /// Rows fetched at once.
 pub(super) const PAGE: usize = 500;
@@ -26,9 +26,15 @@ const PROGRESS_EVERY: u64 = 10_000;
 /// them alone.
 const LEAST_SHARED_GRACE: Duration = Duration::from_secs(60 * 60);
 
-/// Carries out a request and sends the answer. That nobody listens any more stops nothing.
-pub(crate) async fn execute(installation: &Installation, request: Request, lines: Sender<Line>) {
-    let last = match carry_out(installation, request, &lines).await {
+/// Carries out a request and sends the answer. That nobody listens any more stops nothing but a migration. An installation is `at_rest` where
+/// no server serves it.
+pub(crate) async fn execute(
+    installation: &Installation,
+    request: Request,
+    at_rest: bool,
+    lines: Sender<Line>,
+) {
+    let last = match carry_out(installation, request, at_rest, &lines).await {
         Ok(summary) => Line::Done(summary),
         Err(error) => Line::Failed(error.0),
     };
@@ -47,6 +53,7 @@ impl<E: std::error::Error> From<E> for Failure {
 async fn carry_out(
     installation: &Installation,
     request: Request,
+    at_rest: bool,
     lines: &Sender<Line>,
 ) -> Result<String, Failure> {
     let administration = installation.consign.administration();
@@ -131,6 +138,7 @@ async fn carry_out(
         Request::ReceiptVerify { receipt } => {
             audit::verify_receipt(installation, &receipt, lines).await?
         }
+        Request::Migrate(order) => migrate(installation, &order, at_rest, lines).await?,
         Request::Status => {
             installation.consign.check().await?;
             let version = env!("CARGO_PKG_VERSION");

@@ -26,6 +26,7 @@ use crate::{
     BoxError,
     data::{Installation, Paths},
     log,
+    migrate::Order,
     options::{Folder, Log},
     stores::Unopened,
 };
@@ -107,6 +108,7 @@ pub(crate) enum Request {
     ReceiptVerify {
         receipt: String,
     },
+    Migrate(Box<Order>),
     /// Say whether the stores answer.
     Status,
 }
@@ -141,7 +143,7 @@ pub(crate) async fn run(folder: Folder, request: Request) -> Result<(), BoxError
         only_owner(&paths)?;
         log::in_place(Log::Warn);
         match Installation::open(&config, None).await {
-            Ok(installation) => execute::execute(&installation, request, lines).await,
+            Ok(installation) => execute::execute(&installation, request, true, lines).await,
             // It has come up since, or is going down.
             Err(Unopened::InUse) => match socket::connect(&paths).await? {
                 Some(stream) => socket::forward(stream, &request, lines).await?,

@@ -124,7 +124,7 @@ async fn answer(mut stream: UnixStream, installation: &Installation) -> Result<(
     let (lines, answer) = mpsc::channel(LINES);
     let executed = async {
         match serde_json::from_str::<Request>(&line) {
-            Ok(request) => execute::execute(installation, request, lines).await,
+            Ok(request) => execute::execute(installation, request, false, lines).await,
             // The line may hold a password, so it is not repeated.
             Err(_) => {
                 let failed = "the server does not know this command; is it of another version?";

@@ -26,7 +26,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Administer a data folder, on its own machine",
         &[
-            "user", "file", "keys", "audit", "receipt", "sweep", "doctor",
+            "user", "file", "keys", "audit", "receipt", "migrate", "sweep", "doctor",
         ],
     ),
     ("Set up a shell", &["completions", "man", "help"]),

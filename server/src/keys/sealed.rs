@@ -124,6 +124,11 @@ impl SealedKeys {
         seal::derived(&self.0.key, b"consign limits 1")
     }
 
+    /// Has the keys that sign evidence be these, whatever is there.
+    pub(super) async fn save_evidence(&self, keys: &EvidenceKeys) -> Result<(), KeyError> {
+        self.put(&EVIDENCE, keys).await
+    }
+
     /// The keys that sign tokens, with their version; made when there are none.
     pub(super) async fn ring(&self) -> Result<(u64, KeyRing), KeyError> {
         let make = || KeyRing::generate(&OsEntropy, SystemClock.now());
@@ -180,6 +185,16 @@ impl SealedKeys {
         }
     }
 
+    async fn put<T>(&self, kept: &Kept<T>, value: &T) -> Result<(), KeyError> {
+        loop {
+            let there = self.0.vault.sealed(kept.name).await.map_err(unavailable)?;
+            let before = there.map(|(version, _)| version);
+            if self.set(kept, before, value).await?.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
     async fn set<T>(
         &self,
         kept: &Kept<T>,
@@ -225,13 +240,7 @@ impl KeySource for SealedKeys {
 
     /// Whatever is there; rotations go by versions.
     async fn save(&self, ring: &KeyRing) -> Result<(), KeyError> {
-        loop {
-            let there = self.0.vault.sealed(RING.name).await.map_err(unavailable)?;
-            let before = there.map(|(version, _)| version);
-            if self.set(&RING, before, ring).await?.is_some() {
-                return Ok(());
-            }
-        }
+        self.put(&RING, ring).await
     }
 }
 

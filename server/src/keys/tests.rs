@@ -16,6 +16,7 @@ use consign_core::{
     token::{Claims, Purpose, TokenId, TokenSigner},
 };
 use consign_storage_fs::FsSecret;
+use tokio::task::JoinHandle;
 
 use super::*;
 
@@ -72,7 +73,7 @@ async fn node(vault: &Arc<MemoryVault>, file: &Path) -> Keys {
     Keys::load(Source::Sealed(keys), EVERY).await.unwrap()
 }
 
-fn keeping(keys: &Keys) -> tokio::task::JoinHandle<()> {
+fn keeping(keys: &Keys) -> JoinHandle<()> {
     let keys = keys.clone();
     tokio::spawn(async move { keys.keep().await })
 }
@@ -193,7 +194,7 @@ async fn a_rotation_ends_no_token_anywhere() {
         let (header, _) = all[0].split_once('.').unwrap();
         assert_ne!(token(node).split('.').next().unwrap(), header, "{id}");
     }
-    kept.map(|kept| kept.abort());
+    kept.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,7 +210,7 @@ async fn no_overlap_ends_tokens_everywhere_within_a_look() {
         assert!(before.iter().all(|token| !believes(node, token)));
         assert!(nodes.iter().all(|other| believes(node, &token(other))));
     }
-    kept.map(|kept| kept.abort());
+    kept.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,7 +229,7 @@ async fn rotations_at_once_are_done_one_after_another() {
     );
     assert!(ids.contains(&ring.current().id) && ids.contains(&ring.retired()[0].0.id));
     assert!(ring.next().is_none());
-    kept.map(|kept| kept.abort());
+    kept.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test(start_paused = true)]

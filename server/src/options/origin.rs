@@ -139,6 +139,7 @@ pub(crate) fn unknown_variables() -> Vec<(String, Option<String>)> {
     // Those of the client are no settings, and nothing is wrong with them.
     let client = cli::ENVIRONMENT.iter();
     known.extend(client.flat_map(|(names, _)| names.split(", ").map(str::to_owned)));
+    known.extend(cli::MIGRATE_VARIABLES.map(str::to_owned));
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let ours = names.filter(|name| name.starts_with("CONSIGN_"));
     ours.filter(|name| !known.contains(name))
@@ -255,9 +256,9 @@ fn allowed(key: &str) -> String {
         "URL" => "a URL in quotes, such as \"https://files.example.org\"",
         "HOST:PORT" => "an address in quotes, such as \"127.0.0.1:5000\"",
         "STORE" if key == "metadata" => {
-            "a text in quotes, \"redb:PATH\" or \"postgres://HOST/DATABASE\""
+            "text in quotes, \"redb:PATH\" or \"postgres://HOST/DATABASE\""
         }
-        "STORE" => "a text in quotes, \"fs:PATH\" or \"s3://BUCKET/PREFIX\"",
+        "STORE" => "text in quotes, \"fs:PATH\" or \"s3://BUCKET/PREFIX\"",
         "NETWORKS" => "addresses or networks in quotes, such as \"10.0.0.0/8, 192.0.2.7\"",
         _ => "text in quotes",
     }

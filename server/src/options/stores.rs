@@ -205,6 +205,11 @@ impl Database {
         self.url.as_str()
     }
 
+    /// Whether it is the same database, whoever signs in.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string() && self.schema == other.schema
+    }
+
     /// Whether a password is in it.
     pub(crate) fn has_password(&self) -> bool {
         let mut parameters = self.url.query_pairs();

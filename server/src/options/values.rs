@@ -13,7 +13,14 @@ use serde::Deserialize;
 /// read flags and files do of what they refuse: it is judged later.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Veiled(pub(super) String);
+pub(crate) struct Veiled(pub(super) String);
+
+impl Veiled {
+    /// As it was written.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
 
 impl FromStr for Veiled {
     type Err = Infallible;

@@ -62,6 +62,15 @@ impl FsEvidenceKeys {
             })
             .await
     }
+
+    /// Replaces the keys, durably.
+    ///
+    /// # Errors
+    /// As [`FsKeys`](crate::FsKeys).
+    pub async fn save(&self, keys: &EvidenceKeys) -> Result<(), KeyError> {
+        let text = print(keys);
+        self.file.run(move |file| file.replace(&text)).await
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,6 +167,10 @@ mod tests {
         let made = keys.load().await.unwrap();
         let again = keys.load().await.unwrap();
         assert_eq!(made.seed.expose(), again.seed.expose());
+        let other = EvidenceKeys::generate(&OsEntropy, Timestamp::from_millis(7));
+        keys.save(&other).await.unwrap();
+        let saved = keys.load().await.unwrap();
+        assert_eq!(saved.seed.expose(), other.seed.expose());
         let mode = std::fs::metadata(keys.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         std::fs::set_permissions(keys.path(), PermissionsExt::from_mode(0o644)).unwrap();

@@ -27,6 +27,8 @@ pub enum Way {
     LosesAnswer,
     /// The next commit is not handed on, and its connection ends.
     LosesCommit,
+    /// It is frozen from the next commit on, which is not handed on before it is open again.
+    FreezesAtCommit,
 }
 
 #[derive(Clone, Debug)]
@@ -114,6 +116,10 @@ async fn pass(
             Way::LosesCommit if is_commit => {
                 way.send_replace(Way::Open);
                 return;
+            }
+            Way::FreezesAtCommit if is_commit => {
+                way.send_replace(Way::Frozen);
+                let _ = ways.wait_for(|way| *way != Way::Frozen).await;
             }
             Way::LosesAnswer if is_commit => {
                 cut.store(true, Ordering::SeqCst);

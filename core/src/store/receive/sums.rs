@@ -14,20 +14,20 @@ use crate::{
 const HASH_INLINE: usize = 128 * 1024;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sums {
-    pub(super) sha256: Sha256,
-    pub(super) crc32: u32,
+pub(crate) struct Sums {
+    pub(crate) sha256: Sha256,
+    pub(crate) crc32: u32,
 }
 
 #[derive(Default)]
-pub(super) struct Hashers {
+pub(crate) struct Hashers {
     sha256: Sha256Hasher,
     crc32: Crc32Hasher,
 }
 
 impl Hashers {
     /// Hashes on a thread of its own where that is worth it.
-    pub(super) async fn update(mut self, chunk: Bytes) -> Result<Self, Error> {
+    pub(crate) async fn update(mut self, chunk: Bytes) -> Result<Self, Error> {
         if chunk.len() < HASH_INLINE {
             self.hash(&chunk);
             return Ok(self);
@@ -40,7 +40,7 @@ impl Hashers {
             .map_err(|failure| Error::new(ErrorKind::Internal, failure))
     }
 
-    pub(super) fn finish(self) -> Sums {
+    pub(crate) fn finish(self) -> Sums {
         Sums {
             sha256: Sha256(self.sha256.finalize().into()),
             crc32: self.crc32.finalize(),

@@ -1,0 +1,415 @@
+//! An installation that moves to other stores, by the real binary: what people have stays theirs.
+#![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
+
+mod support;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
+
+use consign_http::testing::{Form, Request};
+use serde_json::{Value, json};
+use support::{Home, Ran, Server, engines::Engines, load, package::docx, run, text};
+
+/// How the installations of these tests are served.
+fn flags(command: &mut Command) {
+    load::long_lived(command);
+    command.arg("--quota-files=4");
+}
+
+/// What people have before the move.
+struct Lived {
+    olga: String,
+    carl: String,
+    /// Signed for Carl.
+    link: String,
+    /// A managed link that can be opened twice, and how its maker sees it.
+    managed: String,
+    own: String,
+    /// What a lease of it gives.
+    lease: String,
+    files: Vec<Value>,
+    content: Vec<u8>,
+}
+
+impl Lived {
+    /// Olga has uploaded three files, removed one and handed one on.
+    async fn on(server: &Server) -> Self {
+        let olga = server.sign_up("olga", true).await;
+        let carl = server.sign_up("carl", false).await;
+        let content = docx(1, 300_000);
+        server.upload(&olga, "a.docx", &content).await;
+        server.upload(&olga, "b.docx", &docx(2, 10)).await;
+        let removed = server.upload(&olga, "c.docx", &docx(3, 10)).await;
+        let remove = Request::new("DELETE", format!("/files/{removed}")).bearer(&olga);
+        server.call(remove).await.is_json(200);
+        let link = server.link(&carl, "a.docx").await;
+        let properties = json!({"files": ["a.docx"], "max_downloads": 2});
+        let request = Request::post("/links").bearer(&olga).json(&properties);
+        let made = server.call(request).await.is_json(201)["link"].clone();
+        let secret = text(&made["url"]).rsplit('/').next().unwrap().to_owned();
+        let managed = format!("/l/{secret}");
+        let lease = opened(server, &managed).await;
+        let files = server.files(&olga).await;
+        Self {
+            own: format!("/links/{}", text(&made["id"])),
+            olga,
+            carl,
+            link,
+            managed,
+            lease,
+            files,
+            content,
+        }
+    }
+
+    /// All of that is so on a server of other stores, and goes on there.
+    async fn goes_on(&self, server: &Server) {
+        assert!(server.knows(&self.olga).await && server.knows(&self.carl).await);
+        server.token("olga").await;
+        server.token("carl").await;
+        assert_eq!(server.files(&self.olga).await, self.files);
+        for path in [&self.link, &self.lease] {
+            let answer = server.call(Request::get(path.as_str())).await;
+            answer.has_status(200);
+            assert_eq!(&answer.body[..], self.content);
+        }
+        let own = server
+            .call(Request::get(&*self.own).bearer(&self.olga))
+            .await;
+        assert_eq!(own.is_json(200)["link"]["downloads"], 1);
+        opened(server, &self.managed).await;
+        let spent = server.call(Request::post(&*self.managed)).await;
+        spent.is_problem(404, "Link not available");
+        // The removed file counts, and one more is taken; it is the newest.
+        server.upload(&self.olga, "d.docx", &docx(4, 10)).await;
+        let form = Form::of_file("e.docx", &docx(5, 10));
+        let refused = Request::post("/upload").bearer(&self.olga).form(form);
+        assert_eq!(server.call(refused).await.status, 413);
+        let files = server.files(&self.olga).await;
+        assert_eq!(files[0]["filename"], "d.docx");
+        assert_eq!(files[1..], self.files);
+    }
+}
+
+/// Opens a managed link, and gives the path of its download.
+async fn opened(server: &Server, link: &str) -> String {
+    let lease = server.call(Request::post(link)).await.is_json(201);
+    let url = text(&lease["download_url"]);
+    format!("/download_file/{}", url.rsplit('/').next().unwrap())
+}
+
+/// A place whose data folder is elsewhere in it.
+fn with_data(command: &mut Command, data: &Path) {
+    command.env("CONSIGN_DATA", data);
+}
+
+fn ran_on(home: &Home, data: &Path, args: &[&str]) -> Ran {
+    let mut command = home.consign();
+    command.args(args);
+    with_data(&mut command, data);
+    run(command, "")
+}
+
+fn migrated(home: &Home, args: &[&str]) -> Value {
+    let mut all = vec!["migrate", "--json"];
+    all.extend(args);
+    home.run(&all).json().remove(0)
+}
+
+#[tokio::test]
+async fn all_that_people_have_moves_to_another_folder() {
+    let home = Home::new();
+    let server = Server::on(&home, flags);
+    let lived = Lived::on(&server).await;
+    server.stop();
+    let done = migrated(&home, &["--to-data=new"]);
+    assert_eq!(done["complete"], true);
+    assert_eq!(done["files_copied"], 3);
+    let same = home.run(&["migrate", "--to-data=new", "--verify=bytes"]);
+    same.succeeds();
+    assert!(same.err.starts_with("nothing differs"), "{same:?}");
+    let again = migrated(&home, &["--to-data=new"]);
+    assert_eq!(
+        (&again["rows_put"], &again["files_copied"]),
+        (&json!(0), &json!(0))
+    );
+
+    let new = home.path().join("new");
+    let server = Server::on(&home, |command| {
+        flags(command);
+        with_data(command, &new);
+    });
+    lived.goes_on(&server).await;
+    server.stop();
+    ran_on(&home, &new, &["audit", "verify"]).succeeds();
+    // It has gone on there: what is here is not copied over it.
+    let refused = home.run(&["migrate", "--to-data=new"]);
+    refused.fails(1, "has been used since it was a copy");
+    home.run(&["migrate", "--to-data=new", "--verify"])
+        .fails(1, "row(s) differ");
+    // It can come back.
+    let data = home.data();
+    let back = ran_on(
+        &home,
+        &new,
+        &["migrate", "--to-data", data.to_str().unwrap()],
+    );
+    back.succeeds();
+    assert!(back.err.contains("1 files of"), "{back:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_runs_copies_itself_and_a_second_run_completes_it() {
+    let home = Home::new();
+    let server = Server::on(&home, flags);
+    let lived = Lived::on(&server).await;
+    let first = migrated(&home, &["--to=redb:other.redb,fs:other", "--to-data=new"]);
+    assert_eq!(first["complete"], false);
+    assert_eq!(first["files_copied"], 3);
+    // Nobody serves half of it.
+    let other = ["--metadata=redb:other.redb", "--blobs=fs:other"];
+    let new = home.path().join("new");
+    for command in [
+        &["serve", "--listen=127.0.0.1:0", other[0], other[1]][..],
+        &["user", other[0], other[1], "list"],
+    ] {
+        ran_on(&home, &new, command).fails(1, "is a copy that is not complete");
+    }
+    assert!(server.knows(&lived.olga).await, "it goes on serving");
+    home.run(&["user", "logout", "carl"]).succeeds();
+    let carl = server.token("carl").await;
+    let link = server.link(&carl, "a.docx").await;
+    server.stop();
+    let second = migrated(&home, &["--to=redb:other.redb,fs:other", "--to-data=new"]);
+    assert_eq!(second["complete"], true);
+    assert_eq!(second["files_copied"], 0);
+    let rows = second["rows_put"].as_u64().unwrap();
+    assert!((1..10).contains(&rows), "{second}");
+
+    let server = Server::on(&home, |command| {
+        flags(command);
+        command.args(other);
+        with_data(command, &home.path().join("new"));
+    });
+    assert!(
+        !server.knows(&lived.carl).await,
+        "what was revoked stays so"
+    );
+    Lived {
+        carl,
+        link,
+        ..lived
+    }
+    .goes_on(&server)
+    .await;
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_before_anything_is_written() {
+    let home = Home::new();
+    let server = Server::on(&home, flags);
+    Lived::on(&server).await;
+    server.stop();
+    let refused = |args: &[&str], why: &str| {
+        let mut all = vec!["migrate"];
+        all.extend(args);
+        let ran = home.run(&all);
+        ran.fails(1, why);
+        assert!(!ran.err.contains("secret"), "{ran:?}");
+    };
+    refused(&[], "it has to be said where to");
+    refused(
+        &["--to=fs:x"],
+        "--to does not say where users and the catalogue go",
+    );
+    refused(&["--to=redb:x"], "--to does not say where the files go");
+    refused(&["--to=secret"], "each store begins with");
+    refused(&["--to=redb:x,redb:y"], "two stores are named");
+    refused(
+        &["--to=redb:data/consign.redb,fs:x"],
+        "is both source and target",
+    );
+    refused(&["--to=redb:x,fs:data/files"], "is both source and target");
+    refused(&["--to-data=data"], "is both source and target");
+    refused(
+        &["--to-data=nowhere", "--verify"],
+        "there is no such database",
+    );
+    refused(
+        &["--to=postgres://me:secret@127.0.0.1:1/x?pasword=secret,fs:x"],
+        "behind the ? there can be",
+    );
+    assert!(!home.path().join("x").exists());
+
+    // Another installation.
+    let other = Home::within(home.path());
+    fs::create_dir(other.data()).unwrap();
+    other.add_user("zoe", "operations");
+    let to = other.data();
+    let to = to.to_str().unwrap();
+    refused(&["--to-data", to], "the target holds something else");
+    let listed = ran_on(&home, &other.data(), &["user", "list", "--json"]);
+    assert_eq!(listed.json().len(), 1);
+    // One that is served.
+    let served = Server::on(&other, flags);
+    refused(&["--to-data", to, "--replace"], "is in use");
+    served.stop();
+    home.run(&["migrate", "--to-data", to, "--replace"])
+        .succeeds();
+    let listed = ran_on(&home, &other.data(), &["user", "list", "--json"]);
+    assert_eq!(listed.json().len(), 2);
+}
+
+#[tokio::test]
+async fn lost_and_damaged_bytes_are_told() {
+    let home = Home::new();
+    let server = Server::on(&home, flags);
+    let lived = Lived::on(&server).await;
+    server.stop();
+    let long = home.stored("blobs").into_iter();
+    let long = long.max_by_key(|path| fs::metadata(path).unwrap().len());
+    let long = long.unwrap();
+    migrated(&home, &["--to-data=new"]);
+    let within = long.strip_prefix(home.data()).unwrap();
+    let copied = home.path().join("new").join(within);
+    let verify = |what: &str| home.run(&["migrate", "--to-data=new", what]);
+
+    let bytes = fs::read(&copied).unwrap();
+    let mut changed = bytes.clone();
+    changed[1000] ^= 1;
+    fs::remove_file(&copied).unwrap();
+    fs::write(&copied, changed).unwrap();
+    verify("--verify").succeeds();
+    verify("--verify=bytes").fails(
+        1,
+        "of 1 file(s) the bytes are missing or damaged in the target",
+    );
+    fs::remove_file(&copied).unwrap();
+    verify("--verify").fails(1, "of 1 file(s) the bytes are missing");
+    let done = migrated(&home, &["--to-data=new", "--all-blobs"]);
+    assert_eq!(done["files_copied"], 1);
+    verify("--verify=bytes").succeeds();
+
+    // At the source.
+    fs::remove_file(&long).unwrap();
+    let id = text(&lived.files.last().unwrap()["id"]);
+    let refused = home.run(&["migrate", "--to-data=newer"]);
+    refused.fails(
+        1,
+        &format!("missing or damaged here, so they were not copied: {id}"),
+    );
+    home.run(&["file", "remove", &id]).succeeds();
+    home.run(&["migrate", "--to-data=newer"]).succeeds();
+}
+
+/// Killed whenever some more of it was copied.
+#[tokio::test]
+async fn what_was_killed_goes_on() {
+    let home = Home::new();
+    let server = Server::on(&home, load::long_lived);
+    let olga = server.sign_up("olga", true).await;
+    for n in 0..24 {
+        server
+            .upload(&olga, &format!("{n}.docx"), &docx(n, 200_000))
+            .await;
+    }
+    server.stop();
+    for wanted in [0, 1, 9, 20] {
+        let mut command = home.consign();
+        command.args(["migrate", "--to-data=new"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let ended = loop {
+            if blobs_in(&home.path().join("new/files/blobs")) >= wanted {
+                break false;
+            }
+            if child.try_wait().unwrap().is_some() {
+                break true;
+            }
+            thread::yield_now();
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!ended, "it ended before it was killed");
+    }
+    let done = migrated(&home, &["--to-data=new"]);
+    assert_eq!(done["complete"], true);
+    home.run(&["migrate", "--to-data=new", "--verify=bytes"])
+        .succeeds();
+}
+
+fn blobs_in(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    paths
+        .map(|path| match path.is_dir() {
+            true => blobs_in(&path),
+            false => 1,
+        })
+        .sum()
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL and S3: see scripts/engines"]
+async fn all_that_people_have_moves_to_shared_stores_and_back() {
+    let engines = Engines::both().await;
+    let home = Home::new();
+    let server = Server::on(&home, flags);
+    let lived = Lived::on(&server).await;
+    let shared = engines.environment();
+    let of = |name: &str| {
+        shared
+            .iter()
+            .find(|(key, _)| *key == name)
+            .unwrap()
+            .1
+            .clone()
+    };
+    let to = format!("{},{}", of("CONSIGN_METADATA"), of("CONSIGN_BLOBS"));
+    let moves = |args: &[&str]| {
+        let mut command = home.consign();
+        command.args(["migrate", "--json"]).args(args);
+        let aws = shared.iter().filter(|(name, _)| name.starts_with("AWS"));
+        command.envs(aws.cloned()).env("CONSIGN_TO", &to);
+        run(command, "")
+    };
+    server.stop();
+    let first = moves(&[]).json().remove(0);
+    assert_eq!(
+        (&first["complete"], &first["files_copied"]),
+        (&json!(true), &json!(3))
+    );
+    moves(&["--verify=bytes"]).succeeds();
+    assert_eq!(moves(&[]).json()[0]["rows_put"], 0);
+
+    let server = Server::on(&home, |command| {
+        flags(command);
+        command.envs(shared.clone());
+    });
+    lived.goes_on(&server).await;
+    let files = server.files(&lived.olga).await;
+    server.stop();
+
+    let mut back = home.consign();
+    back.args(["migrate", "--to-data=back", "--json"])
+        .envs(shared.clone());
+    let back = run(back, "").json().remove(0);
+    assert_eq!(
+        (&back["complete"], &back["files_copied"]),
+        (&json!(true), &json!(4))
+    );
+    let server = Server::on(&home, |command| {
+        flags(command);
+        with_data(command, &home.path().join("back"));
+    });
+    assert!(server.knows(&lived.olga).await && server.opens(&lived.link).await);
+    assert_eq!(server.files(&lived.olga).await, files);
+    server.stop();
+    let back = home.path().join("back");
+    ran_on(&home, &back, &["audit", "verify"]).succeeds();
+    drop(engines);
+}
