@@ -1,5 +1,4 @@
-//! The binary keeps the contract of a front end, by HTTP and by HTTPS, on each pair of stores; where they
-//! can be shared, as two nodes that take turns.
+//! The binary keeps the contract of a front end, by HTTP and by HTTPS, on each pair of stores.
 #![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
 
 mod support;
@@ -9,8 +8,6 @@ use std::{process::Command, sync::Arc};
 use consign_http::testing::{self, Setup, Target};
 use support::{
     Home, Server,
-    between::Between,
-    cluster::Cluster,
     engines::Engines,
     tls::{self, Carrier, Identity},
 };
@@ -27,11 +24,10 @@ testing::front_end_suite!(
     redb_and_s3,
     start_on_s3
 );
-// What one node does on these two does, too.
 testing::front_end_suite!(
     #[ignore = "needs PostgreSQL and S3: see scripts/engines"]
-    postgres_and_s3_by_two_nodes_in_turn,
-    start_two_nodes
+    postgres_and_s3,
+    start_on_both
 );
 
 async fn start(setup: Setup) -> Target {
@@ -47,22 +43,14 @@ async fn start_on_s3(setup: Setup) -> Target {
     start_on(Engines::s3().await, &setup)
 }
 
+async fn start_on_both(setup: Setup) -> Target {
+    start_on(Engines::both().await, &setup)
+}
+
 fn start_on(engines: Engines, setup: &Setup) -> Target {
     let home = Home::of(&Arc::new(engines));
     let server = Server::on(&home, |command| set(command, setup));
     Target::new(server.address, server)
-}
-
-/// Each connection is the other node's.
-async fn start_two_nodes(setup: Setup) -> Target {
-    let mut between = Between::bind().await;
-    let cluster = Cluster::new(2, |command| {
-        set(command, &setup);
-        command.arg(format!("--public-url=http://{}", between.address));
-    });
-    let cluster = cluster.await;
-    between.lead_to(cluster.nodes.iter().map(|node| node.address).collect());
-    Target::new(between.address, (between, cluster))
 }
 
 /// The clients know no TLS: somebody carries what they say.
