@@ -12,16 +12,18 @@ use consign_http::{
 };
 
 /// The requirements are numbered from one to this.
-const REQUIREMENTS: usize = 107;
+const REQUIREMENTS: usize = 126;
 
 /// Where packages are, and what `cargo test -p` calls them.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("consign-core", "core"),
     ("consign-http", "http"),
     ("consign-http-warp", "http-warp"),
     ("consign-http-axum", "http-axum"),
     ("consign-storage-fs", "storage-fs"),
     ("consign-storage-redb", "storage-redb"),
+    ("consign-storage-postgres", "storage-postgres"),
+    ("consign-storage-object", "storage-object"),
     ("consign-mail-smtp", "mail-smtp"),
     ("consign-web", "web"),
     ("consign-client", "client"),
