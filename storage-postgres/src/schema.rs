@@ -33,7 +33,9 @@ pub(crate) async fn bring_up(
     let found = version(place, &mut transaction).await?;
     if let Some(found) = found.filter(|found| *found == VERSION) {
         tracing::debug!(found, "another node brought the schema up");
-        return Ok(());
+        // One that is dropped is rolled back at the connection's next use: until then the others would wait.
+        let ended = transaction.rollback().await;
+        return ended.map_err(|error| place.told(error.into()));
     }
     step_up(place, &mut transaction, found.unwrap_or_default())
         .await

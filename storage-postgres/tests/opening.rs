@@ -5,8 +5,12 @@ mod support;
 
 use std::{error::Error, time::Duration};
 
-use consign_core::testing::run;
+use consign_core::{
+    store::{Change, FileStore as _, Outcome},
+    testing::{run, sample_event},
+};
 use consign_storage_postgres::{OpenError, Options, PgStore};
+use sqlx::{Row as _, query};
 use support::{Schema, connect, url};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 
@@ -177,11 +181,21 @@ fn many_nodes_can_open_an_empty_schema_at_once() {
         let schema = Schema::new();
         let mut opening = JoinSet::new();
         for _ in 0..8 {
-            let options = schema.options();
+            let options = schema.options().application_name(&schema.0);
             opening.spawn(async move { PgStore::open(&url(), options).await });
         }
+        let mut nodes = Vec::new();
         while let Some(opened) = opening.join_next().await {
-            opened.unwrap().unwrap();
+            nodes.push(opened.unwrap().unwrap());
+        }
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' \
+            AND application_name = $1";
+        let held = query(sql).bind(&schema.0);
+        let held = held.fetch_one(&mut connect().await).await.unwrap();
+        assert_eq!(held.get::<i64, _>(0), 0, "none holds up another");
+        for (node, n) in nodes.iter().zip(0..) {
+            let recorded = node.apply(Change::Record(vec![sample_event(n)])).await;
+            assert_eq!(recorded.unwrap(), Outcome::Recorded);
         }
     });
 }
