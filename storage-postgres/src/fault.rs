@@ -12,7 +12,7 @@ pub(crate) enum Fault {
     Connection(Arc<sqlx::Error>),
     /// Others have what is needed: nothing was made.
     Busy,
-    /// Once more, on the same or another connection, it may be made.
+    /// Once more, on a new connection, it may be made.
     Again(Arc<sqlx::Error>),
     /// What only one can have, two would.
     Exists(Arc<sqlx::Error>),
@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Full(Arc<sqlx::Error>),
     /// What the store holds cannot be right.
     Damaged(String),
+    /// Nobody who asks now may write, and why.
+    Closed(&'static str),
     /// Anything else.
     Other(Arc<sqlx::Error>),
 }
@@ -64,6 +66,7 @@ impl Fault {
             Self::Exists(_) => StoreError::Exists,
             Self::Full(error) => StoreError::Full(error.into()),
             Self::Damaged(text) => StoreError::Damaged(text),
+            Self::Closed(why) => StoreError::Unavailable(why.into()),
             Self::Connection(error) | Self::Again(error) | Self::Other(error) => {
                 StoreError::Unavailable(error.into())
             }

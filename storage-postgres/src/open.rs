@@ -179,6 +179,7 @@ impl Place {
         let schema = self.options.schema.clone();
         let error = match fault {
             Fault::Damaged(text) => return OpenError::Damaged { schema, text },
+            Fault::Closed(why) => return OpenError::Failed(why.into()),
             Fault::Busy => return OpenError::Failed("others hold what is needed".into()),
             Fault::Connection(error)
             | Fault::Again(error)

@@ -123,6 +123,10 @@ async fn step_up(place: &Place, connection: &mut PgConnection, found: i32) -> Re
         let sql = "CREATE TABLE schema_version (the_only boolean PRIMARY KEY DEFAULT true CHECK (the_only), \
             version integer NOT NULL); INSERT INTO schema_version (version) VALUES (0)";
         raw_sql(sql).execute(&mut *connection).await?;
+    } else {
+        // Nobody writes meanwhile, and who writes next sees that it is another version.
+        let sql = "SELECT FROM head FOR UPDATE";
+        raw_sql(sql).execute(&mut *connection).await?;
     }
     for step in STEPS
         .iter()

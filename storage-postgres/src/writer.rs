@@ -198,8 +198,11 @@ impl Writer {
                 None => self.place.connect().await?,
             };
             let done = write(&mut connection, jobs, &mut progress).await;
-            // A transaction that ended well, or that could be ended: the connection is as good as before.
-            if done.is_ok() || raw_sql("ROLLBACK").execute(&mut connection).await.is_ok() {
+            // A transaction that ended well, or that could be ended: the connection is as good as before, unless what
+            // was prepared on it is of tables as they were.
+            let is_over =
+                done.is_ok() || raw_sql("ROLLBACK").execute(&mut connection).await.is_ok();
+            if is_over && !matches!(done, Err(Fault::Again(_))) {
                 self.connection = Some(connection);
             }
             done
@@ -268,7 +271,8 @@ async fn write(
     jobs: &[Job],
     progress: &mut Progress,
 ) -> Result<bool, Fault> {
-    let mut batch = Batch::begin(connection).await?;
+    let is_copy = jobs.iter().all(|job| matches!(job.ask, Ask::Replace(..)));
+    let mut batch = Batch::begin(connection, is_copy).await?;
     batch.look_up(jobs.iter().map(|job| &job.ask)).await?;
     for job in jobs {
         let answer = batch.make(&job.ask).await?;
@@ -296,7 +300,7 @@ fn answer(jobs: Vec<Job>, answers: Vec<Answer>) {
 fn is_of_one(fault: &Fault) -> bool {
     match fault {
         Fault::Exists(_) | Fault::Damaged(_) | Fault::Other(_) => true,
-        Fault::Connection(_) | Fault::Busy | Fault::Again(_) | Fault::Full(_) => false,
+        Fault::Connection(_) | Fault::Busy | Fault::Again(_) | Fault::Full(_) | Fault::Closed(_) => false,
     }
 }
 

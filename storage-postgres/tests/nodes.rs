@@ -12,7 +12,8 @@ use consign_core::{
     link::ManagedLink,
     quota::Quota,
     store::{
-        Change, Duty, FileStore, Insert, InsertGuard, Leadership, Outcome, StoreError, UserStore,
+        Change, Duty, FileStore, Insert, InsertGuard, Leadership, Outcome, Row, RowStore,
+        StoreError, UserStore,
     },
     testing::{run, sample_entry, sample_event, sample_lease, sample_link, sample_user},
     time::Timestamp,
@@ -337,6 +338,69 @@ fn a_change_whose_commit_nobody_heard_of_is_made_once() {
         }
         let expected = Change::add(sample_entry(1)).events().len() * 2;
         assert_eq!(check_chain(&store).await, expected);
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_node_that_runs_on_outlives_a_change_of_the_tables() {
+    run(async {
+        let schema = Schema::new();
+        let store = schema.open().await;
+        let id = sample_entry(1).id;
+        store.apply(Change::add(sample_entry(1))).await.unwrap();
+        for column in 0..2 {
+            let mut reads = JoinSet::new();
+            for _ in 0..8 {
+                let store = store.clone();
+                reads.spawn(async move { FileStore::by_id(&store, id).await });
+            }
+            for read in answers(reads).await {
+                assert!(read.unwrap().is_some());
+            }
+            let crc32 = store.apply(Change::SetCrc32 { id, crc32: column }).await;
+            crc32.unwrap();
+            schema
+                .execute(&format!("ALTER TABLE files ADD COLUMN later_{column} text"))
+                .await;
+        }
+        check_chain(&store).await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn nobody_writes_into_a_later_schema_or_beside_a_copy() {
+    run(async {
+        let schema = Schema::new();
+        let store = schema.open().await;
+        let record = async || store.apply(Change::Record(vec![sample_event(1)])).await;
+        let refused = async |why| match record().await {
+            Err(StoreError::Unavailable(error)) => assert_eq!(error.to_string(), why),
+            other => panic!("{other:?}"),
+        };
+        let sql = "UPDATE schema_version SET version = version + 1";
+        schema.execute(sql).await;
+        refused("the schema is newer than this program").await;
+        let sql = "UPDATE schema_version SET version = version - 1";
+        schema.execute(sql).await;
+        record().await.unwrap();
+        store.set_copying(Some(EntryHash::NONE)).await.unwrap();
+        refused("a copy is being made into it").await;
+        let user = sample_user(1, Role::Client);
+        let inserted = store.insert(user.clone(), InsertGuard::None, Vec::new());
+        let inserted = inserted.await;
+        assert!(
+            matches!(inserted, Err(StoreError::Unavailable(_))),
+            "{inserted:?}"
+        );
+        let copied = store.replace(vec![Row::User(user.clone())], Vec::new());
+        copied.await.unwrap();
+        store.set_copying(None).await.unwrap();
+        record().await.unwrap();
+        assert_eq!(check_chain(&store).await, 2);
+        let found = UserStore::by_id(&store, user.id).await.unwrap();
+        assert!(found.is_some());
     });
 }
 
