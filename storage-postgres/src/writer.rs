@@ -212,7 +212,7 @@ impl Writer {
         let changed = match (done, progress.committing) {
             (Ok(changed), _) => changed,
             // Nothing is known of it but that it was to be committed.
-            (Err(fault @ (Fault::Connection(_) | Fault::Busy)), Some(number)) => {
+            (Err(fault), Some(number)) => {
                 self.meters.failed();
                 self.connection = None;
                 match self.was_committed(&number).await {

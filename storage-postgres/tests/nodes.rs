@@ -327,7 +327,11 @@ fn a_change_whose_commit_nobody_heard_of_is_made_once() {
         let store = PgStore::open(&proxy.url(&url()), schema.options())
             .await
             .unwrap();
-        for (way, n) in [(Way::LosesAnswer, 1), (Way::LosesCommit, 2)] {
+        for (way, n) in [
+            (Way::LosesAnswer, 1),
+            (Way::LosesCommit, 2),
+            (Way::SpoilsAnswer, 3),
+        ] {
             proxy.set(way);
             let added = store.apply(Change::add(sample_entry(n))).await.unwrap();
             let seq = u64::from(n);
@@ -336,7 +340,7 @@ fn a_change_whose_commit_nobody_heard_of_is_made_once() {
                 "{way:?}"
             );
         }
-        let expected = Change::add(sample_entry(1)).events().len() * 2;
+        let expected = Change::add(sample_entry(1)).events().len() * 3;
         assert_eq!(check_chain(&store).await, expected);
     });
 }
