@@ -227,6 +227,36 @@ fn what_one_node_holds_up_is_busy_to_others_and_goes_on_after_it() {
 
 #[test]
 #[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_change_that_waits_for_others_can_be_withdrawn() {
+    run(async {
+        let schema = Schema::new();
+        drop(schema.open().await);
+        let proxy = Proxy::to(&url()).await;
+        let options = schema.options().acquire_timeout(Duration::from_secs(1));
+        let store = PgStore::open(&proxy.url(&url()), options).await.unwrap();
+        let mut frozen = connect().await;
+        let sql = format!("BEGIN; SELECT FROM {}.head FOR UPDATE", schema.0);
+        raw_sql(AssertSqlSafe(sql))
+            .execute(&mut frozen)
+            .await
+            .unwrap();
+        let begun = proxy.begun();
+        let mut tasks = JoinSet::new();
+        for _ in 0..20 {
+            let store = store.clone();
+            // Each has a transaction for itself.
+            let forget = Change::ForgetLeases { ended_before: NOW };
+            tasks.spawn(async move { store.apply(forget).await });
+        }
+        for refused in timeout(FOR_EVER, answers(tasks)).await.unwrap() {
+            assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+        }
+        assert!(proxy.begun() - begun < 5, "the others' turn never came");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
 fn a_node_that_freezes_within_a_transaction_is_thrown_out() {
     run(async {
         let schema = Schema::new();

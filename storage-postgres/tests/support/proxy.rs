@@ -3,7 +3,10 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -36,6 +39,7 @@ pub enum Way {
 #[derive(Clone, Debug)]
 pub struct Proxy {
     port: u16,
+    begun: Arc<AtomicUsize>,
     way: Arc<watch::Sender<Way>>,
 }
 
@@ -53,8 +57,10 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let way = Arc::new(watch::Sender::new(Way::Open));
+        let begun = Arc::new(AtomicUsize::new(0));
         let proxy = Self {
             port,
+            begun: begun.clone(),
             way: way.clone(),
         };
         tokio::spawn(async move {
@@ -67,8 +73,9 @@ impl Proxy {
                 let (from_server, to_server) = server.into_split();
                 let fate = Arc::new(Mutex::new(Fate::Told));
                 let (there, back) = (way.clone(), way.clone());
-                tokio::spawn(pass(from_client, to_server, there, fate.clone(), true));
-                tokio::spawn(pass(from_server, to_client, back, fate, false));
+                let begun = Some(begun.clone());
+                tokio::spawn(pass(from_client, to_server, there, fate.clone(), begun));
+                tokio::spawn(pass(from_server, to_client, back, fate, None));
             }
         });
         proxy
@@ -82,6 +89,11 @@ impl Proxy {
             "{before}@127.0.0.1:{}/{database}?sslmode=disable",
             self.port
         )
+    }
+
+    /// How many transactions were begun.
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
     }
 
     pub fn way(&self) -> Way {
@@ -109,8 +121,9 @@ async fn pass(
     mut to: OwnedWriteHalf,
     way: Arc<watch::Sender<Way>>,
     fate: Arc<Mutex<Fate>>,
-    is_client: bool,
+    begun: Option<Arc<AtomicUsize>>,
 ) {
+    let is_client = begun.is_some();
     let mut ways = way.subscribe();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -122,6 +135,11 @@ async fn pass(
             return;
         }
         let mut bytes = &buffer[..read];
+        if let Some(begun) = &begun
+            && bytes.windows(6).any(|part| part == b"BEGIN;")
+        {
+            begun.fetch_add(1, Ordering::SeqCst);
+        }
         let thawed = ways.wait_for(|way| *way != Way::Frozen).await;
         let now = *thawed.unwrap();
         let is_commit = is_client && bytes.windows(7).any(|part| part == b"COMMIT\0");
