@@ -49,6 +49,7 @@ impl From<sqlx::Error> for Fault {
                     Self::Connection(error)
                 }
                 "25006" => Self::Connection(error),
+                code if refuses(code) => Self::Connection(error),
                 // A table or a column is not there; an index is corrupt.
                 "42P01" | "42703" | "3F000" | "XX001" | "XX002" => Self::Damaged(told_of(&error)),
                 _ => Self::Other(error),
@@ -88,7 +89,7 @@ impl Fault {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Again(_) => true,
-            Self::Connection(error) => !is_silence(error),
+            Self::Connection(error) => !is_silence(error) && !is_refusal(error),
             _ => false,
         }
     }
@@ -96,6 +97,16 @@ impl Fault {
 
 fn is_silence(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
+}
+
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|told| told.code());
+    code.is_some_and(|code| refuses(&code))
+}
+
+/// Whether it is of a login that is refused, or to a database that there is not.
+fn refuses(code: &str) -> bool {
+    code.starts_with("28") || code == "3D000"
 }
 
 /// An error of the database, in its own words: the text of sqlx goes on to say where it comes from.

@@ -20,6 +20,7 @@ use consign_core::{
     trail::{self, EntryHash},
 };
 use consign_storage_postgres::{OpenError, Options, PgStore};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 use support::instance::{Instance, PASSWORD};
 use tokio::{
     task::JoinSet,
@@ -115,6 +116,41 @@ async fn more(next: &AtomicU32) {
         }
     };
     timeout(FOR_EVER, waiting).await.unwrap();
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_login_that_is_refused_is_tried_once_for_all_who_wait() {
+    let instance = Instance::start();
+    run(async {
+        let store = PgStore::open(&instance.url(), Options::new())
+            .await
+            .unwrap();
+        let mut owner = PgConnection::connect(&instance.url()).await.unwrap();
+        let sql = "ALTER ROLE consign PASSWORD 'another'; \
+            SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+            WHERE usename = 'consign' AND pid <> pg_backend_pid()";
+        raw_sql(sql).execute(&mut owner).await.unwrap();
+        let mut writes = JoinSet::new();
+        for n in 0..40 {
+            let store = store.clone();
+            writes.spawn(async move { store.apply(Change::add(sample_entry(n))).await });
+        }
+        for written in writes.join_all().await {
+            let told = matches!(written, Err(StoreError::Unavailable(_)));
+            assert!(told, "{written:?}");
+        }
+        let log = instance.log();
+        let refused = log.matches("password authentication failed").count();
+        assert!((1..10).contains(&refused), "{refused} logins");
+        let sql = format!("ALTER ROLE consign PASSWORD '{PASSWORD}'");
+        raw_sql(AssertSqlSafe(sql))
+            .execute(&mut owner)
+            .await
+            .unwrap();
+        let added = store.apply(Change::add(sample_entry(1))).await.unwrap();
+        assert!(matches!(added, Outcome::Added(_)), "{added:?}");
+    });
 }
 
 #[test]
