@@ -228,10 +228,14 @@ impl fmt::Debug for Place {
     }
 }
 
-/// What was answered rests on what is on disk, whatever the database's own setting.
+/// What was answered rests on what is on disk, whatever the database's own setting; what nobody waits for any more is
+/// given up, where the server's system can see that.
 pub(crate) async fn settle(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let sql = "SELECT set_config('synchronous_commit', 'on', false) \
-        WHERE current_setting('synchronous_commit') = 'off'";
+        WHERE current_setting('synchronous_commit') = 'off'; \
+        SELECT set_config('client_connection_check_interval', '1s', false) \
+        WHERE current_setting('client_connection_check_interval', true) IS NOT NULL \
+        AND version() ~ 'linux|darwin|freebsd'";
     raw_sql(sql).execute(connection).await.map(|_| ())
 }
 

@@ -21,7 +21,7 @@ use consign_core::{
     user::{Role, User},
 };
 use consign_storage_postgres::{Options, PgStore};
-use sqlx::{AssertSqlSafe, raw_sql};
+use sqlx::{AssertSqlSafe, Row as _, query, raw_sql};
 use support::{
     Schema, connect,
     proxy::{Proxy, Way},
@@ -599,6 +599,43 @@ fn the_database_refuses_what_would_be_had_twice_or_too_often() {
                 .unwrap();
             assert!(code.starts_with("23"), "{sql}: {error}");
         }
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn what_nobody_waits_for_any_more_is_given_up() {
+    run(async {
+        let schema = Schema::new();
+        let options = schema.options().application_name(&schema.0);
+        let options = options.acquire_timeout(FOR_EVER * 30);
+        let options = options.statement_timeout(FOR_EVER * 30);
+        let store = PgStore::open(&url(), options).await.unwrap();
+        let mut other = connect().await;
+        let sql = format!("BEGIN; LOCK TABLE {}.files", schema.0);
+        raw_sql(AssertSqlSafe(sql))
+            .execute(&mut other)
+            .await
+            .unwrap();
+        let id = sample_entry(1).id;
+        let reading = tokio::spawn(async move { FileStore::by_id(&store, id).await });
+        for waiting in [1, 0] {
+            let seen = async {
+                let sql = "SELECT count(*) FROM pg_stat_activity \
+                    WHERE application_name = $1 AND wait_event_type = 'Lock'";
+                let mut connection = connect().await;
+                loop {
+                    let row = query(sql).bind(&schema.0).fetch_one(&mut connection).await;
+                    if row.unwrap().get::<i64, _>(0) == waiting {
+                        return;
+                    }
+                    sleep(Duration::from_millis(20)).await;
+                }
+            };
+            timeout(FOR_EVER, seen).await.unwrap();
+            reading.abort();
+        }
+        raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     });
 }
 
