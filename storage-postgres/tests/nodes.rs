@@ -7,6 +7,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use consign_core::{
     audience::Scope,
+    code::CodeHash,
     event::Author,
     file::Seq,
     link::ManagedLink,
@@ -512,6 +513,32 @@ fn what_is_sealed_is_replaced_by_whoever_knows_what_was_there() {
         assert_eq!((sealed.version, sealed.bytes.as_slice()), (2, &b"next"[..]));
         assert_eq!(nodes[1].sealed("evidence").await.unwrap(), None);
         assert_eq!(format!("{sealed:?}"), "Sealed { version: 2, bytes: 4 }");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_code_that_is_tried_where_none_was_sent_costs_no_commit() {
+    run(async {
+        let schema = Schema::new();
+        let store = schema.open().await;
+        store.apply(Change::add(sample_entry(1))).await.unwrap();
+        let link = ManagedLink {
+            files: [sample_entry(1).id].into(),
+            ..sample_link(1)
+        };
+        store.apply(Change::AddLink(link.clone())).await.unwrap();
+        let commits = store.commits();
+        let mut lease = sample_lease(1, 1);
+        lease.link = link.id;
+        let tried = Change::OpenLease {
+            lease,
+            revision: link.revision,
+            code: Some(CodeHash([1; 32])),
+            by: Author::Anonymous,
+        };
+        assert_eq!(store.apply(tried).await.unwrap(), Outcome::WrongCode);
+        assert_eq!(store.commits(), commits);
     });
 }
 
