@@ -41,6 +41,8 @@ fn what_is_no_url_of_a_database_is_refused() {
             "postgres",
             "postgres://ann:s3cret@host:notaport/x",
             "postgres://ann:s3cret@host/x?sslmode=never",
+            "postgres://ann@host/x?pasword=s3cret",
+            "postgres://ann@host/x?options[search_path=s3cret",
         ] {
             let error = refused(url, Options::new()).await;
             assert!(matches!(error, OpenError::Url(_)), "{url}: {error:?}");
