@@ -191,7 +191,7 @@ fn a_reader_who_goes_on_from_a_position_misses_nothing() {
 fn what_one_node_holds_up_is_busy_to_others_and_goes_on_after_it() {
     run(async {
         let schema = Schema::new();
-        let options = schema.options().acquire_timeout(Duration::from_millis(300));
+        let options = schema.options().acquire_timeout(Duration::from_secs(3));
         let store = PgStore::open(&url(), options).await.unwrap();
         let mut frozen = connect().await;
         let sql = format!("BEGIN; SELECT FROM {}.head FOR UPDATE", schema.0);
@@ -263,7 +263,7 @@ fn a_node_that_freezes_within_a_transaction_is_thrown_out() {
         let schema = Schema::new();
         let other = schema.open().await;
         let proxy = Proxy::to(&url()).await;
-        let moment = Duration::from_millis(300);
+        let moment = Duration::from_secs(3);
         let options = schema.options().acquire_timeout(moment);
         let options = options.statement_timeout(moment);
         let frozen = PgStore::open(&proxy.url(&url()), options).await.unwrap();
@@ -299,7 +299,7 @@ fn a_database_that_falls_silent_is_unavailable_in_bounded_time() {
     run(async {
         let schema = Schema::new();
         let proxy = Proxy::to(&url()).await;
-        let moment = Duration::from_millis(300);
+        let moment = Duration::from_secs(3);
         let options = schema
             .options()
             .acquire_timeout(moment)

@@ -67,6 +67,8 @@ fn nothing_acknowledged_is_lost_when_the_database_restarts_or_crashes() {
         }
         for mode in ["fast", "immediate", "fast"] {
             more(&next).await;
+            let attempted = begun(&store, LimitKey([0; 16])).await;
+            assert!(matches!(attempted, Attempted::Begun { .. }));
             let stopping = instance.clone();
             let restarted = tokio::task::spawn_blocking(move || {
                 stopping.end(mode);
@@ -74,6 +76,12 @@ fn nothing_acknowledged_is_lost_when_the_database_restarts_or_crashes() {
             });
             restarted.await.unwrap();
             more(&next).await;
+            // What need not survive a crash counts from the beginning.
+            let is_lost = mode == "immediate";
+            let Attempted::Begun { before } = begun(&store, LimitKey([0; 16])).await else {
+                panic!("so few may be made at once");
+            };
+            assert_eq!(before.is_none(), is_lost, "{mode}");
         }
         over.store(true, Ordering::SeqCst);
         let ended = timeout(FOR_EVER, writers.join_all()).await.unwrap();
@@ -99,12 +107,20 @@ fn nothing_acknowledged_is_lost_when_the_database_restarts_or_crashes() {
             }
         }
         assert_eq!(trail.len(), made);
-        // What need not survive may be gone, and counts from the beginning.
-        let attempted = store
-            .begin_attempt(LimitKey([0; 16]), Timestamp::from_secs(1))
-            .await;
-        assert_eq!(attempted.unwrap(), Attempted::Begun { before: None });
     });
+}
+
+/// An attempt, begun as soon as the database answers.
+async fn begun(store: &PgStore, key: LimitKey) -> Attempted {
+    let beginning = async {
+        loop {
+            match store.begin_attempt(key, Timestamp::from_secs(1)).await {
+                Ok(attempted) => return attempted,
+                Err(_) => sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    timeout(FOR_EVER, beginning).await.unwrap()
 }
 
 /// Waits until some more changes were asked for.
