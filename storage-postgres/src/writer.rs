@@ -316,7 +316,11 @@ fn refuse(jobs: impl IntoIterator<Item = Job>, fault: &Fault) {
 fn is_of_one(fault: &Fault) -> bool {
     match fault {
         Fault::Exists(_) | Fault::Damaged(_) | Fault::Other(_) => true,
-        Fault::Connection(_) | Fault::Busy | Fault::Again(_) | Fault::Full(_) | Fault::Closed(_) => false,
+        Fault::Connection(_)
+        | Fault::Busy
+        | Fault::Again(_)
+        | Fault::Full(_)
+        | Fault::Closed(_) => false,
     }
 }
 
