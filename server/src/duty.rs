@@ -37,10 +37,17 @@ impl Post {
         let Some(leadership) = &self.leadership else {
             return true;
         };
-        if self.lead.take().is_some() {
+        let was_ours = self.lead.take().is_some();
+        if was_ours {
             time::sleep(self.free_for).await;
         }
-        self.lead = match leadership.lead(self.duty).await {
+        let mut lead = leadership.lead(self.duty).await;
+        if was_ours && matches!(lead, Ok(None)) {
+            // Another has it, or the store has not seen yet that it was given up, and nobody would have it.
+            time::sleep(self.free_for).await;
+            lead = leadership.lead(self.duty).await;
+        }
+        self.lead = match lead {
             Ok(lead) => lead,
             Err(error) => {
                 let duty = self.duty;
@@ -56,7 +63,7 @@ impl Post {
 mod tests {
     use std::sync::{
         Mutex, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     };
 
     use async_trait::async_trait;
@@ -69,6 +76,8 @@ mod tests {
     struct Locks {
         taken: Mutex<Vec<(Duty, Weak<()>)>>,
         is_gone: AtomicBool,
+        /// To so many askers from now on, whatever was given up looks as if it were not.
+        is_late_for: AtomicU32,
     }
 
     #[async_trait]
@@ -76,6 +85,11 @@ mod tests {
         async fn lead(&self, duty: Duty) -> Result<Option<Lead>, StoreError> {
             if self.is_gone.load(Ordering::SeqCst) {
                 return Err(StoreError::Busy);
+            }
+            let late_for = self.is_late_for.load(Ordering::SeqCst);
+            if let Some(left) = late_for.checked_sub(1) {
+                self.is_late_for.store(left, Ordering::SeqCst);
+                return Ok(None);
             }
             let mut taken = self.taken.lock().unwrap();
             taken.retain(|(_, lock)| lock.strong_count() > 0);
@@ -121,6 +135,18 @@ mod tests {
         locks.is_gone.store(false, Ordering::SeqCst);
         assert!(two.is_ours().await, "what it had it has given up");
         assert!(!one.is_ours().await);
+    }
+
+    #[tokio::test]
+    async fn a_duty_that_is_given_up_late_is_left_to_nobody_else() {
+        let locks = Arc::new(Locks::default());
+        let [mut one, mut two] = [(); 2].map(|()| post(Some(&locks), Duty::Sweep));
+        assert!(one.is_ours().await);
+        locks.is_late_for.store(1, Ordering::SeqCst);
+        assert!(one.is_ours().await, "it asks once more");
+        locks.is_late_for.store(1, Ordering::SeqCst);
+        assert!(!two.is_ours().await, "who had none asks once");
+        assert!(one.is_ours().await);
     }
 
     #[tokio::test]

@@ -27,6 +27,7 @@ use crate::{
     fault::Fault,
     files::Row,
     known::Known,
+    schema,
     trail::Pending,
     usage::Takes,
     writer::{Answer, Ask},
@@ -92,13 +93,25 @@ pub(crate) struct Needs {
 }
 
 impl<'c> Batch<'c> {
-    /// Begins a transaction, and waits for the head's lock: from then on nobody else writes.
-    pub(crate) async fn begin(connection: &'c mut PgConnection) -> Result<Self, Fault> {
-        let sql = "BEGIN; SELECT number, hash, last_file, pg_current_xact_id()::text AS transaction \
-            FROM head FOR UPDATE";
-        let row = raw_sql(sql).fetch_optional(&mut *connection).await?;
+    /// Begins a transaction, and waits for the head's lock: from then on nobody else writes. Where a copy is being made
+    /// into the store, only whoever makes it does.
+    pub(crate) async fn begin(
+        connection: &'c mut PgConnection,
+        is_copy: bool,
+    ) -> Result<Self, Fault> {
+        // The lock apart: what the last statement sees was committed before the lock was had.
+        let sql = "BEGIN; SELECT FROM head FOR UPDATE; SELECT number, hash, last_file, \
+            copying IS NOT NULL AS is_copied_into, version, pg_current_xact_id()::text AS transaction \
+            FROM head LEFT JOIN schema_version ON true";
+        let row = raw_sql(sql).fetch_all(&mut *connection).await?.pop();
         let row = row.ok_or_else(|| Fault::Damaged("there is no head of the trail".to_owned()))?;
         let row = Columns(&row);
+        if row.get::<i32>("version")? > schema::VERSION {
+            return Err(Fault::Closed("the schema is newer than this program"));
+        }
+        if row.get("is_copied_into")? && !is_copy {
+            return Err(Fault::Closed("a copy is being made into it"));
+        }
         let hash: Vec<u8> = row.get("hash")?;
         let hash = hash
             .try_into()

@@ -12,7 +12,7 @@ pub(crate) enum Fault {
     Connection(Arc<sqlx::Error>),
     /// Others have what is needed: nothing was made.
     Busy,
-    /// Once more, on the same or another connection, it may be made.
+    /// Once more, on a new connection, it may be made.
     Again(Arc<sqlx::Error>),
     /// What only one can have, two would.
     Exists(Arc<sqlx::Error>),
@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Full(Arc<sqlx::Error>),
     /// What the store holds cannot be right.
     Damaged(String),
+    /// Nobody who asks now may write, and why.
+    Closed(&'static str),
     /// Anything else.
     Other(Arc<sqlx::Error>),
 }
@@ -47,6 +49,7 @@ impl From<sqlx::Error> for Fault {
                     Self::Connection(error)
                 }
                 "25006" => Self::Connection(error),
+                code if refuses(code) => Self::Connection(error),
                 // A table or a column is not there; an index is corrupt.
                 "42P01" | "42703" | "3F000" | "XX001" | "XX002" => Self::Damaged(told_of(&error)),
                 _ => Self::Other(error),
@@ -64,6 +67,7 @@ impl Fault {
             Self::Exists(_) => StoreError::Exists,
             Self::Full(error) => StoreError::Full(error.into()),
             Self::Damaged(text) => StoreError::Damaged(text),
+            Self::Closed(why) => StoreError::Unavailable(why.into()),
             Self::Connection(error) | Self::Again(error) | Self::Other(error) => {
                 StoreError::Unavailable(error.into())
             }
@@ -85,7 +89,7 @@ impl Fault {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Again(_) => true,
-            Self::Connection(error) => !is_silence(error),
+            Self::Connection(error) => !is_silence(error) && !is_refusal(error),
             _ => false,
         }
     }
@@ -93,6 +97,16 @@ impl Fault {
 
 fn is_silence(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
+}
+
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|told| told.code());
+    code.is_some_and(|code| refuses(&code))
+}
+
+/// Whether it is of a login that is refused, or to a database that there is not.
+fn refuses(code: &str) -> bool {
+    code.starts_with("28") || code == "3D000"
 }
 
 /// An error of the database, in its own words: the text of sqlx goes on to say where it comes from.

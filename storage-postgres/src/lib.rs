@@ -111,4 +111,10 @@ mod usage;
 mod users;
 mod writer;
 
-pub use self::{look::Look, open::OpenError, options::Options, sealed::Sealed, store::PgStore};
+pub use self::{
+    look::Look,
+    open::{OpenError, PARAMETERS, is_parameter},
+    options::Options,
+    sealed::Sealed,
+    store::PgStore,
+};

@@ -21,7 +21,7 @@ use crate::{
 /// Failures that came so long ago are quiet.
 const QUIET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Rows of each kind that are forgotten at once.
-const FORGET_AT_ONCE: usize = 1000;
+const FORGET_AT_ONCE: usize = 10_000;
 
 #[async_trait]
 impl LimitStore for PgStore {

@@ -101,14 +101,21 @@ impl Batch<'_> {
         Ok(Outcome::LinkSet(link))
     }
 
+    fn set_codes(&mut self, link: LinkId, before: &Codes, codes: Codes) {
+        if codes != *before {
+            self.codes.set(link, codes);
+        }
+    }
+
     pub(crate) fn edit_link(&mut self, id: LinkId, edit: &LinkEdit) -> Made {
         let link = self.links.get(id).ok_or(Outcome::Missing)?;
         let edited = link.edited(edit);
         if edited.recipient != link.recipient
             && let Some(codes) = self.codes.get(id)
         {
-            let codes = codes.withdrawn();
-            self.codes.set(id, codes);
+            let codes = codes.clone();
+            let after = codes.withdrawn();
+            self.set_codes(id, &codes, after);
         }
         self.set_link(edited)
     }
@@ -136,8 +143,8 @@ impl Batch<'_> {
         if let Some(code) = code {
             let codes = self.codes.get(lease.link).cloned().unwrap_or_default();
             let (right, after) = codes.tried(code, lease.opened_at);
-            // A wrong one is counted, and is no event.
-            self.codes.set(lease.link, after);
+            // A wrong one is counted where there is one that is good, and is no event.
+            self.set_codes(lease.link, &codes, after);
             if !right {
                 return Err(Outcome::WrongCode);
             }

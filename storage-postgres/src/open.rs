@@ -1,6 +1,6 @@
 //! Opening: how a connection is made, and what can be in the way.
 
-use std::{error::Error, fmt, str::FromStr, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use consign_core::store::BoxError;
 use sqlx::{
@@ -9,6 +9,7 @@ use sqlx::{
     raw_sql,
 };
 use tokio::time::timeout;
+use url::Url;
 
 use crate::{fault::Fault, options::Options};
 
@@ -17,6 +18,30 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// The oldest release that is known to do.
 const OLDEST: i32 = 15;
+
+/// What may stand behind the `?` of a URL, besides `options[NAME]`. Anything else the driver tells the log, with its
+/// value, which may be a password under a mistyped name.
+pub const PARAMETERS: &[&str] = &[
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
+/// Whether this may stand behind the `?` of a URL: one of [`PARAMETERS`], or `options[NAME]`.
+pub fn is_parameter(name: &str) -> bool {
+    let setting = name.strip_prefix("options[");
+    PARAMETERS.contains(&name) || setting.is_some_and(|rest| rest.ends_with(']'))
+}
 
 /// Why a database was not opened. No text shows a password.
 #[derive(Debug, thiserror::Error)]
@@ -122,8 +147,14 @@ impl Place {
         {
             return Err(OpenError::Url("it begins with postgres://".into()));
         }
+        let parsed = Url::parse(url).map_err(|error| OpenError::Url(error.into()))?;
+        if parsed.query_pairs().any(|(name, _)| !is_parameter(&name)) {
+            let known = PARAMETERS.join(", ");
+            let why = format!("behind the ? there can be {known}, and no other");
+            return Err(OpenError::Url(why.into()));
+        }
         let connect =
-            PgConnectOptions::from_str(url).map_err(|error| OpenError::Url(error.into()))?;
+            PgConnectOptions::from_url(&parsed).map_err(|error| OpenError::Url(error.into()))?;
         let millis = |time: Duration| time.as_millis().to_string();
         let connect = connect
             .application_name(&options.application_name)
@@ -179,6 +210,7 @@ impl Place {
         let schema = self.options.schema.clone();
         let error = match fault {
             Fault::Damaged(text) => return OpenError::Damaged { schema, text },
+            Fault::Closed(why) => return OpenError::Failed(why.into()),
             Fault::Busy => return OpenError::Failed("others hold what is needed".into()),
             Fault::Connection(error)
             | Fault::Again(error)
@@ -227,10 +259,14 @@ impl fmt::Debug for Place {
     }
 }
 
-/// What was answered rests on what is on disk, whatever the database's own setting.
+/// What was answered rests on what is on disk, whatever the database's own setting; what nobody waits for any more is
+/// given up, where the server's system can see that.
 pub(crate) async fn settle(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let sql = "SELECT set_config('synchronous_commit', 'on', false) \
-        WHERE current_setting('synchronous_commit') = 'off'";
+        WHERE current_setting('synchronous_commit') = 'off'; \
+        SELECT set_config('client_connection_check_interval', '1s', false) \
+        WHERE current_setting('client_connection_check_interval', true) IS NOT NULL \
+        AND version() ~ 'linux|darwin|freebsd'";
     raw_sql(sql).execute(connection).await.map(|_| ())
 }
 

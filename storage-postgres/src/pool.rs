@@ -25,8 +25,15 @@ const LIFE: Duration = Duration::from_secs(30 * 60);
 pub(crate) struct Pool {
     place: Arc<Place>,
     permits: Semaphore,
-    idle: Mutex<Vec<Kept>>,
+    idle: Mutex<Idle>,
     meters: Arc<Meters>,
+}
+
+#[derive(Default)]
+struct Idle {
+    kept: Vec<Kept>,
+    /// Those that were made before are kept no more.
+    cleared: Option<Instant>,
 }
 
 struct Kept {
@@ -75,9 +82,14 @@ impl Pool {
         })
     }
 
-    /// Closes all that nobody uses: one was broken, so the others may be.
+    /// Closes all that there are, once nobody uses them: one was of no use any more, so the others may be.
     pub(crate) fn clear(&self) {
-        self.idle().clear();
+        let mut idle = self.idle();
+        idle.kept.clear();
+        idle.cleared = Some(Instant::now());
+    }
+
+    pub(crate) fn failed(&self) {
         self.meters.failed();
     }
 
@@ -88,18 +100,18 @@ impl Pool {
         let good = |kept: &Kept| {
             now.duration_since(kept.since) < IDLE && now.duration_since(kept.made) < LIFE
         };
-        idle.retain(good);
-        idle.pop()
+        idle.kept.retain(good);
+        idle.kept.pop()
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Kept>> {
+    fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self) {
         let most = self.place.options.max_connections as usize;
         let used = most.saturating_sub(self.permits.available_permits());
-        self.meters.connections(used, self.idle().len());
+        self.meters.connections(used, self.idle().kept.len());
     }
 }
 
@@ -112,12 +124,15 @@ impl Lent<'_> {
             made,
             permit,
         } = self;
-        pool.idle().push(Kept {
-            connection,
-            made,
-            since: Instant::now(),
-        });
-        drop(permit);
+        let mut idle = pool.idle();
+        if idle.cleared.is_none_or(|cleared| cleared < made) {
+            idle.kept.push(Kept {
+                connection,
+                made,
+                since: Instant::now(),
+            });
+        }
+        drop((idle, permit));
         pool.tell();
     }
 }

@@ -33,7 +33,9 @@ pub(crate) async fn bring_up(
     let found = version(place, &mut transaction).await?;
     if let Some(found) = found.filter(|found| *found == VERSION) {
         tracing::debug!(found, "another node brought the schema up");
-        return Ok(());
+        // One that is dropped is rolled back at the connection's next use: until then the others would wait.
+        let ended = transaction.rollback().await;
+        return ended.map_err(|error| place.told(error.into()));
     }
     step_up(place, &mut transaction, found.unwrap_or_default())
         .await
@@ -120,6 +122,10 @@ async fn step_up(place: &Place, connection: &mut PgConnection, found: i32) -> Re
         }
         let sql = "CREATE TABLE schema_version (the_only boolean PRIMARY KEY DEFAULT true CHECK (the_only), \
             version integer NOT NULL); INSERT INTO schema_version (version) VALUES (0)";
+        raw_sql(sql).execute(&mut *connection).await?;
+    } else {
+        // Nobody writes meanwhile, and who writes next sees that it is another version.
+        let sql = "SELECT FROM head FOR UPDATE";
         raw_sql(sql).execute(&mut *connection).await?;
     }
     for step in STEPS

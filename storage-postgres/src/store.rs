@@ -114,9 +114,12 @@ impl PgStore {
         let done = asked.map_err(|_| Fault::silent());
         let done = done.and_then(|done| Ok(done?));
         match &done {
-            Err(Fault::Connection(_)) => pool.clear(),
-            // What was prepared on it may be no good any more.
-            Err(Fault::Again(_)) => {}
+            Err(Fault::Connection(_)) => {
+                pool.clear();
+                pool.failed();
+            }
+            // What was prepared on it, and on the others, may be no good any more.
+            Err(Fault::Again(_)) => pool.clear(),
             _ => lent.give_back(),
         }
         done

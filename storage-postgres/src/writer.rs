@@ -1,7 +1,7 @@
 //! The one that writes: it makes the changes that wait, many in one transaction.
 
 use std::{
-    io,
+    io, iter, slice,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -76,6 +76,13 @@ pub(crate) struct Job {
     decided: Arc<AtomicBool>,
 }
 
+impl Job {
+    /// Whether it is still wanted; from then on it can be withdrawn no more.
+    fn begin(&self) -> bool {
+        !self.decided.swap(true, Ordering::AcqRel)
+    }
+}
+
 /// A caller who waits.
 pub(crate) struct Waiting {
     answer: oneshot::Receiver<Result<Answer, StoreError>>,
@@ -145,14 +152,13 @@ impl Writer {
     pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut waiting = Vec::with_capacity(BATCH);
         while queue.recv_many(&mut waiting, BATCH).await > 0 {
-            let mut jobs: Vec<Job> = waiting
-                .drain(..)
-                .filter(|job| !job.decided.swap(true, Ordering::AcqRel))
-                .collect();
-            while !jobs.is_empty() {
-                let rest = jobs.split_off(together(&jobs));
-                self.make(jobs).await;
-                jobs = rest;
+            while !waiting.is_empty() {
+                let group = waiting.drain(..together(&waiting));
+                // Those of later groups can be withdrawn as long as this one takes.
+                let jobs: Vec<Job> = group.filter(Job::begin).collect();
+                if !jobs.is_empty() {
+                    self.make(jobs).await;
+                }
             }
         }
     }
@@ -164,18 +170,20 @@ impl Writer {
         };
         // One of them may be to blame: each for itself, then.
         if jobs.len() > 1 && is_of_one(&fault) {
-            for job in jobs {
-                match self.attempt(std::slice::from_ref(&job)).await {
+            let mut jobs = jobs.into_iter();
+            while let Some(job) = jobs.next() {
+                match self.attempt(slice::from_ref(&job)).await {
                     Ok(answers) => answer(vec![job], answers),
-                    Err(fault) => drop(job.answer.send(Err(fault.error()))),
+                    // Those that are left would have to wait for the same.
+                    Err(fault) if is_of_all(&fault) => {
+                        return refuse(iter::once(job).chain(jobs), &fault);
+                    }
+                    Err(fault) => refuse([job], &fault),
                 }
             }
             return;
         }
-        for job in jobs {
-            // Who went away need not be told.
-            drop(job.answer.send(Err(fault.clone().error())));
-        }
+        refuse(jobs, &fault);
     }
 
     /// Once, and once more where that may help.
@@ -198,8 +206,11 @@ impl Writer {
                 None => self.place.connect().await?,
             };
             let done = write(&mut connection, jobs, &mut progress).await;
-            // A transaction that ended well, or that could be ended: the connection is as good as before.
-            if done.is_ok() || raw_sql("ROLLBACK").execute(&mut connection).await.is_ok() {
+            // A transaction that ended well, or that could be ended: the connection is as good as before, unless what
+            // was prepared on it is of tables as they were.
+            let is_over =
+                done.is_ok() || raw_sql("ROLLBACK").execute(&mut connection).await.is_ok();
+            if is_over && !matches!(done, Err(Fault::Again(_))) {
                 self.connection = Some(connection);
             }
             done
@@ -209,7 +220,7 @@ impl Writer {
         let changed = match (done, progress.committing) {
             (Ok(changed), _) => changed,
             // Nothing is known of it but that it was to be committed.
-            (Err(fault @ (Fault::Connection(_) | Fault::Busy)), Some(number)) => {
+            (Err(fault), Some(number)) => {
                 self.meters.failed();
                 self.connection = None;
                 match self.was_committed(&number).await {
@@ -268,7 +279,8 @@ async fn write(
     jobs: &[Job],
     progress: &mut Progress,
 ) -> Result<bool, Fault> {
-    let mut batch = Batch::begin(connection).await?;
+    let is_copy = jobs.iter().all(|job| matches!(job.ask, Ask::Replace(..)));
+    let mut batch = Batch::begin(connection, is_copy).await?;
     batch.look_up(jobs.iter().map(|job| &job.ask)).await?;
     for job in jobs {
         let answer = batch.make(&job.ask).await?;
@@ -293,11 +305,28 @@ fn answer(jobs: Vec<Job>, answers: Vec<Answer>) {
     }
 }
 
+fn refuse(jobs: impl IntoIterator<Item = Job>, fault: &Fault) {
+    for job in jobs {
+        // Who went away need not be told.
+        drop(job.answer.send(Err(fault.clone().error())));
+    }
+}
+
+/// Whether one change may be to blame, and no other.
 fn is_of_one(fault: &Fault) -> bool {
     match fault {
         Fault::Exists(_) | Fault::Damaged(_) | Fault::Other(_) => true,
-        Fault::Connection(_) | Fault::Busy | Fault::Again(_) | Fault::Full(_) => false,
+        Fault::Connection(_)
+        | Fault::Busy
+        | Fault::Again(_)
+        | Fault::Full(_)
+        | Fault::Closed(_) => false,
     }
+}
+
+/// Whether any change would meet it now.
+fn is_of_all(fault: &Fault) -> bool {
+    matches!(fault, Fault::Connection(_) | Fault::Busy | Fault::Closed(_))
 }
 
 /// Of a transaction of which nobody can tell whether it was made. It is not made again.

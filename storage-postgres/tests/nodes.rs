@@ -7,12 +7,14 @@ use std::{num::NonZeroU32, time::Duration};
 
 use consign_core::{
     audience::Scope,
+    code::CodeHash,
     event::Author,
     file::Seq,
     link::ManagedLink,
     quota::Quota,
     store::{
-        Change, Duty, FileStore, Insert, InsertGuard, Leadership, Outcome, StoreError, UserStore,
+        Change, Duty, FileStore, Insert, InsertGuard, Leadership, Outcome, Row, RowStore,
+        StoreError, UserStore,
     },
     testing::{run, sample_entry, sample_event, sample_lease, sample_link, sample_user},
     time::Timestamp,
@@ -20,7 +22,7 @@ use consign_core::{
     user::{Role, User},
 };
 use consign_storage_postgres::{Options, PgStore};
-use sqlx::{AssertSqlSafe, raw_sql};
+use sqlx::{AssertSqlSafe, Row as _, query, raw_sql};
 use support::{
     Schema, connect,
     proxy::{Proxy, Way},
@@ -189,7 +191,7 @@ fn a_reader_who_goes_on_from_a_position_misses_nothing() {
 fn what_one_node_holds_up_is_busy_to_others_and_goes_on_after_it() {
     run(async {
         let schema = Schema::new();
-        let options = schema.options().acquire_timeout(Duration::from_millis(300));
+        let options = schema.options().acquire_timeout(Duration::from_secs(3));
         let store = PgStore::open(&url(), options).await.unwrap();
         let mut frozen = connect().await;
         let sql = format!("BEGIN; SELECT FROM {}.head FOR UPDATE", schema.0);
@@ -226,12 +228,42 @@ fn what_one_node_holds_up_is_busy_to_others_and_goes_on_after_it() {
 
 #[test]
 #[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_change_that_waits_for_others_can_be_withdrawn() {
+    run(async {
+        let schema = Schema::new();
+        drop(schema.open().await);
+        let proxy = Proxy::to(&url()).await;
+        let options = schema.options().acquire_timeout(Duration::from_secs(1));
+        let store = PgStore::open(&proxy.url(&url()), options).await.unwrap();
+        let mut frozen = connect().await;
+        let sql = format!("BEGIN; SELECT FROM {}.head FOR UPDATE", schema.0);
+        raw_sql(AssertSqlSafe(sql))
+            .execute(&mut frozen)
+            .await
+            .unwrap();
+        let begun = proxy.begun();
+        let mut tasks = JoinSet::new();
+        for _ in 0..20 {
+            let store = store.clone();
+            // Each has a transaction for itself.
+            let forget = Change::ForgetLeases { ended_before: NOW };
+            tasks.spawn(async move { store.apply(forget).await });
+        }
+        for refused in timeout(FOR_EVER, answers(tasks)).await.unwrap() {
+            assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+        }
+        assert!(proxy.begun() - begun < 5, "the others' turn never came");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
 fn a_node_that_freezes_within_a_transaction_is_thrown_out() {
     run(async {
         let schema = Schema::new();
         let other = schema.open().await;
         let proxy = Proxy::to(&url()).await;
-        let moment = Duration::from_millis(300);
+        let moment = Duration::from_secs(3);
         let options = schema.options().acquire_timeout(moment);
         let options = options.statement_timeout(moment);
         let frozen = PgStore::open(&proxy.url(&url()), options).await.unwrap();
@@ -267,7 +299,7 @@ fn a_database_that_falls_silent_is_unavailable_in_bounded_time() {
     run(async {
         let schema = Schema::new();
         let proxy = Proxy::to(&url()).await;
-        let moment = Duration::from_millis(300);
+        let moment = Duration::from_secs(3);
         let options = schema
             .options()
             .acquire_timeout(moment)
@@ -326,7 +358,11 @@ fn a_change_whose_commit_nobody_heard_of_is_made_once() {
         let store = PgStore::open(&proxy.url(&url()), schema.options())
             .await
             .unwrap();
-        for (way, n) in [(Way::LosesAnswer, 1), (Way::LosesCommit, 2)] {
+        for (way, n) in [
+            (Way::LosesAnswer, 1),
+            (Way::LosesCommit, 2),
+            (Way::SpoilsAnswer, 3),
+        ] {
             proxy.set(way);
             let added = store.apply(Change::add(sample_entry(n))).await.unwrap();
             let seq = u64::from(n);
@@ -335,8 +371,71 @@ fn a_change_whose_commit_nobody_heard_of_is_made_once() {
                 "{way:?}"
             );
         }
-        let expected = Change::add(sample_entry(1)).events().len() * 2;
+        let expected = Change::add(sample_entry(1)).events().len() * 3;
         assert_eq!(check_chain(&store).await, expected);
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_node_that_runs_on_outlives_a_change_of_the_tables() {
+    run(async {
+        let schema = Schema::new();
+        let store = schema.open().await;
+        let id = sample_entry(1).id;
+        store.apply(Change::add(sample_entry(1))).await.unwrap();
+        for column in 0..2 {
+            let mut reads = JoinSet::new();
+            for _ in 0..8 {
+                let store = store.clone();
+                reads.spawn(async move { FileStore::by_id(&store, id).await });
+            }
+            for read in answers(reads).await {
+                assert!(read.unwrap().is_some());
+            }
+            let crc32 = store.apply(Change::SetCrc32 { id, crc32: column }).await;
+            crc32.unwrap();
+            schema
+                .execute(&format!("ALTER TABLE files ADD COLUMN later_{column} text"))
+                .await;
+        }
+        check_chain(&store).await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn nobody_writes_into_a_later_schema_or_beside_a_copy() {
+    run(async {
+        let schema = Schema::new();
+        let store = schema.open().await;
+        let record = async || store.apply(Change::Record(vec![sample_event(1)])).await;
+        let refused = async |why| match record().await {
+            Err(StoreError::Unavailable(error)) => assert_eq!(error.to_string(), why),
+            other => panic!("{other:?}"),
+        };
+        let sql = "UPDATE schema_version SET version = version + 1";
+        schema.execute(sql).await;
+        refused("the schema is newer than this program").await;
+        let sql = "UPDATE schema_version SET version = version - 1";
+        schema.execute(sql).await;
+        record().await.unwrap();
+        store.set_copying(Some(EntryHash::NONE)).await.unwrap();
+        refused("a copy is being made into it").await;
+        let user = sample_user(1, Role::Client);
+        let inserted = store.insert(user.clone(), InsertGuard::None, Vec::new());
+        let inserted = inserted.await;
+        assert!(
+            matches!(inserted, Err(StoreError::Unavailable(_))),
+            "{inserted:?}"
+        );
+        let copied = store.replace(vec![Row::User(user.clone())], Vec::new());
+        copied.await.unwrap();
+        store.set_copying(None).await.unwrap();
+        record().await.unwrap();
+        assert_eq!(check_chain(&store).await, 2);
+        let found = UserStore::by_id(&store, user.id).await.unwrap();
+        assert!(found.is_some());
     });
 }
 
@@ -414,6 +513,32 @@ fn what_is_sealed_is_replaced_by_whoever_knows_what_was_there() {
         assert_eq!((sealed.version, sealed.bytes.as_slice()), (2, &b"next"[..]));
         assert_eq!(nodes[1].sealed("evidence").await.unwrap(), None);
         assert_eq!(format!("{sealed:?}"), "Sealed { version: 2, bytes: 4 }");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_code_that_is_tried_where_none_was_sent_costs_no_commit() {
+    run(async {
+        let schema = Schema::new();
+        let store = schema.open().await;
+        store.apply(Change::add(sample_entry(1))).await.unwrap();
+        let link = ManagedLink {
+            files: [sample_entry(1).id].into(),
+            ..sample_link(1)
+        };
+        store.apply(Change::AddLink(link.clone())).await.unwrap();
+        let commits = store.commits();
+        let mut lease = sample_lease(1, 1);
+        lease.link = link.id;
+        let tried = Change::OpenLease {
+            lease,
+            revision: link.revision,
+            code: Some(CodeHash([1; 32])),
+            by: Author::Anonymous,
+        };
+        assert_eq!(store.apply(tried).await.unwrap(), Outcome::WrongCode);
+        assert_eq!(store.commits(), commits);
     });
 }
 
@@ -501,6 +626,43 @@ fn the_database_refuses_what_would_be_had_twice_or_too_often() {
                 .unwrap();
             assert!(code.starts_with("23"), "{sql}: {error}");
         }
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn what_nobody_waits_for_any_more_is_given_up() {
+    run(async {
+        let schema = Schema::new();
+        let options = schema.options().application_name(&schema.0);
+        let options = options.acquire_timeout(FOR_EVER * 30);
+        let options = options.statement_timeout(FOR_EVER * 30);
+        let store = PgStore::open(&url(), options).await.unwrap();
+        let mut other = connect().await;
+        let sql = format!("BEGIN; LOCK TABLE {}.files", schema.0);
+        raw_sql(AssertSqlSafe(sql))
+            .execute(&mut other)
+            .await
+            .unwrap();
+        let id = sample_entry(1).id;
+        let reading = tokio::spawn(async move { FileStore::by_id(&store, id).await });
+        for waiting in [1, 0] {
+            let seen = async {
+                let sql = "SELECT count(*) FROM pg_stat_activity \
+                    WHERE application_name = $1 AND wait_event_type = 'Lock'";
+                let mut connection = connect().await;
+                loop {
+                    let row = query(sql).bind(&schema.0).fetch_one(&mut connection).await;
+                    if row.unwrap().get::<i64, _>(0) == waiting {
+                        return;
+                    }
+                    sleep(Duration::from_millis(20)).await;
+                }
+            };
+            timeout(FOR_EVER, seen).await.unwrap();
+            reading.abort();
+        }
+        raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     });
 }
 

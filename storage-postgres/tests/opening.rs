@@ -5,8 +5,12 @@ mod support;
 
 use std::{error::Error, time::Duration};
 
-use consign_core::testing::run;
+use consign_core::{
+    store::{Change, FileStore as _, Outcome},
+    testing::{run, sample_event},
+};
 use consign_storage_postgres::{OpenError, Options, PgStore};
+use sqlx::{Row as _, query};
 use support::{Schema, connect, url};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 
@@ -37,6 +41,8 @@ fn what_is_no_url_of_a_database_is_refused() {
             "postgres",
             "postgres://ann:s3cret@host:notaport/x",
             "postgres://ann:s3cret@host/x?sslmode=never",
+            "postgres://ann@host/x?pasword=s3cret",
+            "postgres://ann@host/x?options[search_path=s3cret",
         ] {
             let error = refused(url, Options::new()).await;
             assert!(matches!(error, OpenError::Url(_)), "{url}: {error:?}");
@@ -177,11 +183,21 @@ fn many_nodes_can_open_an_empty_schema_at_once() {
         let schema = Schema::new();
         let mut opening = JoinSet::new();
         for _ in 0..8 {
-            let options = schema.options();
+            let options = schema.options().application_name(&schema.0);
             opening.spawn(async move { PgStore::open(&url(), options).await });
         }
+        let mut nodes = Vec::new();
         while let Some(opened) = opening.join_next().await {
-            opened.unwrap().unwrap();
+            nodes.push(opened.unwrap().unwrap());
+        }
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' \
+            AND application_name = $1";
+        let held = query(sql).bind(&schema.0);
+        let held = held.fetch_one(&mut connect().await).await.unwrap();
+        assert_eq!(held.get::<i64, _>(0), 0, "none holds up another");
+        for (node, n) in nodes.iter().zip(0..) {
+            let recorded = node.apply(Change::Record(vec![sample_event(n)])).await;
+            assert_eq!(recorded.unwrap(), Outcome::Recorded);
         }
     });
 }

@@ -20,6 +20,7 @@ use consign_core::{
     trail::{self, EntryHash},
 };
 use consign_storage_postgres::{OpenError, Options, PgStore};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 use support::instance::{Instance, PASSWORD};
 use tokio::{
     task::JoinSet,
@@ -66,6 +67,8 @@ fn nothing_acknowledged_is_lost_when_the_database_restarts_or_crashes() {
         }
         for mode in ["fast", "immediate", "fast"] {
             more(&next).await;
+            let attempted = begun(&store, LimitKey([0; 16])).await;
+            assert!(matches!(attempted, Attempted::Begun { .. }));
             let stopping = instance.clone();
             let restarted = tokio::task::spawn_blocking(move || {
                 stopping.end(mode);
@@ -73,6 +76,12 @@ fn nothing_acknowledged_is_lost_when_the_database_restarts_or_crashes() {
             });
             restarted.await.unwrap();
             more(&next).await;
+            // What need not survive a crash counts from the beginning.
+            let is_lost = mode == "immediate";
+            let Attempted::Begun { before } = begun(&store, LimitKey([0; 16])).await else {
+                panic!("so few may be made at once");
+            };
+            assert_eq!(before.is_none(), is_lost, "{mode}");
         }
         over.store(true, Ordering::SeqCst);
         let ended = timeout(FOR_EVER, writers.join_all()).await.unwrap();
@@ -98,12 +107,20 @@ fn nothing_acknowledged_is_lost_when_the_database_restarts_or_crashes() {
             }
         }
         assert_eq!(trail.len(), made);
-        // What need not survive may be gone, and counts from the beginning.
-        let attempted = store
-            .begin_attempt(LimitKey([0; 16]), Timestamp::from_secs(1))
-            .await;
-        assert_eq!(attempted.unwrap(), Attempted::Begun { before: None });
     });
+}
+
+/// An attempt, begun as soon as the database answers.
+async fn begun(store: &PgStore, key: LimitKey) -> Attempted {
+    let beginning = async {
+        loop {
+            match store.begin_attempt(key, Timestamp::from_secs(1)).await {
+                Ok(attempted) => return attempted,
+                Err(_) => sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    timeout(FOR_EVER, beginning).await.unwrap()
 }
 
 /// Waits until some more changes were asked for.
@@ -115,6 +132,41 @@ async fn more(next: &AtomicU32) {
         }
     };
     timeout(FOR_EVER, waiting).await.unwrap();
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_login_that_is_refused_is_tried_once_for_all_who_wait() {
+    let instance = Instance::start();
+    run(async {
+        let store = PgStore::open(&instance.url(), Options::new())
+            .await
+            .unwrap();
+        let mut owner = PgConnection::connect(&instance.url()).await.unwrap();
+        let sql = "ALTER ROLE consign PASSWORD 'another'; \
+            SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+            WHERE usename = 'consign' AND pid <> pg_backend_pid()";
+        raw_sql(sql).execute(&mut owner).await.unwrap();
+        let mut writes = JoinSet::new();
+        for n in 0..40 {
+            let store = store.clone();
+            writes.spawn(async move { store.apply(Change::add(sample_entry(n))).await });
+        }
+        for written in writes.join_all().await {
+            let told = matches!(written, Err(StoreError::Unavailable(_)));
+            assert!(told, "{written:?}");
+        }
+        let log = instance.log();
+        let refused = log.matches("password authentication failed").count();
+        assert!((1..10).contains(&refused), "{refused} logins");
+        let sql = format!("ALTER ROLE consign PASSWORD '{PASSWORD}'");
+        raw_sql(AssertSqlSafe(sql))
+            .execute(&mut owner)
+            .await
+            .unwrap();
+        let added = store.apply(Change::add(sample_entry(1))).await.unwrap();
+        assert!(matches!(added, Outcome::Added(_)), "{added:?}");
+    });
 }
 
 #[test]

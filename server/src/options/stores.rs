@@ -7,6 +7,7 @@ use std::{
     str::FromStr,
 };
 
+use consign_storage_postgres::{PARAMETERS, is_parameter};
 use url::Url;
 
 use super::{
@@ -17,25 +18,6 @@ use crate::{BoxError, data::Paths};
 
 /// Characters of a schema's name at most, as PostgreSQL has it.
 const MAX_SCHEMA: usize = 63;
-
-/// What may stand behind the `?` of a metadata URL. What the driver does not know it tells the log, with
-/// its value, which may be a password under a mistyped name.
-const PARAMETERS: &[&str] = &[
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "options",
-    "password",
-    "port",
-    "schema",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "statement-cache-capacity",
-    "user",
-];
 
 /// The stores of an installation, and the key that its nodes share.
 #[derive(Clone, Debug)]
@@ -183,11 +165,13 @@ impl FromStr for Database {
         for (name, value) in url.query_pairs() {
             match &*name {
                 "schema" => schema = Some(schema_name(&value)?),
-                _ if is_known(&name) => left.push((name.into_owned(), value.into_owned())),
+                _ if is_parameter(&name) => left.push((name.into_owned(), value.into_owned())),
                 // Not repeated: what stands behind a ? that is part of a password is no name.
                 _ => {
                     let known = PARAMETERS.join(", ");
-                    return Err(format!("behind the ? there can be {known}, and no other"));
+                    return Err(format!(
+                        "behind the ? there can be schema, {known}, and no other"
+                    ));
                 }
             }
         }
@@ -262,11 +246,6 @@ impl fmt::Display for Blobs {
             Self::S3(url) => url.fmt(f),
         }
     }
-}
-
-fn is_known(name: &str) -> bool {
-    let setting = name.strip_prefix("options[");
-    PARAMETERS.contains(&name) || setting.is_some_and(|rest| rest.ends_with(']'))
 }
 
 fn schema_name(name: &str) -> Result<String, String> {

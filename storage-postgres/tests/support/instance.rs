@@ -71,6 +71,11 @@ impl Instance {
         )
     }
 
+    /// What it said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
     pub fn begin(&self) {
         let folder = self.folder.path().display();
         let options = format!("-p {} -k {folder} -c listen_addresses=127.0.0.1", self.port);

@@ -1,9 +1,12 @@
 //! A way to the database that can be cut or frozen.
 #![allow(clippy::unwrap_used)] // clippy knows tests, but not the functions they share
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -25,6 +28,8 @@ pub enum Way {
     Closed,
     /// The next commit is handed on, and then its connection ends: nobody hears what became of it.
     LosesAnswer,
+    /// The next commit is handed on, and an error is told in place of what became of it.
+    SpoilsAnswer,
     /// The next commit is not handed on, and its connection ends.
     LosesCommit,
     /// It is frozen from the next commit on, which is not handed on before it is open again.
@@ -34,6 +39,7 @@ pub enum Way {
 #[derive(Clone, Debug)]
 pub struct Proxy {
     port: u16,
+    begun: Arc<AtomicUsize>,
     way: Arc<watch::Sender<Way>>,
 }
 
@@ -51,8 +57,10 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let way = Arc::new(watch::Sender::new(Way::Open));
+        let begun = Arc::new(AtomicUsize::new(0));
         let proxy = Self {
             port,
+            begun: begun.clone(),
             way: way.clone(),
         };
         tokio::spawn(async move {
@@ -63,9 +71,11 @@ impl Proxy {
                 let server = TcpStream::connect(&host).await.unwrap();
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                let cut = Arc::new(AtomicBool::new(false));
-                tokio::spawn(pass(from_client, to_server, way.clone(), cut.clone(), true));
-                tokio::spawn(pass(from_server, to_client, way.clone(), cut, false));
+                let fate = Arc::new(Mutex::new(Fate::Told));
+                let (there, back) = (way.clone(), way.clone());
+                let begun = Some(begun.clone());
+                tokio::spawn(pass(from_client, to_server, there, fate.clone(), begun));
+                tokio::spawn(pass(from_server, to_client, back, fate, None));
             }
         });
         proxy
@@ -81,6 +91,11 @@ impl Proxy {
         )
     }
 
+    /// How many transactions were begun.
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
+    }
+
     pub fn way(&self) -> Way {
         *self.way.borrow()
     }
@@ -90,13 +105,25 @@ impl Proxy {
     }
 }
 
+/// What becomes of the answer to a commit that was handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Told,
+    Lost,
+    Spoilt,
+}
+
+/// Some error, and that the session is ready for more.
+const AN_ERROR: &[u8] = b"E\0\0\0\x22SERROR\0VERROR\0CXX000\0Mspoilt\0\0Z\0\0\0\x05I";
+
 async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     way: Arc<watch::Sender<Way>>,
-    cut: Arc<AtomicBool>,
-    is_client: bool,
+    fate: Arc<Mutex<Fate>>,
+    begun: Option<Arc<AtomicUsize>>,
 ) {
+    let is_client = begun.is_some();
     let mut ways = way.subscribe();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -107,7 +134,12 @@ async fn pass(
         if read == 0 {
             return;
         }
-        let bytes = &buffer[..read];
+        let mut bytes = &buffer[..read];
+        if let Some(begun) = &begun
+            && bytes.windows(6).any(|part| part == b"BEGIN;")
+        {
+            begun.fetch_add(1, Ordering::SeqCst);
+        }
         let thawed = ways.wait_for(|way| *way != Way::Frozen).await;
         let now = *thawed.unwrap();
         let is_commit = is_client && bytes.windows(7).any(|part| part == b"COMMIT\0");
@@ -121,12 +153,21 @@ async fn pass(
                 way.send_replace(Way::Frozen);
                 let _ = ways.wait_for(|way| *way != Way::Frozen).await;
             }
-            Way::LosesAnswer if is_commit => {
-                cut.store(true, Ordering::SeqCst);
+            Way::LosesAnswer | Way::SpoilsAnswer if is_commit => {
+                *fate.lock().unwrap() = match now {
+                    Way::LosesAnswer => Fate::Lost,
+                    _ => Fate::Spoilt,
+                };
                 way.send_replace(Way::Open);
             }
-            _ if !is_client && cut.load(Ordering::SeqCst) => return,
             _ => {}
+        }
+        if !is_client {
+            match mem::replace(&mut *fate.lock().unwrap(), Fate::Told) {
+                Fate::Told => {}
+                Fate::Lost => return,
+                Fate::Spoilt => bytes = AN_ERROR,
+            }
         }
         if to.write_all(bytes).await.is_err() {
             return;
