@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     Nonsense(String),
     #[error("there are no credentials for the object store")]
     NoCredentials,
+    #[error("credentials for the object store did not come within {0:?}")]
+    LateCredentials(Duration),
 }
 
 impl Failure {
@@ -67,7 +69,7 @@ impl Failure {
                 matches!(status.as_u16(), 408 | 409 | 429 | 500 | 502 | 503 | 504)
             }
             Self::TimedOut(_) | Self::Unreachable(_) | Self::Broken(_) => true,
-            Self::Nonsense(_) | Self::NoCredentials => false,
+            Self::Nonsense(_) | Self::NoCredentials | Self::LateCredentials(_) => false,
         }
     }
 

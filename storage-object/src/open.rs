@@ -18,6 +18,7 @@ use url::{Host, Url};
 
 use crate::{
     blobs::Inner,
+    credentials::InTime,
     errors::{Failure, OpenError, Place},
     http::{Bounds, Connector},
     layout::{Layout, Piece},
@@ -30,7 +31,7 @@ const PROBE: Bytes = Bytes::from_static(b"consign");
 
 pub(crate) async fn open(url: &Url, options: Options) -> Result<Inner, OpenError> {
     let (bucket, layout) = Layout::of(url)?;
-    let settings = Settings::of(&bucket, &options)?;
+    let settings = Settings::of(&bucket, &options)?.with_credentials_in_time()?;
     let (plain, _) = settings.connect(None)?;
     let (store, http) = settings.connect(Some(Checksum::SHA256))?;
     let raw = Raw {
@@ -166,6 +167,16 @@ impl Settings {
         })
     }
 
+    fn with_credentials_in_time(mut self) -> Result<Self, OpenError> {
+        let (store, _) = self.connect(None)?;
+        let credentials = InTime {
+            inner: Arc::clone(store.credentials()),
+            limit: self.bounds.request_timeout,
+        };
+        self.builder = self.builder.with_credentials(Arc::new(credentials));
+        Ok(self)
+    }
+
     fn connect(&self, checksum: Option<Checksum>) -> Result<(AmazonS3, HttpClient), OpenError> {
         let last = Arc::new(Mutex::new(None));
         let mut builder = self.builder.clone().with_http_connector(Connector {
@@ -294,5 +305,23 @@ impl Inner {
         }
         deleted.map_err(|failure| place.failure("delete", failure))?;
         Ok(is_conditional)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_signed_has_its_credentials_in_time() {
+        let options = Options::default().credentials("id", "secret");
+        let options = options.endpoint("http://127.0.0.1:1".parse().unwrap());
+        let settings = Settings::of("bucket", &options).unwrap();
+        let settings = settings.with_credentials_in_time().unwrap();
+        for checksum in [None, Some(Checksum::SHA256)] {
+            let (store, _) = settings.connect(checksum).unwrap();
+            let credentials = format!("{:?}", store.credentials());
+            assert!(credentials.starts_with("InTime"), "{credentials}");
+        }
     }
 }
