@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::{
-    errors::{OpenError, store_error},
+    errors::{OpenError, conditional_error, store_error},
     layout::{Layout, Piece},
     list, open,
     options::Options,
@@ -187,7 +187,7 @@ impl Inner {
             ..PutOptions::default()
         };
         let put = self.store.put_opts(&path, bytes.into(), options).await;
-        match put.map_err(store_error) {
+        match put.map_err(conditional_error) {
             Ok(_) => Ok(()),
             Err(StoreError::Exists) => self.is_by(&path, writer).await.map(drop),
             Err(StoreError::Missing) => Err(StoreError::Unavailable(

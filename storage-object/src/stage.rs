@@ -184,7 +184,7 @@ impl ObjectStage {
             .put_opts(&path, bytes.into(), PutOptions::default())
             .await
             .map_err(|error| match store_error(error) {
-                StoreError::Missing | StoreError::Exists => {
+                StoreError::Missing => {
                     StoreError::Unavailable("the object store does not take a part".into())
                 }
                 error => error,

@@ -191,6 +191,35 @@ async fn a_lost_answer_is_told_from_a_taken_key() {
 }
 
 #[tokio::test]
+async fn a_conflict_over_no_condition_is_no_taken_key() {
+    let (blobs, fake) = opened(patient().retries(0)).await;
+    let mut stage = staged(&blobs, &sample_bytes(1, 9 * MIB)).await;
+    for fault in [
+        Fault::Status(409, "OperationAborted"),
+        Fault::Status(412, "PreconditionFailed"),
+    ] {
+        fake.fail(move |parts| (!is_put(parts)).then_some(fault));
+        let failed = [
+            blobs.delete(KEY).await,
+            blobs.abort(stage.id()).await,
+            blobs.check().await,
+            blobs.keys(None, 1).await.map(drop),
+        ];
+        for result in failed {
+            assert!(
+                matches!(result, Err(StoreError::Unavailable(_))),
+                "{result:?}"
+            );
+        }
+    }
+    let published = stage.publish(KEY).await;
+    assert!(
+        matches!(published, Err(StoreError::Unavailable(_))),
+        "{published:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_upload_that_fails_half_way_leaves_a_stage_that_can_be_aborted() {
     type Choose = fn(&Parts) -> bool;
     let faults: [(Choose, Fault); 5] = [
