@@ -284,7 +284,11 @@ impl Inner {
             let options = PutOptions::from(PutMode::Create);
             self.store.put_opts(&path, PROBE.into(), options).await
         };
-        write().await.map_err(|error| place.error("write", error))?;
+        match write().await {
+            // It was written, and the answer was lost: nobody else knows its name.
+            Err(error) if is_condition(&error) => {}
+            written => drop(written.map_err(|error| place.error("write", error))?),
+        }
         let again = write().await;
         let read = self.store.get_opts(&path, GetOptions::default()).await;
         let read = match read {
@@ -294,10 +298,8 @@ impl Inner {
         let deleted = self.raw.delete(&path).await;
         let is_conditional = match again {
             Ok(_) => false,
-            Err(error) => match Failure::within(&error).and_then(Failure::status) {
-                Some(status) if matches!(status.as_u16(), 409 | 412) => true,
-                _ => return Err(place.error("write", error)),
-            },
+            Err(error) if is_condition(&error) => true,
+            Err(error) => return Err(place.error("write", error)),
         };
         if read.map_err(|error| place.error("read", error))? != PROBE {
             let cause = StoreError::Damaged("other bytes than were written".into());
@@ -306,6 +308,10 @@ impl Inner {
         deleted.map_err(|failure| place.failure("delete", failure))?;
         Ok(is_conditional)
     }
+}
+
+fn is_condition(error: &object_store::Error) -> bool {
+    Failure::within(error).is_some_and(Failure::is_condition)
 }
 
 #[cfg(test)]
