@@ -1,6 +1,7 @@
 //! Whether a bucket can be used.
 
 use std::{
+    ffi::OsString,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
@@ -201,15 +202,26 @@ impl Settings {
 
 /// What the environment says, but for what is empty, what the options say, and what is decided here.
 fn environment(options: &Options) -> AmazonS3Builder {
+    let variables = std::env::vars_os();
+    let texts = variables.filter_map(|(name, value)| {
+        let text = |text: OsString| text.into_string().ok();
+        Some((text(name)?, text(value)?))
+    });
+    builder(texts, options)
+}
+
+fn builder(
+    variables: impl IntoIterator<Item = (String, String)>,
+    options: &Options,
+) -> AmazonS3Builder {
     let mut builder = AmazonS3Builder::new();
-    for (name, value) in std::env::vars_os() {
-        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
-            continue;
-        };
+    for (name, value) in variables {
         let is_given = name.starts_with("AWS_") && !value.is_empty();
         let key = name.to_ascii_lowercase().parse();
         builder = match key {
-            Ok(Key::Checksum | Key::ConditionalPut | Key::CopyIfNotExists) => builder,
+            Ok(
+                Key::Checksum | Key::ConditionalPut | Key::CopyIfNotExists | Key::UnsignedPayload,
+            ) => builder,
             Ok(Key::AccessKeyId | Key::SecretAccessKey | Key::Token)
                 if options.credentials.is_some() =>
             {
@@ -317,6 +329,16 @@ fn is_condition(error: &object_store::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_sent_is_signed_whatever_the_environment_says() {
+        let variables = [("AWS_UNSIGNED_PAYLOAD", "true"), ("AWS_REGION", "eu-1")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let builder = builder(variables, &Options::default());
+        let is = |key| builder.get_config_value(&key);
+        assert_eq!(is(Key::Region).as_deref(), Some("eu-1"));
+        assert_eq!(is(Key::UnsignedPayload).as_deref(), Some("false"));
+    }
 
     #[test]
     fn all_that_is_signed_has_its_credentials_in_time() {

@@ -324,6 +324,22 @@ async fn bytes_that_change_on_their_way_are_refused() {
         "{appended:?}"
     );
     assert!(fake.names().is_empty());
+
+    // Parts that pass through have the digest in the signature.
+    fake.heal();
+    let mut stage = staged(&blobs, &sample_bytes(1, 6 * MIB)).await;
+    fake.fail(
+        |parts| match parts.headers.contains_key("x-amz-copy-source") {
+            true => Some(Fault::Status(501, "NotImplemented")),
+            false => asks(parts, "partNumber").then_some(Fault::Flip),
+        },
+    );
+    let published = stage.publish(KEY).await;
+    assert!(
+        matches!(published, Err(StoreError::Unavailable(_))),
+        "{published:?}"
+    );
+    assert!(fake.object(BLOB).is_none());
 }
 
 #[tokio::test]
