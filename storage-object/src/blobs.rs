@@ -3,7 +3,10 @@
 use std::{
     fmt,
     ops::Range,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -62,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) is_conditional: bool,
     /// Whether the store copies objects into parts of uploads, as far as is known.
     pub(crate) copies: AtomicBool,
+    /// How often the beginning of an upload was sent again, of all uploads.
+    pub(crate) begun_again: Arc<AtomicU64>,
 }
 
 impl ObjectBlobs {

@@ -3,7 +3,10 @@
 use std::{
     ffi::OsString,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use bytes::Bytes;
@@ -52,6 +55,7 @@ pub(crate) async fn open(url: &Url, options: Options) -> Result<Inner, OpenError
         options,
         is_conditional: true,
         copies: AtomicBool::new(true),
+        begun_again: settings.begun_again,
     };
     if settings.is_signed && inner.raw.credentials.get_credential().await.is_err() {
         return Err(OpenError::Credentials);
@@ -76,6 +80,7 @@ struct Settings {
     host: String,
     bounds: Bounds,
     meters: Arc<Meters>,
+    begun_again: Arc<AtomicU64>,
     is_signed: bool,
 }
 
@@ -164,6 +169,7 @@ impl Settings {
                 retry_for: options.retry_for,
             },
             meters: Arc::new(Meters::new()),
+            begun_again: Arc::default(),
             is_signed,
         })
     }
@@ -184,6 +190,7 @@ impl Settings {
             host: self.host.clone(),
             bounds: self.bounds,
             meters: Arc::clone(&self.meters),
+            begun_again: Arc::clone(&self.begun_again),
             last: Arc::clone(&last),
         });
         if let Some(checksum) = checksum {

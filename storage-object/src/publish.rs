@@ -36,7 +36,9 @@ impl ObjectStage {
         // For when parts have to pass through this process: a resumed stage has none yet.
         self.reserve().await?;
         let rest = mem::take(&mut self.rest).freeze();
+        let begun_again = self.begun_again();
         let published = self.publish_with(key, &path, rest.clone()).await;
+        self.is_begun_again |= self.begun_again() != begun_again;
         if matches!(published, Err(StoreError::Exists)) {
             self.rest = BytesMut::from(rest);
         }
@@ -66,6 +68,10 @@ impl ObjectStage {
             tracing::warn!(stage = %self.id, %error, "an upload that failed is still there; the sweeper will abort it");
         }
         published
+    }
+
+    fn begun_again(&self) -> u64 {
+        self.store.0.begun_again.load(Ordering::Relaxed)
     }
 
     async fn upload(&self, path: &Path, upload: &str, parts: &[Part]) -> Result<(), StoreError> {

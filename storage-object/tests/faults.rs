@@ -139,6 +139,7 @@ async fn failures_that_pass_are_not_noticed() {
         assert_eq!(read(&blobs, 0..bytes.len() as u64).await.unwrap(), bytes);
         fake.heal();
         assert_eq!(fake.names(), [BLOB], "{fault:?}");
+        assert_eq!(fake.uploads(), 0, "{fault:?}");
         blobs.delete(KEY).await.unwrap();
         fake.fail(first(1, is_put, fault));
         blobs.put(KEY, bytes.slice(..10)).await.unwrap();
