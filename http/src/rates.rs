@@ -15,7 +15,7 @@ use std::{
 use consign_core::{
     Consign,
     id::{LeaseId, UserId},
-    limit::{LimitKey, Rate},
+    limit::Rate,
 };
 use governor::{
     Quota, RateLimiter,
@@ -26,7 +26,10 @@ use governor::{
 };
 use http::Extensions;
 
+use self::shared::Shared;
 use crate::problem::{Failure, Problem};
+
+mod shared;
 
 /// Addresses, or accounts, that are told apart at most: beyond it all others are one.
 const MAX_KEYS: usize = 1 << 16;
@@ -138,7 +141,7 @@ impl Limits {
         let ticks = Ticks(ticks);
         let shared = |thing| {
             let consign = consign.shares_limits().then(|| consign.clone())?;
-            Some(Shared { consign, thing })
+            Some(Shared::new(consign, thing, &ticks))
         };
         Self(Some(Arc::new(Limiter {
             login: Counted::new(rates.login, &ticks, shared("login")),
@@ -249,23 +252,6 @@ impl Counted {
         match &self.shared {
             Some(shared) => shared.count(kind, account, self.limit.by_account).await,
             None => self.accounts.count(&self.names.hash_one((kind, account))),
-        }
-    }
-}
-
-/// What all nodes count together.
-#[derive(Debug)]
-struct Shared {
-    consign: Consign,
-    thing: &'static str,
-}
-
-impl Shared {
-    async fn count(&self, kind: &str, value: &[u8], rate: Rate) -> Result<(), Failure> {
-        let key = LimitKey::of(&[self.thing.as_bytes(), kind.as_bytes(), value]);
-        match self.consign.take(key, rate).await? {
-            Some(wait) => Err(too_many(wait)),
-            None => Ok(()),
         }
     }
 }

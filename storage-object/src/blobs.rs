@@ -3,7 +3,10 @@
 use std::{
     fmt,
     ops::Range,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -25,7 +28,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::{
-    errors::{OpenError, store_error},
+    errors::{OpenError, conditional_error, store_error},
     layout::{Layout, Piece},
     list, open,
     options::Options,
@@ -62,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) is_conditional: bool,
     /// Whether the store copies objects into parts of uploads, as far as is known.
     pub(crate) copies: AtomicBool,
+    /// How often the beginning of an upload was sent again, of all uploads.
+    pub(crate) begun_again: Arc<AtomicU64>,
 }
 
 impl ObjectBlobs {
@@ -187,7 +192,7 @@ impl Inner {
             ..PutOptions::default()
         };
         let put = self.store.put_opts(&path, bytes.into(), options).await;
-        match put.map_err(store_error) {
+        match put.map_err(conditional_error) {
             Ok(_) => Ok(()),
             Err(StoreError::Exists) => self.is_by(&path, writer).await.map(drop),
             Err(StoreError::Missing) => Err(StoreError::Unavailable(

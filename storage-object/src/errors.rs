@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     Nonsense(String),
     #[error("there are no credentials for the object store")]
     NoCredentials,
+    #[error("credentials for the object store did not come within {0:?}")]
+    LateCredentials(Duration),
 }
 
 impl Failure {
@@ -53,6 +55,12 @@ impl Failure {
         self.status() == Some(StatusCode::NOT_FOUND) && self.code() != "NoSuchBucket"
     }
 
+    /// Whether this is what a request is refused with whose condition does not hold.
+    pub(crate) fn is_condition(&self) -> bool {
+        self.status()
+            .is_some_and(|status| matches!(status.as_u16(), 409 | 412))
+    }
+
     fn code(&self) -> &str {
         match self {
             Self::Status { code, .. } => code,
@@ -67,7 +75,7 @@ impl Failure {
                 matches!(status.as_u16(), 408 | 409 | 429 | 500 | 502 | 503 | 504)
             }
             Self::TimedOut(_) | Self::Unreachable(_) | Self::Broken(_) => true,
-            Self::Nonsense(_) | Self::NoCredentials => false,
+            Self::Nonsense(_) | Self::NoCredentials | Self::LateCredentials(_) => false,
         }
     }
 
@@ -92,7 +100,6 @@ impl From<Failure> for StoreError {
         let code = failure.code();
         match status {
             404 if code != "NoSuchBucket" => Self::Missing,
-            409 | 412 => Self::Exists,
             507 => Self::Full(failure.into()),
             _ if code.contains("Quota") || code.contains("StorageFull") => {
                 Self::Full(failure.into())
@@ -104,12 +111,26 @@ impl From<Failure> for StoreError {
 
 /// What an error of the `object_store` crate is to Consign.
 pub(crate) fn store_error(error: object_store::Error) -> StoreError {
-    use object_store::Error::*;
     match (Failure::within(&error), &error) {
         (Some(failure), _) => failure.clone().into(),
-        (None, NotFound { .. }) => StoreError::Missing,
-        (None, AlreadyExists { .. } | Precondition { .. }) => StoreError::Exists,
+        (None, object_store::Error::NotFound { .. }) => StoreError::Missing,
         (None, _) => StoreError::Unavailable(error.into()),
+    }
+}
+
+/// What the failure of a request is that was made on a condition.
+pub(crate) fn conditional(failure: Failure) -> StoreError {
+    match failure.is_condition() {
+        true => StoreError::Exists,
+        false => failure.into(),
+    }
+}
+
+/// The same of an error of the `object_store` crate.
+pub(crate) fn conditional_error(error: object_store::Error) -> StoreError {
+    match Failure::within(&error) {
+        Some(failure) => conditional(failure.clone()),
+        None => store_error(error),
     }
 }
 
@@ -240,8 +261,11 @@ mod tests {
             of(404, "NoSuchBucket"),
             StoreError::Unavailable(_)
         ));
-        assert!(matches!(of(412, "PreconditionFailed"), StoreError::Exists));
-        assert!(matches!(of(409, ""), StoreError::Exists));
+        for (number, code) in [(412, "PreconditionFailed"), (409, "")] {
+            let failure = status(number, code);
+            assert!(matches!(conditional(failure), StoreError::Exists));
+            assert!(matches!(of(number, code), StoreError::Unavailable(_)));
+        }
         assert!(matches!(of(507, ""), StoreError::Full(_)));
         assert!(matches!(of(403, "QuotaExceeded"), StoreError::Full(_)));
         assert!(matches!(of(503, "SlowDown"), StoreError::Unavailable(_)));

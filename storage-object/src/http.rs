@@ -4,7 +4,10 @@
 use std::{
     error::Error,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -47,6 +50,8 @@ pub(crate) struct Connector {
     pub(crate) host: String,
     pub(crate) bounds: Bounds,
     pub(crate) meters: Arc<Meters>,
+    /// How often the beginning of an upload was sent again: each may have left one that nobody knows.
+    pub(crate) begun_again: Arc<AtomicU64>,
     /// What the store was connected by last: its objects, after the sources of credentials.
     pub(crate) last: Arc<Mutex<Option<HttpClient>>>,
 }
@@ -58,6 +63,7 @@ impl HttpConnector for Connector {
             host: self.host.clone(),
             bounds: self.bounds,
             meters: Arc::clone(&self.meters),
+            begun_again: Arc::clone(&self.begun_again),
         });
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some(client.clone());
@@ -70,6 +76,7 @@ struct Transport {
     host: String,
     bounds: Bounds,
     meters: Arc<Meters>,
+    begun_again: Arc<AtomicU64>,
 }
 
 #[async_trait]
@@ -90,6 +97,9 @@ impl HttpService for Transport {
                         && begun.elapsed() < self.bounds.retry_for =>
                 {
                     tracing::debug!(?operation, %failure, "a request is sent again");
+                    if operation == Operation::CreateUpload {
+                        self.begun_again.fetch_add(1, Ordering::Relaxed);
+                    }
                     tokio::time::sleep(pause(tries)).await;
                     tries += 1;
                 }

@@ -60,6 +60,7 @@
 //! `AWS_ALLOW_HTTP` is `true`. Encryption by keys of the client's and directory buckets are refused.
 
 mod blobs;
+mod credentials;
 mod errors;
 mod http;
 mod layout;

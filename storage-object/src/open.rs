@@ -1,8 +1,12 @@
 //! Whether a bucket can be used.
 
 use std::{
+    ffi::OsString,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use bytes::Bytes;
@@ -18,6 +22,7 @@ use url::{Host, Url};
 
 use crate::{
     blobs::Inner,
+    credentials::InTime,
     errors::{Failure, OpenError, Place},
     http::{Bounds, Connector},
     layout::{Layout, Piece},
@@ -30,7 +35,7 @@ const PROBE: Bytes = Bytes::from_static(b"consign");
 
 pub(crate) async fn open(url: &Url, options: Options) -> Result<Inner, OpenError> {
     let (bucket, layout) = Layout::of(url)?;
-    let settings = Settings::of(&bucket, &options)?;
+    let settings = Settings::of(&bucket, &options)?.with_credentials_in_time()?;
     let (plain, _) = settings.connect(None)?;
     let (store, http) = settings.connect(Some(Checksum::SHA256))?;
     let raw = Raw {
@@ -50,6 +55,7 @@ pub(crate) async fn open(url: &Url, options: Options) -> Result<Inner, OpenError
         options,
         is_conditional: true,
         copies: AtomicBool::new(true),
+        begun_again: settings.begun_again,
     };
     if settings.is_signed && inner.raw.credentials.get_credential().await.is_err() {
         return Err(OpenError::Credentials);
@@ -74,6 +80,7 @@ struct Settings {
     host: String,
     bounds: Bounds,
     meters: Arc<Meters>,
+    begun_again: Arc<AtomicU64>,
     is_signed: bool,
 }
 
@@ -162,8 +169,19 @@ impl Settings {
                 retry_for: options.retry_for,
             },
             meters: Arc::new(Meters::new()),
+            begun_again: Arc::default(),
             is_signed,
         })
+    }
+
+    fn with_credentials_in_time(mut self) -> Result<Self, OpenError> {
+        let (store, _) = self.connect(None)?;
+        let credentials = InTime {
+            inner: Arc::clone(store.credentials()),
+            limit: self.bounds.request_timeout,
+        };
+        self.builder = self.builder.with_credentials(Arc::new(credentials));
+        Ok(self)
     }
 
     fn connect(&self, checksum: Option<Checksum>) -> Result<(AmazonS3, HttpClient), OpenError> {
@@ -172,6 +190,7 @@ impl Settings {
             host: self.host.clone(),
             bounds: self.bounds,
             meters: Arc::clone(&self.meters),
+            begun_again: Arc::clone(&self.begun_again),
             last: Arc::clone(&last),
         });
         if let Some(checksum) = checksum {
@@ -190,15 +209,26 @@ impl Settings {
 
 /// What the environment says, but for what is empty, what the options say, and what is decided here.
 fn environment(options: &Options) -> AmazonS3Builder {
+    let variables = std::env::vars_os();
+    let texts = variables.filter_map(|(name, value)| {
+        let text = |text: OsString| text.into_string().ok();
+        Some((text(name)?, text(value)?))
+    });
+    builder(texts, options)
+}
+
+fn builder(
+    variables: impl IntoIterator<Item = (String, String)>,
+    options: &Options,
+) -> AmazonS3Builder {
     let mut builder = AmazonS3Builder::new();
-    for (name, value) in std::env::vars_os() {
-        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
-            continue;
-        };
+    for (name, value) in variables {
         let is_given = name.starts_with("AWS_") && !value.is_empty();
         let key = name.to_ascii_lowercase().parse();
         builder = match key {
-            Ok(Key::Checksum | Key::ConditionalPut | Key::CopyIfNotExists) => builder,
+            Ok(
+                Key::Checksum | Key::ConditionalPut | Key::CopyIfNotExists | Key::UnsignedPayload,
+            ) => builder,
             Ok(Key::AccessKeyId | Key::SecretAccessKey | Key::Token)
                 if options.credentials.is_some() =>
             {
@@ -273,7 +303,11 @@ impl Inner {
             let options = PutOptions::from(PutMode::Create);
             self.store.put_opts(&path, PROBE.into(), options).await
         };
-        write().await.map_err(|error| place.error("write", error))?;
+        match write().await {
+            // It was written, and the answer was lost: nobody else knows its name.
+            Err(error) if is_condition(&error) => {}
+            written => drop(written.map_err(|error| place.error("write", error))?),
+        }
         let again = write().await;
         let read = self.store.get_opts(&path, GetOptions::default()).await;
         let read = match read {
@@ -283,10 +317,8 @@ impl Inner {
         let deleted = self.raw.delete(&path).await;
         let is_conditional = match again {
             Ok(_) => false,
-            Err(error) => match Failure::within(&error).and_then(Failure::status) {
-                Some(status) if matches!(status.as_u16(), 409 | 412) => true,
-                _ => return Err(place.error("write", error)),
-            },
+            Err(error) if is_condition(&error) => true,
+            Err(error) => return Err(place.error("write", error)),
         };
         if read.map_err(|error| place.error("read", error))? != PROBE {
             let cause = StoreError::Damaged("other bytes than were written".into());
@@ -294,5 +326,37 @@ impl Inner {
         }
         deleted.map_err(|failure| place.failure("delete", failure))?;
         Ok(is_conditional)
+    }
+}
+
+fn is_condition(error: &object_store::Error) -> bool {
+    Failure::within(error).is_some_and(Failure::is_condition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_signed_whatever_the_environment_says() {
+        let variables = [("AWS_UNSIGNED_PAYLOAD", "true"), ("AWS_REGION", "eu-1")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let builder = builder(variables, &Options::default());
+        let is = |key| builder.get_config_value(&key);
+        assert_eq!(is(Key::Region).as_deref(), Some("eu-1"));
+        assert_eq!(is(Key::UnsignedPayload).as_deref(), Some("false"));
+    }
+
+    #[test]
+    fn all_that_is_signed_has_its_credentials_in_time() {
+        let options = Options::default().credentials("id", "secret");
+        let options = options.endpoint("http://127.0.0.1:1".parse().unwrap());
+        let settings = Settings::of("bucket", &options).unwrap();
+        let settings = settings.with_credentials_in_time().unwrap();
+        for checksum in [None, Some(Checksum::SHA256)] {
+            let (store, _) = settings.connect(checksum).unwrap();
+            let credentials = format!("{:?}", store.credentials());
+            assert!(credentials.starts_with("InTime"), "{credentials}");
+        }
     }
 }

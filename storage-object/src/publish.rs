@@ -11,7 +11,7 @@ use object_store::{
 
 use crate::{
     blobs::signed_by,
-    errors::{Failure, store_error},
+    errors::{Failure, conditional, store_error},
     layout::Piece,
     stage::{ObjectStage, Part},
     xml::UploadedPart,
@@ -36,7 +36,9 @@ impl ObjectStage {
         // For when parts have to pass through this process: a resumed stage has none yet.
         self.reserve().await?;
         let rest = mem::take(&mut self.rest).freeze();
+        let begun_again = self.begun_again();
         let published = self.publish_with(key, &path, rest.clone()).await;
+        self.is_begun_again |= self.begun_again() != begun_again;
         if matches!(published, Err(StoreError::Exists)) {
             self.rest = BytesMut::from(rest);
         }
@@ -68,6 +70,10 @@ impl ObjectStage {
         published
     }
 
+    fn begun_again(&self) -> u64 {
+        self.store.0.begun_again.load(Ordering::Relaxed)
+    }
+
     async fn upload(&self, path: &Path, upload: &str, parts: &[Part]) -> Result<(), StoreError> {
         let inner = &self.store.0;
         let uploaded = self.copied(path, upload, parts).await?;
@@ -75,7 +81,7 @@ impl ObjectStage {
             Ok(()) => inner.head(path).await?,
             // An answer may have been lost: of the key that is taken now, or the upload that is no more.
             Err(failure) if failure.is_missing() => Some(inner.is_by(path, self.id).await?),
-            Err(failure) => match StoreError::from(failure) {
+            Err(failure) => match conditional(failure) {
                 StoreError::Exists => Some(inner.is_by(path, self.id).await?),
                 error => return Err(error),
             },
@@ -121,7 +127,7 @@ impl ObjectStage {
                 self.relayed(path, upload, parts).await
             }
             // A part has gone, or is another.
-            Err(failure) => Err(match StoreError::from(failure) {
+            Err(failure) => Err(match conditional(failure) {
                 StoreError::Exists => StoreError::Missing,
                 error => error,
             }),
@@ -157,7 +163,7 @@ impl ObjectStage {
 /// Of requests on which the key does not depend.
 fn of_parts(error: object_store::Error) -> StoreError {
     match store_error(error) {
-        StoreError::Exists | StoreError::Missing => {
+        StoreError::Missing => {
             StoreError::Unavailable("the object store does not take an upload".into())
         }
         error => error,

@@ -154,7 +154,7 @@ impl Raw {
             let credential = self.credentials.get_credential().await;
             let credential = credential.map_err(|error| {
                 tracing::debug!(error = %error, "there are no credentials");
-                Failure::NoCredentials
+                Failure::within(&error).map_or(Failure::NoCredentials, Failure::clone)
             })?;
             AwsAuthorizer::new(&credential, "s3", &self.region)
                 .try_authorize(&mut request, None)

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     blobs::{Inner, ObjectBlobs},
-    errors::{Failure, store_error},
+    errors::{Failure, conditional_error, store_error},
 };
 
 /// Bytes that are asked for at once, and are one item of a read.
@@ -148,7 +148,7 @@ impl Inner {
         };
         let found = match self.store.get_opts(path, options).await {
             Err(error) if is_beyond(&error) => return Ok(None),
-            found => found.map_err(store_error)?,
+            found => found.map_err(conditional_error)?,
         };
         let (meta, given) = (found.meta.clone(), found.range.clone());
         let bytes = found.bytes().await.map_err(store_error)?;

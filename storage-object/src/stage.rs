@@ -33,6 +33,8 @@ pub(crate) struct ObjectStage {
     pub(crate) store: ObjectBlobs,
     /// Whether the store may have objects of it.
     pub(crate) has_objects: bool,
+    /// Whether the store may have uploads of it that were begun without an answer.
+    pub(crate) is_begun_again: bool,
     buffers: Option<OwnedSemaphorePermit>,
     state: State,
     block: Mutex<Option<(u64, Bytes)>>,
@@ -64,6 +66,7 @@ impl ObjectStage {
             rest: BytesMut::new(),
             store,
             has_objects: false,
+            is_begun_again: false,
             buffers: None,
             state: State::Open,
             block: Mutex::default(),
@@ -184,7 +187,7 @@ impl ObjectStage {
             .put_opts(&path, bytes.into(), PutOptions::default())
             .await
             .map_err(|error| match store_error(error) {
-                StoreError::Missing | StoreError::Exists => {
+                StoreError::Missing => {
                     StoreError::Unavailable("the object store does not take a part".into())
                 }
                 error => error,
@@ -348,7 +351,14 @@ impl ObjectStage {
         // One more than there are parts: the rest was sent, too.
         let parts = (1..=self.parts.len() + 1).map(Piece::Part);
         let pieces = parts.chain([Piece::Target(key)]).collect();
-        if let Err(error) = self.store.0.remove(self.id, pieces).await {
+        let cleared = async {
+            // First: what is among the parts says whose they are.
+            if self.is_begun_again {
+                self.store.0.abort_uploads(key).await?;
+            }
+            self.store.0.remove(self.id, pieces).await
+        };
+        if let Err(error) = cleared.await {
             tracing::warn!(stage = %self.id, %error, "parts of what was published are still there; the sweeper will remove them");
         }
     }

@@ -109,10 +109,11 @@ async fn every_operation_ends_with_an_error_when_there_is_no_answer() {
 
 #[tokio::test]
 async fn a_request_that_hangs_is_sent_again() {
-    let (blobs, fake) = opened(impatient()).await;
+    // On a slow machine the next may be late as well.
+    let (blobs, fake) = opened(impatient().retries(100)).await;
     fake.fail(first(1, is_put, Fault::Never));
     blobs.put(KEY, sample_bytes(1, 10)).await.unwrap();
-    assert_eq!(fake.requests().len(), 2);
+    assert!(fake.requests().len() >= 2);
 }
 
 #[tokio::test]
@@ -139,6 +140,7 @@ async fn failures_that_pass_are_not_noticed() {
         assert_eq!(read(&blobs, 0..bytes.len() as u64).await.unwrap(), bytes);
         fake.heal();
         assert_eq!(fake.names(), [BLOB], "{fault:?}");
+        assert_eq!(fake.uploads(), 0, "{fault:?}");
         blobs.delete(KEY).await.unwrap();
         fake.fail(first(1, is_put, fault));
         blobs.put(KEY, bytes.slice(..10)).await.unwrap();
@@ -188,6 +190,35 @@ async fn a_lost_answer_is_told_from_a_taken_key() {
     blobs.abort(stage.id()).await.unwrap();
     let name = format!("blobs/{other}");
     assert_eq!(fake.object(&name).unwrap().bytes, bytes);
+}
+
+#[tokio::test]
+async fn a_conflict_over_no_condition_is_no_taken_key() {
+    let (blobs, fake) = opened(patient().retries(0)).await;
+    let mut stage = staged(&blobs, &sample_bytes(1, 9 * MIB)).await;
+    for fault in [
+        Fault::Status(409, "OperationAborted"),
+        Fault::Status(412, "PreconditionFailed"),
+    ] {
+        fake.fail(move |parts| (!is_put(parts)).then_some(fault));
+        let failed = [
+            blobs.delete(KEY).await,
+            blobs.abort(stage.id()).await,
+            blobs.check().await,
+            blobs.keys(None, 1).await.map(drop),
+        ];
+        for result in failed {
+            assert!(
+                matches!(result, Err(StoreError::Unavailable(_))),
+                "{result:?}"
+            );
+        }
+    }
+    let published = stage.publish(KEY).await;
+    assert!(
+        matches!(published, Err(StoreError::Unavailable(_))),
+        "{published:?}"
+    );
 }
 
 #[tokio::test]
@@ -295,6 +326,22 @@ async fn bytes_that_change_on_their_way_are_refused() {
         "{appended:?}"
     );
     assert!(fake.names().is_empty());
+
+    // Parts that pass through have the digest in the signature.
+    fake.heal();
+    let mut stage = staged(&blobs, &sample_bytes(1, 6 * MIB)).await;
+    fake.fail(
+        |parts| match parts.headers.contains_key("x-amz-copy-source") {
+            true => Some(Fault::Status(501, "NotImplemented")),
+            false => asks(parts, "partNumber").then_some(Fault::Flip),
+        },
+    );
+    let published = stage.publish(KEY).await;
+    assert!(
+        matches!(published, Err(StoreError::Unavailable(_))),
+        "{published:?}"
+    );
+    assert!(fake.object(BLOB).is_none());
 }
 
 #[tokio::test]
@@ -339,7 +386,9 @@ async fn our_own_requests_are_signed_with_what_they_depend_on() {
 
 #[tokio::test]
 async fn memory_is_bounded_whatever_is_uploaded() {
-    let (blobs, fake) = opened(Options::default().part_size(5 * MIB).buffers(3)).await;
+    let options = Options::default().part_size(5 * MIB).buffers(3);
+    // However slow this machine is.
+    let (blobs, fake) = opened(options.buffer_wait(Duration::from_secs(600))).await;
     fake.keep_nothing();
     let peak = Arc::new(AtomicUsize::new(0));
     fake.fail({

@@ -11,7 +11,7 @@ use http::{Method, request::Parts};
 use self::support::{
     KEY, asks,
     fake::{Fake, Fault, KEY_ID, SECRET},
-    impatient, opened, staged,
+    first, impatient, is_put, opened, patient, staged,
 };
 
 #[tokio::test]
@@ -79,6 +79,14 @@ async fn a_bucket_that_cannot_be_used_is_refused_in_one_line() {
     let options = impatient().endpoint(nowhere).credentials(KEY_ID, SECRET);
     let error = ObjectBlobs::open(&url, options).await.unwrap_err();
     assert!(matches!(error, OpenError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_lost_answer_keeps_no_bucket_from_being_used() {
+    let fake = Fake::start().await;
+    fake.fail(first(1, is_put, Fault::DoAndClose));
+    fake.open(patient()).await.unwrap();
+    assert!(fake.names().is_empty());
 }
 
 #[tokio::test]

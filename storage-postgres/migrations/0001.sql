@@ -213,6 +213,7 @@ CREATE UNLOGGED TABLE rates (
     full_at u64 NOT NULL,
     refused u64
 ) WITH (fillfactor = 50);
+CREATE INDEX rates_quiet ON rates (full_at);
 CREATE UNLOGGED TABLE failures (
     key uuid PRIMARY KEY,
     count u32 NOT NULL,
@@ -221,3 +222,5 @@ CREATE UNLOGGED TABLE failures (
     at_before u64,
     refused u64
 ) WITH (fillfactor = 50);
+CREATE INDEX failures_quiet ON failures (at);
+CREATE INDEX failures_none ON failures (key) WHERE count = 0;

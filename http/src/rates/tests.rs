@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use consign_core::{
     Parts, Settings,
+    limit::LimitKey,
     memory::{MemoryBlobs, MemoryLimits, MemoryStore},
     random::OsEntropy,
     store::{AttemptEnd, Attempted, LimitStore, StoreError},
@@ -195,6 +196,7 @@ fn nodes_count_together_all_but_downloads() {
         }
     }
     clock.advance(Duration::from_secs(1));
+    nodes.iter().for_each(|node| node.pass(1000));
     assert_eq!(
         nodes.each_ref().map(|node| node.from("192.0.2.1")),
         [true, false]
@@ -203,6 +205,54 @@ fn nodes_count_together_all_but_downloads() {
         let count = || run(node.limits.redemption().count_address(&from("192.0.2.1"))).is_ok();
         assert_eq!([(); 3].map(|()| count()), [true, true, false]);
     }
+}
+
+#[test]
+fn who_was_refused_is_not_asked_about_until_there_is_one() {
+    let limits = Arc::new(Fake {
+        wait: Some(Duration::from_secs(1)),
+        ..Fake::default()
+    });
+    let bench = Bench::over(&consign(Some(limits.clone()), &Arc::default()), rate(1, 1));
+    let asked = || limits.keys.lock().unwrap().len();
+    for _ in 0..9 {
+        assert!(!bench.from("192.0.2.1"));
+    }
+    assert_eq!(asked(), 1);
+    assert!(!bench.from("192.0.2.2"), "another address is another's");
+    assert!(run(bench.limits.opening().count_address(&from("192.0.2.1"))).is_err());
+    assert_eq!(asked(), 3);
+    bench.pass(999);
+    let refused = run(bench.limits.login().count_address(&from("192.0.2.1")));
+    let response = refused.unwrap_err().into_problem("").into_response();
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(response.headers()[http::header::RETRY_AFTER], "1");
+    assert_eq!(asked(), 3);
+    bench.pass(1);
+    assert!(!bench.from("192.0.2.1"));
+    assert_eq!(asked(), 4);
+}
+
+#[test]
+fn the_keys_that_were_refused_are_bounded() {
+    let mut refused = shared::Refused::default();
+    let mut fill = |from: u64, millis: u64| {
+        for n in from..from + MAX_KEYS as u64 + 10 {
+            let key = LimitKey::of(&[&n.to_le_bytes()]);
+            let now = Duration::from_millis(millis);
+            refused.add(key, now, Duration::from_secs(1));
+        }
+        refused.len()
+    };
+    assert_eq!(fill(0, 0), MAX_KEYS);
+    assert_eq!(
+        fill(1 << 40, 500),
+        MAX_KEYS,
+        "of those that wait none is dropped"
+    );
+    assert_eq!(fill(1 << 41, 2000), MAX_KEYS);
+    let key = LimitKey::of(&[&(1_u64 << 41).to_le_bytes()]);
+    assert!(refused.wait(&key, Duration::from_millis(2000)).is_some());
 }
 
 /// What nodes are asked together goes by no random state of one of them.
@@ -267,10 +317,11 @@ proptest! {
     }
 }
 
-/// Takes all, and keeps the keys; or does not answer.
+/// Takes all, or none, and keeps the keys; or does not answer.
 #[derive(Debug, Default)]
 struct Fake {
     keys: Mutex<Vec<LimitKey>>,
+    wait: Option<Duration>,
     is_gone: bool,
 }
 
@@ -285,7 +336,7 @@ impl LimitStore for Fake {
         self.keys.lock().unwrap().push(key);
         match self.is_gone {
             true => Err(StoreError::Unavailable("it does not answer".into())),
-            false => Ok(None),
+            false => Ok(self.wait),
         }
     }
 

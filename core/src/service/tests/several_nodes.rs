@@ -1,6 +1,6 @@
 //! Services over the same stores, each with a clock of its own, as the nodes of one installation are.
 
-use std::{collections::BTreeSet, num::NonZeroU32};
+use std::{collections::BTreeSet, num::NonZeroU32, sync::OnceLock};
 
 use async_trait::async_trait;
 use futures_util::future;
@@ -79,6 +79,8 @@ impl Nodes {
 struct Failing {
     limits: MemoryLimits,
     answers: AtomicU64,
+    /// While it forgets, a day passes on this, and somebody comes.
+    busy: OnceLock<Arc<ManualClock>>,
 }
 
 impl Failing {
@@ -86,6 +88,7 @@ impl Failing {
         Arc::new(Self {
             limits: MemoryLimits::new(),
             answers: answers.into(),
+            busy: OnceLock::new(),
         })
     }
 
@@ -123,6 +126,12 @@ impl LimitStore for Failing {
 
     async fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.asked()?;
+        if let Some(clock) = self.busy.get() {
+            let key = LimitKey::of(&[&clock.now().as_millis().to_le_bytes()]);
+            let rate = Rate::new(NonZeroU32::MIN, Duration::from_secs(1));
+            self.limits.take(key, rate, clock.now()).await?;
+            clock.advance(DAY);
+        }
         self.limits.forget(now).await
     }
 }
@@ -199,6 +208,20 @@ async fn what_is_taken_is_taken_of_all_and_forgotten_once_it_is_quiet() {
     assert_eq!(administration.forget_limits().await.unwrap(), 0);
     nodes.advance(Duration::from_secs(30));
     assert_eq!(administration.forget_limits().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn forgetting_ends_although_others_come_meanwhile() {
+    let failing = Failing::after(20);
+    let nodes = Nodes::of(World::new(), failing.clone());
+    let rate = Rate::new(NonZeroU32::MIN, Duration::from_secs(1));
+    let key = LimitKey::of(&[b"thing", b"name", b"ann"]);
+    assert_eq!(nodes.consign[0].take(key, rate).await.unwrap(), None);
+    nodes.advance(DAY);
+    failing.busy.set(Arc::clone(&nodes.clocks[0])).unwrap();
+    let administration = nodes.consign[0].administration();
+    assert_eq!(administration.forget_limits().await.unwrap(), 1);
+    assert_eq!(administration.forget_limits().await.unwrap(), 2);
 }
 
 #[tokio::test]

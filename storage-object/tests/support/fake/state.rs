@@ -154,6 +154,10 @@ impl State {
             .decode_utf8()
             .unwrap();
         let is_copy = !source.is_empty();
+        let sum = sign::hex(digest::digest(&digest::SHA256, body).as_ref());
+        if header(request, "x-amz-content-sha256") != sum {
+            return error(400, "XAmzContentSHA256Mismatch");
+        }
         let bytes = match is_copy {
             false => body.clone(),
             true => {
