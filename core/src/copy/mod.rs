@@ -103,6 +103,9 @@ pub enum CopyError {
     /// The source is a copy that is not complete.
     #[error("the source is itself a copy that is not complete")]
     SourceIncomplete,
+    /// The target is the source, by another name.
+    #[error("the source and the target are one")]
+    Same,
     /// The target holds what is no copy of the source, or what has gone on by itself.
     #[error("the target holds something else, or has been used since it was a copy of this source")]
     Foreign,
@@ -124,14 +127,24 @@ pub enum CopyError {
 /// [is being copied to](RowStore::copying).
 ///
 /// # Errors
-/// [`CopyError::Foreign`] where it is something else, and may not be replaced.
+/// [`CopyError::Foreign`] where it is something else, and may not be replaced; [`CopyError::Same`] where it is the source.
 pub async fn prepare(from: &Side, to: &Side, how: How) -> Result<(), CopyError> {
     let of = identity(from).await?;
     if !how.replace && !is_copy(from, to, of).await? {
         return Err(CopyError::Foreign);
     }
+    let before = to.rows.copying().await.map_err(CopyError::Target)?;
     let marked = to.rows.set_copying(Some(of)).await;
-    marked.map_err(CopyError::Target)
+    marked.map_err(CopyError::Target)?;
+    // The source had no mark. Names do not tell: one store can have many.
+    let refused = match from.rows.copying().await {
+        Ok(None) => return Ok(()),
+        Ok(Some(_)) => CopyError::Same,
+        Err(error) => CopyError::Source(error),
+    };
+    let unmarked = to.rows.set_copying(before).await;
+    unmarked.map_err(CopyError::Target)?;
+    Err(refused)
 }
 
 /// [Prepares](prepare) the target, and copies all that it lacks. `report` hears of what was done so far.

@@ -296,6 +296,17 @@ async fn what_is_no_copy_is_replaced_only_when_told() {
 }
 
 #[tokio::test]
+async fn a_store_is_not_copied_onto_itself() {
+    let world = World::filled().await;
+    for replace in [false, true] {
+        let how = How { replace, ..AT_REST };
+        let refused = copy(&world.side(), &world.side(), how, |_| {}).await;
+        assert!(matches!(refused, Err(CopyError::Same)), "{refused:?}");
+        assert_eq!(world.store.copying().await.unwrap(), None, "it is served");
+    }
+}
+
+#[tokio::test]
 async fn what_has_gone_on_elsewhere_can_come_back() {
     let (from, to) = (World::filled().await, World::new());
     copied(&from, &to, AT_REST).await;

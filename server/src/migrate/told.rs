@@ -123,6 +123,7 @@ fn strings(ids: &[FileId]) -> Vec<String> {
 pub(super) fn cause(error: &CopyError) -> String {
     let hint = match error {
         CopyError::Foreign => "name another target, or have it replaced by --replace",
+        CopyError::Same => "name another target",
         CopyError::SourceIncomplete => "finish that copy first",
         CopyError::Changing => "stop the server, and run this again",
         CopyError::Trail(_) => "see `consign audit verify`",

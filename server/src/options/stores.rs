@@ -18,6 +18,10 @@ use crate::{BoxError, data::Paths};
 /// Characters of a schema's name at most, as PostgreSQL has it.
 const MAX_SCHEMA: usize = 63;
 
+/// The port and the schema where none is named.
+const DEFAULT_PORT: u16 = 5432;
+const DEFAULT_SCHEMA: &str = "consign";
+
 /// What may stand behind the `?` of a metadata URL. What the driver does not know it tells the log, with
 /// its value, which may be a password under a mistyped name.
 const PARAMETERS: &[&str] = &[
@@ -207,7 +211,19 @@ impl Database {
 
     /// Whether it is the same database, whoever signs in.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.to_string() == other.to_string() && self.schema == other.schema
+        self.place() == other.place()
+    }
+
+    /// Host, port, database and schema.
+    fn place(&self) -> (String, String, String, &str) {
+        let host = self.parameter("host").or(self.parameter("hostaddr"));
+        let host = host.as_deref().or(self.url.host_str()).unwrap_or_default();
+        let port = self.url.port().unwrap_or(DEFAULT_PORT).to_string();
+        let port = self.parameter("port").map_or(port, Cow::into_owned);
+        let path = self.url.path().trim_start_matches('/').to_owned();
+        let name = self.parameter("dbname").map_or(path, Cow::into_owned);
+        let schema = self.schema.as_deref().unwrap_or(DEFAULT_SCHEMA);
+        (host.to_ascii_lowercase(), port, name, schema)
     }
 
     /// Whether a password is in it.
@@ -356,6 +372,32 @@ mod tests {
         assert_eq!(database.schema.as_deref(), Some("t_1"));
         let database: Database = "postgres://h/d?schema=t_1".parse().unwrap();
         assert_eq!(database.url(), "postgres://h/d");
+    }
+
+    #[test]
+    fn a_database_is_the_same_however_it_is_written() {
+        let is_same = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| text.parse::<Database>().unwrap());
+            one.is_same(&other) && other.is_same(&one)
+        };
+        for other in [
+            "postgresql://me:secret@h/d",
+            "postgres://H/d",
+            "postgres://h:5432/d",
+            "postgres://h/d?schema=consign",
+            "postgres://x/y?host=h&port=5432&dbname=d",
+        ] {
+            assert!(is_same("postgres://h/d", other), "{other}");
+        }
+        for other in [
+            "postgres://i/d",
+            "postgres://h:5433/d",
+            "postgres://h/d?port=5433",
+            "postgres://h/e",
+            "postgres://h/d?schema=other",
+        ] {
+            assert!(!is_same("postgres://h/d", other), "{other}");
+        }
     }
 
     #[test]
