@@ -97,6 +97,17 @@ impl World {
         self.apply(removed).await;
     }
 
+    /// What the catalogue says of all files, the removed ones too.
+    async fn entries(&self) -> Vec<FileEntry> {
+        let mut entries = Vec::new();
+        for kind in [RowKind::Files, RowKind::RemovedFiles] {
+            let rows = self.store.rows(kind, None, 99).await.unwrap().items;
+            entries.extend(rows.iter().map(|row| file_of(row).unwrap().entry.clone()));
+        }
+        entries.sort_by_key(|entry| entry.size);
+        entries
+    }
+
     async fn vouch(&self) {
         let head = self.store.heads().await.unwrap()[0];
         self.apply(Change::AddCheckpoint(sample_checkpoint(head)))
@@ -367,6 +378,24 @@ async fn what_the_target_lost_is_found_and_copied_again() {
     to.blobs.delete(long.blob).await.unwrap();
     assert_eq!(copied(&from, &to, how).await.blobs, 1);
     assert_eq!(seen(Depth::Bytes).await, []);
+}
+
+/// What the target has goes only when there is better.
+#[tokio::test]
+async fn bytes_that_are_lost_here_take_none_from_the_target() {
+    for n in [3, 4] {
+        let (from, to) = (World::filled().await, World::new());
+        let entry = from.entries().await.remove(n - 1);
+        to.blobs.put(entry.blob, "kept".into()).await.unwrap();
+        from.spoil(&entry, sample_bytes(9, entry.size as usize))
+            .await;
+        let how = How {
+            replace: true,
+            ..AT_REST
+        };
+        assert_eq!(copied(&from, &to, how).await.damaged, [entry.id]);
+        assert!(to.blobs().await.contains(&entry.blob));
+    }
 }
 
 #[tokio::test]

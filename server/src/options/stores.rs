@@ -296,7 +296,7 @@ fn schema_name(name: &str) -> Result<String, String> {
 
 fn bucket(text: &str) -> Result<Url, String> {
     let no_url = |error: url::ParseError| format!("it is no URL: {error}");
-    let url: Url = text.parse().map_err(no_url)?;
+    let mut url: Url = text.parse().map_err(no_url)?;
     if !url.username().is_empty() || url.password().is_some() {
         let why =
             "credentials are told to the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
@@ -309,6 +309,12 @@ fn bucket(text: &str) -> Result<Url, String> {
         return Err("behind the prefix there can be no ? and no #".into());
     }
     let good = |char: char| char.is_ascii_alphanumeric() || ".-_".contains(char);
+    // One place is written in one way.
+    let prefix = match url.path().trim_matches('/') {
+        "" => String::new(),
+        prefix => format!("/{prefix}"),
+    };
+    url.set_path(&prefix);
     match url.host_str() {
         Some(name) if !name.is_empty() && name.chars().all(good) => Ok(url),
         _ => Err("it has to be s3://BUCKET or s3://BUCKET/PREFIX".into()),
@@ -339,6 +345,18 @@ mod tests {
         ] {
             let blobs: Blobs = text.parse().unwrap();
             assert_eq!(blobs.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_one_with_its_slashes_and_without() {
+        for (text, shown) in [
+            ("s3://bucket/", "s3://bucket"),
+            ("s3://bucket/a/b/", "s3://bucket/a/b"),
+            ("s3://bucket//a//", "s3://bucket/a"),
+        ] {
+            let blobs: Blobs = text.parse().unwrap();
+            assert_eq!(blobs.to_string(), shown);
         }
     }
 
