@@ -213,7 +213,10 @@ async fn is_copy(from: &Side, to: &Side, of: EntryHash) -> Result<bool, CopyErro
             return Ok(false);
         }
     }
-    Ok(true)
+    // Bytes without a catalogue are of another, whose sweeper and this one's would remove each other's.
+    let blobs = to.blobs.keys(None, 1).await.map_err(CopyError::Target)?;
+    let stages = to.blobs.stages(None, 1).await.map_err(CopyError::Target)?;
+    Ok(blobs.items.is_empty() && stages.items.is_empty())
 }
 
 /// What is under way.

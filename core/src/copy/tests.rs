@@ -291,7 +291,12 @@ async fn what_is_no_copy_is_replaced_only_when_told() {
     // A copy of another that was not finished.
     let unfinished = World::new();
     copied(&other, &unfinished, LIVE).await;
-    for to in [other, used, unfinished] {
+    // Bytes whose catalogue is elsewhere, and bytes that are received there.
+    let (bytes, received) = (World::new(), World::new());
+    let blob = sample_entry(32).blob;
+    bytes.blobs.put(blob, "elsewhere".into()).await.unwrap();
+    drop(received.blobs.begin().await.unwrap());
+    for to in [other, used, unfinished, bytes, received] {
         let before = to.store.rows(RowKind::Trail, None, 99).await.unwrap();
         let refused = copy(&from.side(), &to.side(), AT_REST, |_| {}).await;
         assert!(matches!(refused, Err(CopyError::Foreign)), "{refused:?}");
