@@ -281,6 +281,11 @@ async fn lost_and_damaged_bytes_are_told() {
     let bytes = fs::read(&copied).unwrap();
     let mut changed = bytes.clone();
     changed[1000] ^= 1;
+    let repaired = || {
+        let done = migrated(&home, &["--to-data=new", "--all-blobs"]);
+        assert_eq!(done["files_copied"], 1);
+        verify("--verify=bytes").succeeds();
+    };
     fs::remove_file(&copied).unwrap();
     fs::write(&copied, changed).unwrap();
     verify("--verify").succeeds();
@@ -288,11 +293,10 @@ async fn lost_and_damaged_bytes_are_told() {
         1,
         "of 1 file(s) the bytes are missing or damaged in the target",
     );
+    repaired();
     fs::remove_file(&copied).unwrap();
     verify("--verify").fails(1, "of 1 file(s) the bytes are missing");
-    let done = migrated(&home, &["--to-data=new", "--all-blobs"]);
-    assert_eq!(done["files_copied"], 1);
-    verify("--verify=bytes").succeeds();
+    repaired();
 
     // At the source.
     fs::remove_file(&long).unwrap();

@@ -25,13 +25,18 @@ pub(super) enum Carried {
     Damaged,
 }
 
-/// Has the target have a file's bytes.
+/// Has the target have a file's bytes. Those that are there are read where `all` are looked at, else counted.
 pub(super) async fn carry(
     from: &dyn BlobStore,
     to: &dyn BlobStore,
     entry: &FileEntry,
+    all: bool,
 ) -> Result<Carried, CopyError> {
-    if is_there(to, entry).await.map_err(CopyError::Target)? {
+    let there = match all {
+        true => is_whole(to, entry).await,
+        false => is_there(to, entry).await,
+    };
+    if there.map_err(CopyError::Target)? {
         return Ok(Carried::WasThere);
     }
     let bytes = from.open(&grant(entry), 0..entry.size).await;

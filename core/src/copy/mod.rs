@@ -73,7 +73,8 @@ pub struct How {
     pub at_rest: bool,
     /// The target may hold another installation, which is gone then.
     pub replace: bool,
-    /// The blobs of all files are looked for in the target, not only those of rows that it lacks.
+    /// The blobs of all files are read in the target, not only looked for where it lacks their rows: what is missing or
+    /// damaged is copied again.
     pub all_blobs: bool,
 }
 
@@ -292,9 +293,10 @@ impl Copying<'_> {
     /// The rows whose bytes, where they have any, are in the target.
     async fn with_bytes(&mut self, rows: Vec<Row>) -> Result<Vec<Row>, CopyError> {
         let (from, to) = (&*self.from.blobs, &*self.to.blobs);
+        let all = self.how.all_blobs;
         let carried = stream::iter(rows).map(|row| async move {
             let carried = match file_of(&row) {
-                Some(file) => blobs::carry(from, to, &file.entry).await?,
+                Some(file) => blobs::carry(from, to, &file.entry, all).await?,
                 None => Carried::WasThere,
             };
             Ok::<_, CopyError>((row, carried))

@@ -57,7 +57,8 @@ pub(crate) struct Migrate {
     #[arg(long, conflicts_with = "verify")]
     replace: bool,
 
-    /// Look for the bytes of every file in the target, not only of those that are new there
+    /// Read the bytes of every file in the target, not only of those that are new there, and copy again what is
+    /// missing or damaged
     #[arg(long, conflicts_with = "verify")]
     all_blobs: bool,
 
