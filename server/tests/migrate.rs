@@ -12,7 +12,14 @@ use std::{
 
 use consign_http::testing::{Form, Request};
 use serde_json::{Value, json};
-use support::{Home, Ran, Server, engines::Engines, load, package::docx, run, text};
+use support::{
+    Home, Ran, Server,
+    cluster::{Cluster, copy_key},
+    engines::Engines,
+    load,
+    package::docx,
+    run, text,
+};
 
 /// How the installations of these tests are served.
 fn flags(command: &mut Command) {
@@ -416,4 +423,36 @@ async fn all_that_people_have_moves_to_shared_stores_and_back() {
     let back = home.path().join("back");
     ran_on(&home, &back, &["audit", "verify"]).succeeds();
     drop(engines);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+async fn nodes_are_seen_whatever_their_data_folder_is() {
+    let mut cluster = Cluster::on(Engines::postgres(), 1, flags);
+    let beside = Home::of(&cluster.engines);
+    copy_key(&cluster.nodes[0].home, &beside);
+    cluster.nodes[0].sign_up("olga", true).await;
+    let moved = migrated(&beside, &["--to-data=new"]);
+    assert_eq!(moved["complete"], false, "its node goes on");
+
+    let other = Home::new();
+    fs::create_dir(other.data()).unwrap();
+    other.add_user("zoe", "operations");
+    let shared = cluster.engines.environment();
+    let onto = |home: &Home, to: String| {
+        let mut command = home.consign();
+        command.args(["migrate", "--replace"]).env("CONSIGN_TO", to);
+        run(command, "")
+    };
+    let database = shared[0].1.clone();
+    onto(&other, format!("{database},fs:x")).fails(1, "is in use: stop the server");
+
+    // One database by another name.
+    cluster.nodes.remove(0).stop();
+    let mut renamed: url::Url = database.parse().unwrap();
+    renamed.set_host(Some("localhost")).unwrap();
+    onto(&beside, format!("{renamed},fs:x")).fails(1, "the source and the target are one");
+    beside.run(&["user", "list"]).succeeds();
+    let moved = migrated(&beside, &["--to-data=new"]);
+    assert_eq!(moved["complete"], true);
 }

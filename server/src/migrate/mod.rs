@@ -11,13 +11,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use consign_core::copy::{self, Compared, CopyError, Depth, How, Side};
+use consign_core::{
+    copy::{self, Compared, CopyError, Depth, How, Side},
+    store::{Lead, StoreError},
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
 
 use crate::{
     admin::Line,
     data::{self, Installation, Paths},
+    duty,
     keys::Source,
     options::{
         Blobs, Metadata, Place, StoreConfig,
@@ -109,7 +113,8 @@ pub(crate) enum NotMigrated {
     Interrupted,
 }
 
-/// Carries an order out, and gives a summary. Where the installation is `at_rest` nothing changes it meanwhile.
+/// Carries an order out, and gives a summary. Where the installation is `at_rest` no server of this data folder changes
+/// it meanwhile; whether those of others do is seen here.
 pub(crate) async fn migrate(
     installation: &Installation,
     order: &Order,
@@ -146,11 +151,28 @@ async fn carry_out(
     match order.verify {
         Some(verify) => compare(installation, &from, &to, verify, order, lines).await,
         None => {
+            // To the end. Two names of one database are told by what is behind them.
+            let Some(_nodes) = alone(&stores).await.map_err(CopyError::Target)? else {
+                return Err(in_use(&target));
+            };
+            let nodes = match at_rest {
+                true => alone(&installation.stores).await.map_err(CopyError::Source)?,
+                false => None,
+            };
+            let at_rest = nodes.is_some();
             copy::prepare(&from, &to, how(order, at_rest)).await?;
             // Before the copy can be complete: without them it is none.
             copy_keys(installation, &stores, &target, order).await?;
             copy(&from, &to, order, at_rest, lines).await
         }
+    }
+}
+
+/// Keeps the duties of stores that nodes share, until it is dropped; `None` where a node, or another copying, has any.
+async fn alone(stores: &Stores) -> Result<Option<Vec<Lead>>, StoreError> {
+    match stores.catalogue.leadership() {
+        Some(leadership) => duty::all(&*leadership).await,
+        None => Ok(Some(Vec::new())),
     }
 }
 
@@ -268,14 +290,15 @@ fn target_of(order: &Order) -> Result<StoreConfig, String> {
 
 async fn open(target: &StoreConfig) -> Result<Stores, NotMigrated> {
     match Stores::open(&target.metadata, &target.blobs).await {
-        Err(Unopened::InUse) => {
-            let metadata = &target.metadata.is;
-            Err(NotMigrated::Refused(format!(
-                "{metadata} is in use: stop the server, or the copying, that has it open"
-            )))
-        }
+        Err(Unopened::InUse) => Err(in_use(target)),
         stores => stores.map_err(NotMigrated::Unopened),
     }
+}
+
+fn in_use(target: &StoreConfig) -> NotMigrated {
+    let metadata = &target.metadata.is;
+    let told = format!("{metadata} is in use: stop the server, or the copying, that has it open");
+    NotMigrated::Refused(told)
 }
 
 /// Refuses to copy stores onto themselves, and from others than those that are held.
