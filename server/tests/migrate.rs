@@ -261,6 +261,16 @@ async fn what_makes_no_sense_is_refused_before_anything_is_written() {
     refused(&["--to-data", to], "the target holds something else");
     let listed = ran_on(&home, &other.data(), &["user", "list", "--json"]);
     assert_eq!(listed.json().len(), 1);
+    // One whose stores are elsewhere.
+    let key = other.data().join("evidence-key.json");
+    let kept = fs::read(&key).unwrap();
+    let elsewhere = ["--to=redb:x,fs:x-files", "--to-data", to];
+    refused(&elsewhere, "has the keys of another installation");
+    assert_eq!(fs::read(&key).unwrap(), kept);
+    // Nothing says that it is copied to.
+    let unmarked = home.path().join("unmarked");
+    fs::create_dir(&unmarked).unwrap();
+    ran_on(&home, &unmarked, &["user", "--metadata=redb:x", "list"]).succeeds();
     // One that is served.
     let served = Server::on(&other, flags);
     refused(&["--to-data", to, "--replace"], "is in use");

@@ -124,16 +124,20 @@ pub enum CopyError {
     Target(#[source] StoreError),
 }
 
-/// Sees that the target is empty, or a copy of the source that was not used, and has it say that it
-/// [is being copied to](RowStore::copying).
+/// Sees that the target is empty, or a copy of the source that was not used. Nothing is changed.
 ///
 /// # Errors
-/// [`CopyError::Foreign`] where it is something else, and may not be replaced; [`CopyError::Same`] where it is the source.
+/// [`CopyError::Foreign`] where it is something else, and may not be replaced.
+pub async fn check(from: &Side, to: &Side, how: How) -> Result<(), CopyError> {
+    checked(from, to, how).await.map(drop)
+}
+
+/// [Checks](check) the target, and has it say that it [is being copied to](RowStore::copying).
+///
+/// # Errors
+/// As there, and [`CopyError::Same`] where it is the source.
 pub async fn prepare(from: &Side, to: &Side, how: How) -> Result<(), CopyError> {
-    let of = identity(from).await?;
-    if !how.replace && !is_copy(from, to, of).await? {
-        return Err(CopyError::Foreign);
-    }
+    let of = checked(from, to, how).await?;
     let before = to.rows.copying().await.map_err(CopyError::Target)?;
     let marked = to.rows.set_copying(Some(of)).await;
     marked.map_err(CopyError::Target)?;
@@ -179,6 +183,15 @@ pub async fn copy(
     }
     report(&done);
     Ok(done)
+}
+
+/// What tells the source, where the target may be copied to.
+async fn checked(from: &Side, to: &Side, how: How) -> Result<EntryHash, CopyError> {
+    let of = identity(from).await?;
+    match how.replace || is_copy(from, to, of).await? {
+        true => Ok(of),
+        false => Err(CopyError::Foreign),
+    }
 }
 
 /// What tells an installation from any other: the hash of the first entry of its trail.

@@ -160,9 +160,11 @@ async fn carry_out(
                 false => None,
             };
             let at_rest = nodes.is_some();
+            copy::check(&from, &to, how(order, at_rest)).await?;
+            let keys = keys_of(installation, &stores, &target, order).await?;
             copy::prepare(&from, &to, how(order, at_rest)).await?;
             // Before the copy can be complete: without them it is none.
-            copy_keys(installation, &stores, &target, order).await?;
+            installation.keys.copy_to(&keys).await?;
             copy(&from, &to, order, at_rest, lines).await
         }
     }
@@ -232,13 +234,13 @@ async fn compare(
     }
 }
 
-/// Has the target have the keys of the source, so that sessions and links stay good.
-async fn copy_keys(
+/// Where the target's keys are to be, so that sessions and links stay good.
+async fn keys_of(
     installation: &Installation,
     stores: &Stores,
     target: &StoreConfig,
     order: &Order,
-) -> Result<(), NotMigrated> {
+) -> Result<Source, NotMigrated> {
     let keys = match stores.catalogue.vault() {
         Some(vault) => {
             let sealed = data::sealed_keys(vault, target).await;
@@ -246,7 +248,13 @@ async fn copy_keys(
         }
         None => Paths::of(&order.data).keys(),
     };
-    Ok(installation.keys.copy_to(&keys).await?)
+    if !order.replace && installation.keys.are_others(&keys).await? {
+        return Err(NotMigrated::Refused(format!(
+            "{} has the keys of another installation; name another folder, or have them replaced by --replace",
+            order.data.display()
+        )));
+    }
+    Ok(keys)
 }
 
 /// The stores that an order names.
