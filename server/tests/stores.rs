@@ -203,10 +203,17 @@ fn a_data_folder_has_one_server_wherever_the_database_is() {
     let first = Server::on(&home, |command| {
         command.arg("--metadata=redb:one.redb");
     });
-    let second = run_on(&home, &["serve", "--listen=127.0.0.1:0"], |consign| {
-        consign.arg("--metadata=redb:other.redb");
-    });
-    second.fails(1, "another process is using the data folder");
+    let refused = |metadata: &[&str]| {
+        let second = run_on(&home, &["serve", "--listen=127.0.0.1:0"], |consign| {
+            consign.args(metadata);
+        });
+        second.fails(1, "another process is using the data folder");
+    };
+    refused(&["--metadata=redb:other.redb"]);
+    refused(&[]);
+    first.stop();
+    let first = Server::on(&home, |_| {});
+    refused(&["--metadata=redb:other.redb"]);
     first.stop();
     // Who has ended holds nothing.
     let first = Server::on(&home, |command| {
