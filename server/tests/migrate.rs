@@ -258,7 +258,11 @@ async fn what_makes_no_sense_is_refused_before_anything_is_written() {
     other.add_user("zoe", "operations");
     let to = other.data();
     let to = to.to_str().unwrap();
-    refused(&["--to-data", to], "the target holds something else");
+    let refused_by = home.run(&["migrate", "--to-data", to]);
+    refused_by.fails(1, "the target holds something else");
+    let told = "consign: the target holds something else, or has been used since it was a copy of this source; \
+                name another target, or have it replaced by --replace\n";
+    assert_eq!(refused_by.err, told, "each thing once");
     let listed = ran_on(&home, &other.data(), &["user", "list", "--json"]);
     assert_eq!(listed.json().len(), 1);
     // One whose stores are elsewhere.

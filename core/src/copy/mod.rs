@@ -116,11 +116,11 @@ pub enum CopyError {
     /// The trail of the target is not sound.
     #[error("the target's trail is not sound")]
     Trail(#[from] Flaw),
-    /// The source does not answer.
-    #[error("the source: {0}")]
+    /// The source has failed.
+    #[error("the source failed")]
     Source(#[source] StoreError),
-    /// The target does not answer.
-    #[error("the target: {0}")]
+    /// The target has failed.
+    #[error("the target failed")]
     Target(#[source] StoreError),
 }
 

@@ -103,14 +103,21 @@ pub(crate) enum NotMigrated {
     Refused(String),
     #[error(transparent)]
     Unopened(Unopened),
-    #[error("the keys: {0}")]
+    #[error("the keys")]
     Keys(#[from] consign_core::token::KeyError),
     #[error("{}", told::cause(.0))]
-    Copy(#[from] CopyError),
+    Copy(CopyError),
     #[error("the events that wait could not be recorded")]
     Events(#[source] consign_core::Error),
     #[error("interrupted; run it again, and it goes on")]
     Interrupted,
+}
+
+/// No source of it: what to do comes after all that there is to say of it.
+impl From<CopyError> for NotMigrated {
+    fn from(error: CopyError) -> Self {
+        Self::Copy(error)
+    }
 }
 
 /// Carries an order out, and gives a summary. Where the installation is `at_rest` no server of this data folder changes

@@ -129,5 +129,5 @@ pub(super) fn cause(error: &CopyError) -> String {
         CopyError::Trail(_) => "see `consign audit verify`",
         _ => "run this again, and it goes on",
     };
-    format!("{error}; {hint}")
+    format!("{}; {hint}", crate::chain(error))
 }
