@@ -466,7 +466,25 @@ async fn nodes_are_seen_whatever_their_data_folder_is() {
     let mut renamed: url::Url = database.parse().unwrap();
     renamed.set_host(Some("localhost")).unwrap();
     onto(&beside, format!("{renamed},fs:x")).fails(1, "the source and the target are one");
+    // Keys that are not to be had here.
+    onto(&other, format!("{database},fs:x")).fails(1, "are sealed by it: copy it here");
     beside.run(&["user", "list"]).succeeds();
     let moved = migrated(&beside, &["--to-data=new"]);
     assert_eq!(moved["complete"], true);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+async fn a_cluster_key_is_where_it_was_said_to_be() {
+    let engines = Engines::postgres();
+    let home = Home::new();
+    fs::create_dir(home.data()).unwrap();
+    home.add_user("olga", "operations");
+    let to = format!("--to={},fs:files", engines.environment()[0].1);
+    let mut command = home.consign();
+    command.args(["migrate", &to, "--to-data=new"]);
+    command.env("CONSIGN_CLUSTER_KEY", "a-key");
+    run(command, "").succeeds();
+    assert!(home.path().join("a-key").exists());
+    assert!(!home.path().join("new/cluster-key").exists());
 }
