@@ -186,6 +186,9 @@ async fn a_server_that_runs_copies_itself_and_a_second_run_completes_it() {
     ] {
         ran_on(&home, &new, command).fails(1, "is a copy that is not complete");
     }
+    let doctor = ran_on(&home, &new, &["doctor", other[0], other[1]]);
+    let found = "problem  database  it is a copy that is not complete, and no server takes it: stop the server";
+    assert!(doctor.out.contains(found), "{doctor:?}");
     assert!(server.knows(&lived.olga).await, "it goes on serving");
     home.run(&["user", "logout", "carl"]).succeeds();
     let carl = server.token("carl").await;
