@@ -5,6 +5,9 @@ mod support;
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::Shutdown,
+    os::unix::net::UnixStream,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -216,6 +219,37 @@ async fn a_server_that_runs_copies_itself_and_a_second_run_completes_it() {
     }
     .goes_on(&server)
     .await;
+}
+
+#[tokio::test]
+async fn a_copy_ends_when_who_asked_for_it_is_gone() {
+    let home = Home::new();
+    let server = Server::on(&home, flags);
+    Lived::on(&server).await;
+    let [data, new] = [home.data(), home.path().join("new")];
+    let store = |scheme: &str, folder: &Path, name: &str| {
+        format!("{scheme}:{}", folder.join(name).display())
+    };
+    let order = json!({"Migrate": {
+        "from_metadata": store("redb", &data, "consign.redb"),
+        "from_blobs": store("fs", &data, "files"),
+        "to": {
+            "metadata": store("redb", &new, "consign.redb"),
+            "blobs": store("fs", &new, "files"),
+        },
+        "data": new,
+        "cluster_key": new.join("cluster-key"),
+        "verify": null,
+        "replace": false,
+        "all_blobs": false,
+        "json": false,
+    }});
+    let mut stream = UnixStream::connect(data.join("admin.sock")).unwrap();
+    writeln!(stream, "{order}").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "", "it is not done");
 }
 
 #[tokio::test]

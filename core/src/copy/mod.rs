@@ -93,6 +93,8 @@ pub struct Copied {
     pub bytes: u64,
     /// Files whose bytes the source lacks, or has otherwise than its catalogue says. They were not copied.
     pub damaged: Vec<FileId>,
+    /// Rows that were compared in the end, and are the same.
+    pub compared: u64,
     /// Whether the target is the whole installation, and can be served.
     pub complete: bool,
 }
@@ -152,7 +154,8 @@ pub async fn prepare(from: &Side, to: &Side, how: How) -> Result<(), CopyError> 
     Err(refused)
 }
 
-/// [Prepares](prepare) the target, and copies all that it lacks. `report` hears of what was done so far.
+/// [Prepares](prepare) the target, and copies all that it lacks. `report` hears of what was done so far, after each blob
+/// that was looked at and each page of rows.
 ///
 /// # Errors
 /// See [`CopyError`]; what was copied stays, and the target says that it is not complete.
@@ -174,7 +177,11 @@ pub async fn copy(
     }
     let mut done = copying.done;
     if how.at_rest && done.damaged.is_empty() {
-        let compared = compare(from, to, Depth::Rows, None, |_| {}).await?;
+        let compared = compare(from, to, Depth::Rows, None, |found| {
+            done.compared = found.same;
+            report(&done);
+        });
+        let compared = compared.await?;
         if compared.is_same() {
             let marked = to.rows.set_copying(None).await;
             marked.map_err(CopyError::Target)?;
@@ -267,9 +274,9 @@ impl Copying<'_> {
                 None => {}
             }
             if ended || same.len() + rows.len() + gone.len() >= PAGE {
-                self.with_bytes(std::mem::take(&mut same)).await?;
+                self.with_bytes(std::mem::take(&mut same), report).await?;
                 let (rows, gone) = (std::mem::take(&mut rows), std::mem::take(&mut gone));
-                self.page(kind, rows, gone).await?;
+                self.page(kind, rows, gone, report).await?;
                 report(&self.done);
             }
             if ended {
@@ -284,11 +291,12 @@ impl Copying<'_> {
         kind: RowKind,
         rows: Vec<Row>,
         gone: Vec<RowKey>,
+        report: &mut (impl FnMut(&Copied) + Send),
     ) -> Result<(), CopyError> {
         if rows.is_empty() && gone.is_empty() {
             return Ok(());
         }
-        let rows = self.with_bytes(rows).await?;
+        let rows = self.with_bytes(rows, report).await?;
         for _ in 0..TRIES {
             match self.to.rows.replace(rows.clone(), gone.clone()).await {
                 Err(StoreError::Exists) => self.make_way(kind).await?,
@@ -304,7 +312,11 @@ impl Copying<'_> {
     }
 
     /// The rows whose bytes, where they have any, are in the target.
-    async fn with_bytes(&mut self, rows: Vec<Row>) -> Result<Vec<Row>, CopyError> {
+    async fn with_bytes(
+        &mut self,
+        rows: Vec<Row>,
+        report: &mut (impl FnMut(&Copied) + Send),
+    ) -> Result<Vec<Row>, CopyError> {
         let (from, to) = (&*self.from.blobs, &*self.to.blobs);
         let all = self.how.all_blobs;
         let carried = stream::iter(rows).map(|row| async move {
@@ -315,9 +327,10 @@ impl Copying<'_> {
             Ok::<_, CopyError>((row, carried))
         });
         // In their order, so that what is under way is bounded by a page.
-        let carried: Vec<_> = carried.buffered(AT_ONCE).try_collect().await?;
-        let mut rows = Vec::with_capacity(carried.len());
-        for (row, carried) in carried {
+        let mut carried = std::pin::pin!(carried.buffered(AT_ONCE));
+        let mut rows = Vec::new();
+        while let Some((row, carried)) = carried.try_next().await? {
+            let has_bytes = file_of(&row).is_some();
             match (carried, file_of(&row)) {
                 (Carried::Damaged, Some(file)) if self.is_there_still(file).await? => {
                     self.done.damaged.push(file.entry.id);
@@ -329,6 +342,9 @@ impl Copying<'_> {
                     rows.push(row);
                 }
                 (Carried::WasThere, _) => rows.push(row),
+            }
+            if has_bytes {
+                report(&self.done);
             }
         }
         Ok(rows)

@@ -196,6 +196,24 @@ async fn a_copy_has_all_and_a_second_run_copies_the_difference() {
 }
 
 #[tokio::test]
+async fn each_blob_and_the_comparison_are_reported() {
+    let (from, to) = (World::filled().await, World::new());
+    let mut reports = Vec::new();
+    let report = |done: &Copied| reports.push(done.clone());
+    let done = copy(&from.side(), &to.side(), AT_REST, report).await;
+    let done = done.unwrap();
+    for blobs in 1..=4 {
+        assert!(reports.iter().any(|report| report.blobs == blobs));
+    }
+    assert!(
+        reports
+            .iter()
+            .any(|report| report.compared > 0 && !report.complete)
+    );
+    assert_eq!(done.compared, done.rows);
+}
+
+#[tokio::test]
 async fn a_copy_of_what_changes_is_not_complete() {
     let (from, to) = (World::filled().await, World::new());
     let first = copied(&from, &to, LIVE).await;

@@ -163,7 +163,9 @@ async fn carry_out(
                 return Err(in_use(&target));
             };
             let nodes = match at_rest {
-                true => alone(&installation.stores).await.map_err(CopyError::Source)?,
+                true => alone(&installation.stores)
+                    .await
+                    .map_err(CopyError::Source)?,
                 false => None,
             };
             let at_rest = nodes.is_some();

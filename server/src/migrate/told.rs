@@ -13,7 +13,11 @@ const NAMED: usize = 5;
 
 pub(super) fn progress(done: &Copied) -> String {
     let Copied { rows, blobs, .. } = done;
-    format!("{rows} rows looked at, {}", copied(done, *blobs))
+    let copied = copied(done, *blobs);
+    match done.compared {
+        0 => format!("{rows} rows looked at, {copied}"),
+        compared => format!("{copied}; {compared} of {rows} rows compared"),
+    }
 }
 
 fn copied(done: &Copied, blobs: u64) -> String {
