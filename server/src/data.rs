@@ -90,13 +90,10 @@ async fn see_that_it_is_whole(catalogue: &Catalogue, stores: &StoreConfig) -> Re
     }
 }
 
-/// Holds the data folder for one server, where the database does not: it is not in the folder, and may be
-/// shared. Until the value is dropped.
-pub(crate) fn hold(config: &Config) -> Result<Option<fs::File>, Unopened> {
+/// Holds the data folder for one server, until the value is dropped. The database is no hold on it: it may be elsewhere, and
+/// shared.
+pub(crate) fn hold(config: &Config) -> Result<fs::File, Unopened> {
     let paths = Paths::of(&config.data);
-    if config.stores.database_file() == Some(&paths.database) {
-        return Ok(None);
-    }
     let shown = |error: io::Error| failed(format!("{}: {error}", paths.held.display()));
     create_folder(&paths.folder)
         .map_err(|error| failed(format!("{}: {error}", paths.folder.display())))?;
@@ -104,7 +101,7 @@ pub(crate) fn hold(config: &Config) -> Result<Option<fs::File>, Unopened> {
     let file = options.create(true).truncate(false).write(true).mode(0o600);
     let file = file.open(&paths.held).map_err(shown)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(Unopened::InUse),
         Err(fs::TryLockError::Error(error)) => Err(shown(error)),
     }

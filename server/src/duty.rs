@@ -2,14 +2,38 @@
 
 use std::{sync::Arc, time::Duration};
 
-use consign_core::store::{Duty, Lead, Leadership};
-use tokio::time;
+use consign_core::store::{Duty, Lead, Leadership, StoreError};
+use tokio::time::{self, Instant};
 
 use crate::data::Installation;
 
 /// How long a duty is free for others to take before it is asked for anew: as long as a store may take to see
 /// that it was given up.
 const FREE_FOR: Duration = Duration::from_secs(1);
+
+/// How long, and how often, whoever wants to be alone asks for duties. A node that runs has each of them, or another
+/// has, but for the moments between; of one that has ended it is seen within this time.
+const ASKED_FOR: Duration = Duration::from_secs(5);
+const ASKED_EVERY: Duration = Duration::from_millis(200);
+
+/// Takes on all duties, which no node has then until they are dropped; `None` where one goes on with any.
+pub(crate) async fn all(leadership: &dyn Leadership) -> Result<Option<Vec<Lead>>, StoreError> {
+    let end = Instant::now() + ASKED_FOR;
+    let mut leads = Vec::with_capacity(Duty::ALL.len());
+    for duty in Duty::ALL {
+        loop {
+            if let Some(lead) = leadership.lead(duty).await? {
+                leads.push(lead);
+                break;
+            }
+            if Instant::now() >= end {
+                return Ok(None);
+            }
+            time::sleep(ASKED_EVERY).await;
+        }
+    }
+    Ok(Some(leads))
+}
 
 /// A duty that this node does while no other has it.
 #[derive(Debug)]
@@ -67,7 +91,6 @@ mod tests {
     };
 
     use async_trait::async_trait;
-    use consign_core::store::StoreError;
 
     use super::*;
 
@@ -135,6 +158,25 @@ mod tests {
         locks.is_gone.store(false, Ordering::SeqCst);
         assert!(two.is_ours().await, "what it had it has given up");
         assert!(!one.is_ours().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_to_be_alone_waits_for_duties_but_not_for_nodes() {
+        let locks = Arc::new(Locks::default());
+        for duty in Duty::ALL {
+            let mut node = post(Some(&locks), duty);
+            assert!(node.is_ours().await);
+            assert!(all(&*locks).await.unwrap().is_none(), "a node runs");
+            tokio::spawn(async move {
+                time::sleep(ASKED_FOR / 2).await;
+                drop(node);
+            });
+            let alone = all(&*locks).await.unwrap();
+            assert_eq!(alone.as_ref().map(Vec::len), Some(Duty::ALL.len()));
+            assert!(all(&*locks).await.unwrap().is_none(), "one at a time");
+        }
+        locks.is_gone.store(true, Ordering::SeqCst);
+        assert!(all(&*locks).await.is_err());
     }
 
     #[tokio::test]

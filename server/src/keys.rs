@@ -8,7 +8,7 @@ mod tests;
 use std::sync::Arc;
 
 use consign_core::{
-    evidence::EvidenceKeys,
+    evidence::{Ed25519Signer, EvidenceKeys, EvidenceSigner},
     random::OsEntropy,
     time::{Clock, SystemClock},
     token::{JwtSigner, KeyError, KeyRing, KeySource},
@@ -43,6 +43,16 @@ pub(crate) enum Source {
     Sealed(SealedKeys),
 }
 
+impl Source {
+    /// What is there, made where there is none.
+    async fn load(&self) -> Result<(KeyRing, EvidenceKeys), KeyError> {
+        Ok(match self {
+            Self::Folder(keys, evidence) => (keys.load().await?, evidence.load().await?),
+            Self::Sealed(keys) => (keys.load().await?, keys.evidence().await?),
+        })
+    }
+}
+
 /// The keys in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
@@ -58,10 +68,7 @@ impl Keys {
     /// The keys that there are, made where there are none. Of several nodes each looks for changes `every`
     /// so long.
     pub(crate) async fn load(source: Source, every: Duration) -> Result<Self, KeyError> {
-        let (ring, evidence) = match &source {
-            Source::Folder(keys, evidence) => (keys.load().await?, evidence.load().await?),
-            Source::Sealed(keys) => (keys.load().await?, keys.evidence().await?),
-        };
+        let (ring, evidence) = source.load().await?;
         Ok(Self {
             signer: JwtSigner::new(&ring, ISSUER),
             source,
@@ -71,12 +78,28 @@ impl Keys {
         })
     }
 
+    /// Whether a folder has keys of another installation.
+    pub(crate) async fn are_others(&self, target: &Source) -> Result<bool, KeyError> {
+        let Source::Folder(keys, kept) = target else {
+            return Ok(false);
+        };
+        let (ring, evidence) = self.source.load().await?;
+        // It tells installations apart: signing keys are rotated.
+        if kept.path().exists() {
+            let [ours, theirs] = [&evidence, &kept.load().await?].map(Ed25519Signer::new);
+            let known = ours.keys();
+            return Ok(!theirs.keys().iter().any(|key| known.contains(key)));
+        }
+        if keys.path().exists() {
+            let theirs = keys.load().await?.current().id;
+            return Ok(!ring.keys().any(|(key, _)| key.id == theirs));
+        }
+        Ok(false)
+    }
+
     /// Has the keys be those of another place too, unless it is the same.
     pub(crate) async fn copy_to(&self, target: &Source) -> Result<(), KeyError> {
-        let (ring, evidence) = match &self.source {
-            Source::Folder(keys, evidence) => (keys.load().await?, evidence.load().await?),
-            Source::Sealed(keys) => (keys.load().await?, keys.evidence().await?),
-        };
+        let (ring, evidence) = self.source.load().await?;
         match (&self.source, target) {
             (Source::Folder(here, _), Source::Folder(there, _)) if is_same(here, there) => Ok(()),
             (_, Source::Folder(keys, kept)) => {

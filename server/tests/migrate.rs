@@ -5,6 +5,9 @@ mod support;
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::Shutdown,
+    os::unix::net::UnixStream,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -12,7 +15,14 @@ use std::{
 
 use consign_http::testing::{Form, Request};
 use serde_json::{Value, json};
-use support::{Home, Ran, Server, engines::Engines, load, package::docx, run, text};
+use support::{
+    Home, Ran, Server,
+    cluster::{Cluster, copy_key},
+    engines::Engines,
+    load,
+    package::docx,
+    run, text,
+};
 
 /// How the installations of these tests are served.
 fn flags(command: &mut Command) {
@@ -179,6 +189,9 @@ async fn a_server_that_runs_copies_itself_and_a_second_run_completes_it() {
     ] {
         ran_on(&home, &new, command).fails(1, "is a copy that is not complete");
     }
+    let doctor = ran_on(&home, &new, &["doctor", other[0], other[1]]);
+    let found = "problem  database  it is a copy that is not complete, and no server takes it: stop the server";
+    assert!(doctor.out.contains(found), "{doctor:?}");
     assert!(server.knows(&lived.olga).await, "it goes on serving");
     home.run(&["user", "logout", "carl"]).succeeds();
     let carl = server.token("carl").await;
@@ -206,6 +219,37 @@ async fn a_server_that_runs_copies_itself_and_a_second_run_completes_it() {
     }
     .goes_on(&server)
     .await;
+}
+
+#[tokio::test]
+async fn a_copy_ends_when_who_asked_for_it_is_gone() {
+    let home = Home::new();
+    let server = Server::on(&home, flags);
+    Lived::on(&server).await;
+    let [data, new] = [home.data(), home.path().join("new")];
+    let store = |scheme: &str, folder: &Path, name: &str| {
+        format!("{scheme}:{}", folder.join(name).display())
+    };
+    let order = json!({"Migrate": {
+        "from_metadata": store("redb", &data, "consign.redb"),
+        "from_blobs": store("fs", &data, "files"),
+        "to": {
+            "metadata": store("redb", &new, "consign.redb"),
+            "blobs": store("fs", &new, "files"),
+        },
+        "data": new,
+        "cluster_key": new.join("cluster-key"),
+        "verify": null,
+        "replace": false,
+        "all_blobs": false,
+        "json": false,
+    }});
+    let mut stream = UnixStream::connect(data.join("admin.sock")).unwrap();
+    writeln!(stream, "{order}").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "", "it is not done");
 }
 
 #[tokio::test]
@@ -251,9 +295,23 @@ async fn what_makes_no_sense_is_refused_before_anything_is_written() {
     other.add_user("zoe", "operations");
     let to = other.data();
     let to = to.to_str().unwrap();
-    refused(&["--to-data", to], "the target holds something else");
+    let refused_by = home.run(&["migrate", "--to-data", to]);
+    refused_by.fails(1, "the target holds something else");
+    let told = "consign: the target holds something else, or has been used since it was a copy of this source; \
+                name another target, or have it replaced by --replace\n";
+    assert_eq!(refused_by.err, told, "each thing once");
     let listed = ran_on(&home, &other.data(), &["user", "list", "--json"]);
     assert_eq!(listed.json().len(), 1);
+    // One whose stores are elsewhere.
+    let key = other.data().join("evidence-key.json");
+    let kept = fs::read(&key).unwrap();
+    let elsewhere = ["--to=redb:x,fs:x-files", "--to-data", to];
+    refused(&elsewhere, "has the keys of another installation");
+    assert_eq!(fs::read(&key).unwrap(), kept);
+    // Nothing says that it is copied to.
+    let unmarked = home.path().join("unmarked");
+    fs::create_dir(&unmarked).unwrap();
+    ran_on(&home, &unmarked, &["user", "--metadata=redb:x", "list"]).succeeds();
     // One that is served.
     let served = Server::on(&other, flags);
     refused(&["--to-data", to, "--replace"], "is in use");
@@ -281,6 +339,11 @@ async fn lost_and_damaged_bytes_are_told() {
     let bytes = fs::read(&copied).unwrap();
     let mut changed = bytes.clone();
     changed[1000] ^= 1;
+    let repaired = || {
+        let done = migrated(&home, &["--to-data=new", "--all-blobs"]);
+        assert_eq!(done["files_copied"], 1);
+        verify("--verify=bytes").succeeds();
+    };
     fs::remove_file(&copied).unwrap();
     fs::write(&copied, changed).unwrap();
     verify("--verify").succeeds();
@@ -288,11 +351,10 @@ async fn lost_and_damaged_bytes_are_told() {
         1,
         "of 1 file(s) the bytes are missing or damaged in the target",
     );
+    repaired();
     fs::remove_file(&copied).unwrap();
     verify("--verify").fails(1, "of 1 file(s) the bytes are missing");
-    let done = migrated(&home, &["--to-data=new", "--all-blobs"]);
-    assert_eq!(done["files_copied"], 1);
-    verify("--verify=bytes").succeeds();
+    repaired();
 
     // At the source.
     fs::remove_file(&long).unwrap();
@@ -412,4 +474,54 @@ async fn all_that_people_have_moves_to_shared_stores_and_back() {
     let back = home.path().join("back");
     ran_on(&home, &back, &["audit", "verify"]).succeeds();
     drop(engines);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+async fn nodes_are_seen_whatever_their_data_folder_is() {
+    let mut cluster = Cluster::on(Engines::postgres(), 1, flags);
+    let beside = Home::of(&cluster.engines);
+    copy_key(&cluster.nodes[0].home, &beside);
+    cluster.nodes[0].sign_up("olga", true).await;
+    let moved = migrated(&beside, &["--to-data=new"]);
+    assert_eq!(moved["complete"], false, "its node goes on");
+
+    let other = Home::new();
+    fs::create_dir(other.data()).unwrap();
+    other.add_user("zoe", "operations");
+    let shared = cluster.engines.environment();
+    let onto = |home: &Home, to: String| {
+        let mut command = home.consign();
+        command.args(["migrate", "--replace"]).env("CONSIGN_TO", to);
+        run(command, "")
+    };
+    let database = shared[0].1.clone();
+    onto(&other, format!("{database},fs:x")).fails(1, "is in use: stop the server");
+
+    // One database by another name.
+    cluster.nodes.remove(0).stop();
+    let mut renamed: url::Url = database.parse().unwrap();
+    renamed.set_host(Some("localhost")).unwrap();
+    onto(&beside, format!("{renamed},fs:x")).fails(1, "the source and the target are one");
+    // Keys that are not to be had here.
+    onto(&other, format!("{database},fs:x")).fails(1, "are sealed by it: copy it here");
+    beside.run(&["user", "list"]).succeeds();
+    let moved = migrated(&beside, &["--to-data=new"]);
+    assert_eq!(moved["complete"], true);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+async fn a_cluster_key_is_where_it_was_said_to_be() {
+    let engines = Engines::postgres();
+    let home = Home::new();
+    fs::create_dir(home.data()).unwrap();
+    home.add_user("olga", "operations");
+    let to = format!("--to={},fs:files", engines.environment()[0].1);
+    let mut command = home.consign();
+    command.args(["migrate", &to, "--to-data=new"]);
+    command.env("CONSIGN_CLUSTER_KEY", "a-key");
+    run(command, "").succeeds();
+    assert!(home.path().join("a-key").exists());
+    assert!(!home.path().join("new/cluster-key").exists());
 }

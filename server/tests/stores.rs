@@ -13,6 +13,7 @@ use std::{
 
 use consign_http::testing::DOCX;
 use support::{Home, Ran, Server, run};
+use tokio::net::TcpSocket;
 
 const POSTGRES: &str = "postgres://annabel:secret@127.0.0.1";
 
@@ -55,10 +56,12 @@ fn run_on(home: &Home, args: &[&str], set: impl FnOnce(&mut std::process::Comman
     run(consign, "")
 }
 
-/// An address that nobody listens on.
-fn nowhere() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+/// An address that nobody listens on, nor can while the socket is there.
+fn nowhere() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    (socket, address)
 }
 
 #[test]
@@ -203,10 +206,17 @@ fn a_data_folder_has_one_server_wherever_the_database_is() {
     let first = Server::on(&home, |command| {
         command.arg("--metadata=redb:one.redb");
     });
-    let second = run_on(&home, &["serve", "--listen=127.0.0.1:0"], |consign| {
-        consign.arg("--metadata=redb:other.redb");
-    });
-    second.fails(1, "another process is using the data folder");
+    let refused = |metadata: &[&str]| {
+        let second = run_on(&home, &["serve", "--listen=127.0.0.1:0"], |consign| {
+            consign.args(metadata);
+        });
+        second.fails(1, "another process is using the data folder");
+    };
+    refused(&["--metadata=redb:other.redb"]);
+    refused(&[]);
+    first.stop();
+    let first = Server::on(&home, |_| {});
+    refused(&["--metadata=redb:other.redb"]);
     first.stop();
     // Who has ended holds nothing.
     let first = Server::on(&home, |command| {
@@ -257,7 +267,8 @@ fn a_store_that_cannot_be_opened_is_told_by_its_setting() {
 
 #[test]
 fn a_database_that_is_nowhere_is_told_by_its_setting() {
-    let url = format!("postgres://annabel:secret@{}/db", nowhere());
+    let (_kept, nowhere) = nowhere();
+    let url = format!("postgres://annabel:secret@{nowhere}/db");
     refused("metadata", &url, "…", "the database at 127.0.0.1:");
 }
 
@@ -288,8 +299,9 @@ fn answering(status: &'static str, code: &'static str) -> String {
 
 #[test]
 fn a_bucket_that_cannot_be_had_is_told_by_its_setting() {
+    let (_kept, nowhere) = nowhere();
     for (address, why) in [
-        (nowhere(), "does not answer"),
+        (nowhere, "does not answer"),
         (
             answering("404 Not Found", "NoSuchBucket"),
             "there is no bucket \"bucket\"",

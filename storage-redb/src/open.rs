@@ -101,6 +101,8 @@ pub enum Look {
     Older,
     /// It was not closed well, or was cut short: opening it repairs and verifies it, or says that it cannot.
     NotClosed,
+    /// It is a copy that is not complete: see [`RowStore::copying`](consign_core::store::RowStore::copying).
+    Incomplete,
 }
 
 /// Looks at the database at `path` without changing anything of it. This blocks.
@@ -119,6 +121,7 @@ pub(crate) fn look(path: &Path) -> Result<Look, OpenError> {
         marker.push(IN_USE);
         Ok(match schema::version(&database)? {
             _ if Path::new(&marker).exists() => Look::NotClosed,
+            Some(schema::VERSION) if schema::is_copied_to(&database)? => Look::Incomplete,
             Some(schema::VERSION) => Look::Good,
             Some(1..schema::VERSION) => Look::Older,
             Some(found) => {

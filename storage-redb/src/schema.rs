@@ -152,6 +152,16 @@ pub(crate) fn version(database: &impl ReadableDatabase) -> Result<Option<u64>, O
     }
 }
 
+/// Whether a copy is being made here.
+pub(crate) fn is_copied_to(database: &impl ReadableDatabase) -> Result<bool, OpenError> {
+    let snapshot = database.begin_read().map_err(damaged)?;
+    match snapshot.open_table(COPYING) {
+        Ok(copying) => Ok(copying.get(())?.is_some()),
+        Err(TableError::TableDoesNotExist(_)) => Ok(false),
+        Err(error) => Err(damaged(error)),
+    }
+}
+
 fn lay_out(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     // Opening a table makes it, and readers need all of them.

@@ -25,13 +25,18 @@ pub(super) enum Carried {
     Damaged,
 }
 
-/// Has the target have a file's bytes.
+/// Has the target have a file's bytes. Those that are there are read where `all` are looked at, else counted.
 pub(super) async fn carry(
     from: &dyn BlobStore,
     to: &dyn BlobStore,
     entry: &FileEntry,
+    all: bool,
 ) -> Result<Carried, CopyError> {
-    if is_there(to, entry).await.map_err(CopyError::Target)? {
+    let there = match all {
+        true => is_whole(to, entry).await,
+        false => is_there(to, entry).await,
+    };
+    if there.map_err(CopyError::Target)? {
         return Ok(Carried::WasThere);
     }
     let bytes = from.open(&grant(entry), 0..entry.size).await;
@@ -39,8 +44,6 @@ pub(super) async fn carry(
         Err(StoreError::Missing) => return Ok(Carried::Damaged),
         bytes => bytes.map_err(CopyError::Source)?,
     };
-    // Another of this key is of no use to anybody: it is not what the catalogue says.
-    to.delete(entry.blob).await.map_err(CopyError::Target)?;
     match entry.size <= SMALL {
         true => put(bytes, to, entry).await,
         false => staged(bytes, to, entry).await,
@@ -102,6 +105,7 @@ async fn put(
     if !is_of(entry, hashers.finish().sha256, whole.len() as u64) {
         return Ok(Carried::Damaged);
     }
+    make_room(to, entry).await?;
     let put = to.put(entry.blob, whole.freeze()).await;
     put.map_err(CopyError::Target)?;
     Ok(Carried::Copied(entry.size))
@@ -113,7 +117,7 @@ async fn staged(
     entry: &FileEntry,
 ) -> Result<Carried, CopyError> {
     let mut stage = to.begin().await.map_err(CopyError::Target)?;
-    let carried = fill(bytes, &mut *stage, entry).await;
+    let carried = fill(bytes, to, &mut *stage, entry).await;
     if !matches!(carried, Ok(Carried::Copied(_))) {
         let id = stage.id();
         drop(stage);
@@ -125,6 +129,7 @@ async fn staged(
 
 async fn fill(
     mut bytes: ByteStream,
+    to: &dyn BlobStore,
     stage: &mut dyn Stage,
     entry: &FileEntry,
 ) -> Result<Carried, CopyError> {
@@ -142,9 +147,15 @@ async fn fill(
     if !is_of(entry, hashers.finish().sha256, stage.size()) {
         return Ok(Carried::Damaged);
     }
+    make_room(to, entry).await?;
     let published = stage.publish(entry.blob).await;
     published.map_err(CopyError::Target)?;
     Ok(Carried::Copied(entry.size))
+}
+
+/// Removes what is not what the catalogue says, once there is what is.
+async fn make_room(to: &dyn BlobStore, entry: &FileEntry) -> Result<(), CopyError> {
+    to.delete(entry.blob).await.map_err(CopyError::Target)
 }
 
 /// The next bytes; of a blob that ends too early `Some(None)`.

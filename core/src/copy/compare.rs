@@ -1,3 +1,5 @@
+use std::pin::pin;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{AT_ONCE, Both, CopyError, PAGE, Side, Step, Walk, blobs, file_of, position};
@@ -48,7 +50,8 @@ impl Compared {
 }
 
 /// Compares the target with the source, changing neither. Of the target's trail it is seen that it is sound, with `keys` also
-/// that its checkpoints were signed by one of them. `report` hears of what was found so far.
+/// that its checkpoints were signed by one of them. `report` hears of what was found so far, after each page of rows and
+/// each blob that was looked at.
 ///
 /// # Errors
 /// [`CopyError::Trail`] where the trail is not sound; otherwise where a store does not answer.
@@ -78,7 +81,8 @@ pub async fn compare(
                 None => {}
             }
             if ended || files.len() >= PAGE {
-                found.blobs(to, depth, std::mem::take(&mut files)).await?;
+                let files = std::mem::take(&mut files);
+                found.blobs(to, depth, files, &mut report).await?;
             }
             if ended {
                 break;
@@ -106,8 +110,8 @@ impl Compared {
         to: &Side,
         depth: Depth,
         files: Vec<FileEntry>,
+        report: &mut (impl FnMut(&Self) + Send),
     ) -> Result<(), CopyError> {
-        self.blobs += files.len() as u64;
         let looks = stream::iter(files).map(|entry| async move {
             let good = match depth {
                 Depth::Bytes => blobs::is_whole(&*to.blobs, &entry).await,
@@ -115,9 +119,12 @@ impl Compared {
             };
             Ok::<_, CopyError>((entry.id, good.map_err(CopyError::Target)?))
         });
-        let looked: Vec<_> = looks.buffered(AT_ONCE).try_collect().await?;
-        let damaged = looked.into_iter().filter(|(_, good)| !good);
-        self.damaged.extend(damaged.map(|(id, _)| id));
+        let mut looked = pin!(looks.buffered(AT_ONCE));
+        while let Some((id, good)) = looked.try_next().await? {
+            self.blobs += 1;
+            self.damaged.extend((!good).then_some(id));
+            report(self);
+        }
         Ok(())
     }
 }

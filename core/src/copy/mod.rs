@@ -73,7 +73,8 @@ pub struct How {
     pub at_rest: bool,
     /// The target may hold another installation, which is gone then.
     pub replace: bool,
-    /// The blobs of all files are looked for in the target, not only those of rows that it lacks.
+    /// The blobs of all files are read in the target, not only looked for where it lacks their rows: what is missing or
+    /// damaged is copied again.
     pub all_blobs: bool,
 }
 
@@ -92,6 +93,8 @@ pub struct Copied {
     pub bytes: u64,
     /// Files whose bytes the source lacks, or has otherwise than its catalogue says. They were not copied.
     pub damaged: Vec<FileId>,
+    /// Rows that were compared in the end, and are the same.
+    pub compared: u64,
     /// Whether the target is the whole installation, and can be served.
     pub complete: bool,
 }
@@ -103,6 +106,9 @@ pub enum CopyError {
     /// The source is a copy that is not complete.
     #[error("the source is itself a copy that is not complete")]
     SourceIncomplete,
+    /// The target is the source, by another name.
+    #[error("the source and the target are one")]
+    Same,
     /// The target holds what is no copy of the source, or what has gone on by itself.
     #[error("the target holds something else, or has been used since it was a copy of this source")]
     Foreign,
@@ -112,29 +118,44 @@ pub enum CopyError {
     /// The trail of the target is not sound.
     #[error("the target's trail is not sound")]
     Trail(#[from] Flaw),
-    /// The source does not answer.
-    #[error("the source: {0}")]
+    /// The source has failed.
+    #[error("the source failed")]
     Source(#[source] StoreError),
-    /// The target does not answer.
-    #[error("the target: {0}")]
+    /// The target has failed.
+    #[error("the target failed")]
     Target(#[source] StoreError),
 }
 
-/// Sees that the target is empty, or a copy of the source that was not used, and has it say that it
-/// [is being copied to](RowStore::copying).
+/// Sees that the target is empty, or a copy of the source that was not used. Nothing is changed.
 ///
 /// # Errors
 /// [`CopyError::Foreign`] where it is something else, and may not be replaced.
-pub async fn prepare(from: &Side, to: &Side, how: How) -> Result<(), CopyError> {
-    let of = identity(from).await?;
-    if !how.replace && !is_copy(from, to, of).await? {
-        return Err(CopyError::Foreign);
-    }
-    let marked = to.rows.set_copying(Some(of)).await;
-    marked.map_err(CopyError::Target)
+pub async fn check(from: &Side, to: &Side, how: How) -> Result<(), CopyError> {
+    checked(from, to, how).await.map(drop)
 }
 
-/// [Prepares](prepare) the target, and copies all that it lacks. `report` hears of what was done so far.
+/// [Checks](check) the target, and has it say that it [is being copied to](RowStore::copying).
+///
+/// # Errors
+/// As there, and [`CopyError::Same`] where it is the source.
+pub async fn prepare(from: &Side, to: &Side, how: How) -> Result<(), CopyError> {
+    let of = checked(from, to, how).await?;
+    let before = to.rows.copying().await.map_err(CopyError::Target)?;
+    let marked = to.rows.set_copying(Some(of)).await;
+    marked.map_err(CopyError::Target)?;
+    // The source had no mark. Names do not tell: one store can have many.
+    let refused = match from.rows.copying().await {
+        Ok(None) => return Ok(()),
+        Ok(Some(_)) => CopyError::Same,
+        Err(error) => CopyError::Source(error),
+    };
+    let unmarked = to.rows.set_copying(before).await;
+    unmarked.map_err(CopyError::Target)?;
+    Err(refused)
+}
+
+/// [Prepares](prepare) the target, and copies all that it lacks. `report` hears of what was done so far, after each blob
+/// that was looked at and each page of rows.
 ///
 /// # Errors
 /// See [`CopyError`]; what was copied stays, and the target says that it is not complete.
@@ -156,7 +177,11 @@ pub async fn copy(
     }
     let mut done = copying.done;
     if how.at_rest && done.damaged.is_empty() {
-        let compared = compare(from, to, Depth::Rows, None, |_| {}).await?;
+        let compared = compare(from, to, Depth::Rows, None, |found| {
+            done.compared = found.same;
+            report(&done);
+        });
+        let compared = compared.await?;
         if compared.is_same() {
             let marked = to.rows.set_copying(None).await;
             marked.map_err(CopyError::Target)?;
@@ -165,6 +190,15 @@ pub async fn copy(
     }
     report(&done);
     Ok(done)
+}
+
+/// What tells the source, where the target may be copied to.
+async fn checked(from: &Side, to: &Side, how: How) -> Result<EntryHash, CopyError> {
+    let of = identity(from).await?;
+    match how.replace || is_copy(from, to, of).await? {
+        true => Ok(of),
+        false => Err(CopyError::Foreign),
+    }
 }
 
 /// What tells an installation from any other: the hash of the first entry of its trail.
@@ -200,7 +234,10 @@ async fn is_copy(from: &Side, to: &Side, of: EntryHash) -> Result<bool, CopyErro
             return Ok(false);
         }
     }
-    Ok(true)
+    // Bytes without a catalogue are of another, whose sweeper and this one's would remove each other's.
+    let blobs = to.blobs.keys(None, 1).await.map_err(CopyError::Target)?;
+    let stages = to.blobs.stages(None, 1).await.map_err(CopyError::Target)?;
+    Ok(blobs.items.is_empty() && stages.items.is_empty())
 }
 
 /// What is under way.
@@ -237,9 +274,9 @@ impl Copying<'_> {
                 None => {}
             }
             if ended || same.len() + rows.len() + gone.len() >= PAGE {
-                self.with_bytes(std::mem::take(&mut same)).await?;
+                self.with_bytes(std::mem::take(&mut same), report).await?;
                 let (rows, gone) = (std::mem::take(&mut rows), std::mem::take(&mut gone));
-                self.page(kind, rows, gone).await?;
+                self.page(kind, rows, gone, report).await?;
                 report(&self.done);
             }
             if ended {
@@ -254,11 +291,12 @@ impl Copying<'_> {
         kind: RowKind,
         rows: Vec<Row>,
         gone: Vec<RowKey>,
+        report: &mut (impl FnMut(&Copied) + Send),
     ) -> Result<(), CopyError> {
         if rows.is_empty() && gone.is_empty() {
             return Ok(());
         }
-        let rows = self.with_bytes(rows).await?;
+        let rows = self.with_bytes(rows, report).await?;
         for _ in 0..TRIES {
             match self.to.rows.replace(rows.clone(), gone.clone()).await {
                 Err(StoreError::Exists) => self.make_way(kind).await?,
@@ -274,19 +312,25 @@ impl Copying<'_> {
     }
 
     /// The rows whose bytes, where they have any, are in the target.
-    async fn with_bytes(&mut self, rows: Vec<Row>) -> Result<Vec<Row>, CopyError> {
+    async fn with_bytes(
+        &mut self,
+        rows: Vec<Row>,
+        report: &mut (impl FnMut(&Copied) + Send),
+    ) -> Result<Vec<Row>, CopyError> {
         let (from, to) = (&*self.from.blobs, &*self.to.blobs);
+        let all = self.how.all_blobs;
         let carried = stream::iter(rows).map(|row| async move {
             let carried = match file_of(&row) {
-                Some(file) => blobs::carry(from, to, &file.entry).await?,
+                Some(file) => blobs::carry(from, to, &file.entry, all).await?,
                 None => Carried::WasThere,
             };
             Ok::<_, CopyError>((row, carried))
         });
         // In their order, so that what is under way is bounded by a page.
-        let carried: Vec<_> = carried.buffered(AT_ONCE).try_collect().await?;
-        let mut rows = Vec::with_capacity(carried.len());
-        for (row, carried) in carried {
+        let mut carried = std::pin::pin!(carried.buffered(AT_ONCE));
+        let mut rows = Vec::new();
+        while let Some((row, carried)) = carried.try_next().await? {
+            let has_bytes = file_of(&row).is_some();
             match (carried, file_of(&row)) {
                 (Carried::Damaged, Some(file)) if self.is_there_still(file).await? => {
                     self.done.damaged.push(file.entry.id);
@@ -298,6 +342,9 @@ impl Copying<'_> {
                     rows.push(row);
                 }
                 (Carried::WasThere, _) => rows.push(row),
+            }
+            if has_bytes {
+                report(&self.done);
             }
         }
         Ok(rows)

@@ -97,6 +97,17 @@ impl World {
         self.apply(removed).await;
     }
 
+    /// What the catalogue says of all files, the removed ones too.
+    async fn entries(&self) -> Vec<FileEntry> {
+        let mut entries = Vec::new();
+        for kind in [RowKind::Files, RowKind::RemovedFiles] {
+            let rows = self.store.rows(kind, None, 99).await.unwrap().items;
+            entries.extend(rows.iter().map(|row| file_of(row).unwrap().entry.clone()));
+        }
+        entries.sort_by_key(|entry| entry.size);
+        entries
+    }
+
     async fn vouch(&self) {
         let head = self.store.heads().await.unwrap()[0];
         self.apply(Change::AddCheckpoint(sample_checkpoint(head)))
@@ -182,6 +193,24 @@ async fn a_copy_has_all_and_a_second_run_copies_the_difference() {
     assert!(compared(&from, &to, Depth::Bytes).await.is_same());
     // Of the one that is gone the bytes are left to the sweeper.
     assert_eq!(to.blobs().await.len(), 5);
+}
+
+#[tokio::test]
+async fn each_blob_and_the_comparison_are_reported() {
+    let (from, to) = (World::filled().await, World::new());
+    let mut reports = Vec::new();
+    let report = |done: &Copied| reports.push(done.clone());
+    let done = copy(&from.side(), &to.side(), AT_REST, report).await;
+    let done = done.unwrap();
+    for blobs in 1..=4 {
+        assert!(reports.iter().any(|report| report.blobs == blobs));
+    }
+    assert!(
+        reports
+            .iter()
+            .any(|report| report.compared > 0 && !report.complete)
+    );
+    assert_eq!(done.compared, done.rows);
 }
 
 #[tokio::test]
@@ -280,7 +309,12 @@ async fn what_is_no_copy_is_replaced_only_when_told() {
     // A copy of another that was not finished.
     let unfinished = World::new();
     copied(&other, &unfinished, LIVE).await;
-    for to in [other, used, unfinished] {
+    // Bytes whose catalogue is elsewhere, and bytes that are received there.
+    let (bytes, received) = (World::new(), World::new());
+    let blob = sample_entry(32).blob;
+    bytes.blobs.put(blob, "elsewhere".into()).await.unwrap();
+    drop(received.blobs.begin().await.unwrap());
+    for to in [other, used, unfinished, bytes, received] {
         let before = to.store.rows(RowKind::Trail, None, 99).await.unwrap();
         let refused = copy(&from.side(), &to.side(), AT_REST, |_| {}).await;
         assert!(matches!(refused, Err(CopyError::Foreign)), "{refused:?}");
@@ -292,6 +326,17 @@ async fn what_is_no_copy_is_replaced_only_when_told() {
         };
         assert!(copied(&from, &to, how).await.complete);
         assert!(compared(&from, &to, Depth::Bytes).await.is_same());
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_not_copied_onto_itself() {
+    let world = World::filled().await;
+    for replace in [false, true] {
+        let how = How { replace, ..AT_REST };
+        let refused = copy(&world.side(), &world.side(), how, |_| {}).await;
+        assert!(matches!(refused, Err(CopyError::Same)), "{refused:?}");
+        assert_eq!(world.store.copying().await.unwrap(), None, "it is served");
     }
 }
 
@@ -351,11 +396,26 @@ async fn what_the_target_lost_is_found_and_copied_again() {
         ..AT_REST
     };
     let done = copied(&from, &to, how).await;
-    assert_eq!((done.blobs, done.put), (1, 0));
-    assert_eq!(seen(Depth::Sizes).await, []);
-    to.blobs.delete(long.blob).await.unwrap();
-    assert_eq!(copied(&from, &to, how).await.blobs, 1);
+    assert_eq!((done.blobs, done.put), (2, 0));
     assert_eq!(seen(Depth::Bytes).await, []);
+}
+
+/// What the target has goes only when there is better.
+#[tokio::test]
+async fn bytes_that_are_lost_here_take_none_from_the_target() {
+    for n in [3, 4] {
+        let (from, to) = (World::filled().await, World::new());
+        let entry = from.entries().await.remove(n - 1);
+        to.blobs.put(entry.blob, "kept".into()).await.unwrap();
+        from.spoil(&entry, sample_bytes(9, entry.size as usize))
+            .await;
+        let how = How {
+            replace: true,
+            ..AT_REST
+        };
+        assert_eq!(copied(&from, &to, how).await.damaged, [entry.id]);
+        assert!(to.blobs().await.contains(&entry.blob));
+    }
 }
 
 #[tokio::test]

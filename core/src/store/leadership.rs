@@ -24,6 +24,11 @@ pub enum Duty {
     Checkpoints,
 }
 
+impl Duty {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sweep, Self::Lifetimes, Self::Checkpoints];
+}
+
 /// A duty that was taken on. Dropping it gives it up.
 pub struct Lead(#[expect(dead_code, reason = "it is dropped")] Option<Box<dyn Any + Send + Sync>>);
 

@@ -2,14 +2,15 @@
 //! alone. A request is one line of JSON, and so is each line of the answer.
 
 use std::{
-    fs, io,
+    fs, future, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    pin::pin,
 };
 
 use rustix::process;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy, sink},
     net::{UnixListener, UnixStream},
     sync::mpsc,
 };
@@ -118,12 +119,13 @@ async fn answer(mut stream: UnixStream, installation: &Installation) -> Result<(
     }
     let (read, mut write) = stream.split();
     let mut line = String::new();
-    BufReader::new(read.take(MAX_REQUEST))
-        .read_line(&mut line)
-        .await?;
+    let mut read = BufReader::new(read);
+    (&mut read).take(MAX_REQUEST).read_line(&mut line).await?;
+    let request = serde_json::from_str::<Request>(&line);
+    let outlives_caller = !matches!(request, Ok(Request::Migrate(_)));
     let (lines, answer) = mpsc::channel(LINES);
     let executed = async {
-        match serde_json::from_str::<Request>(&line) {
+        match request {
             Ok(request) => execute::execute(installation, request, false, lines).await,
             // The line may hold a password, so it is not repeated.
             Err(_) => {
@@ -135,7 +137,20 @@ async fn answer(mut stream: UnixStream, installation: &Installation) -> Result<(
     let written = async {
         // It goes when nobody reads any more, and then nothing waits to be read.
         let mut answer = answer;
-        while let Some(line) = answer.recv().await {
+        let mut gone = pin!(async {
+            match outlives_caller {
+                true => future::pending().await,
+                false => copy(&mut read, &mut sink()).await,
+            }
+        });
+        loop {
+            let line = tokio::select! {
+                line = answer.recv() => line,
+                _ = &mut gone => None,
+            };
+            let Some(line) = line else {
+                break;
+            };
             let mut text = serde_json::to_string(&line)?;
             text.push('\n');
             write.write_all(text.as_bytes()).await?;

@@ -6,7 +6,7 @@ use crate::{
     BoxError,
     admin::{self, Request},
     migrate::{Order, Pair, Verify},
-    options::{Folder, Veiled},
+    options::{Folder, Veiled, origin::Origin},
 };
 
 /// What its flags can be in the environment.
@@ -57,7 +57,8 @@ pub(crate) struct Migrate {
     #[arg(long, conflicts_with = "verify")]
     replace: bool,
 
-    /// Look for the bytes of every file in the target, not only of those that are new there
+    /// Read the bytes of every file in the target, not only of those that are new there, and copy again what is
+    /// missing or damaged
     #[arg(long, conflicts_with = "verify")]
     all_blobs: bool,
 
@@ -103,9 +104,9 @@ impl Migrate {
         )?;
         let blobs = half(to.blobs, "fs", "files", "the files")?;
         let stores = &config.stores;
-        let cluster_key = match &self.to_data {
-            Some(folder) => folder.join("cluster-key"),
-            None => stores.cluster_key.is.clone(),
+        let cluster_key = match (&self.to_data, &stores.cluster_key.written.origin) {
+            (Some(folder), Origin::Default) => folder.join("cluster-key"),
+            _ => stores.cluster_key.is.clone(),
         };
         let order = Order {
             from_metadata: absolute(&stores.metadata.is.to_string())?,

@@ -21,6 +21,11 @@ const FOLDER: &str = "folder";
 const DATABASE: &str = "database";
 const KEYS: &str = "keys";
 
+/// Of what a copy left that did not come to its end.
+pub(super) const INCOMPLETE: &str = "it is a copy that is not complete, and no server takes it";
+pub(super) const FINISH: &str =
+    "stop the server that it is made from, and run `consign migrate` to it again";
+
 /// File systems that forget, and those of other machines: statfs(2).
 const MEMORY: &[(u32, &str)] = &[(0x0102_1994, "tmpfs"), (0x8584_58f6, "ramfs")];
 const REMOTE: &[(u32, &str)] = &[
@@ -191,6 +196,7 @@ pub(super) async fn database(path: &Path, findings: &mut Findings) {
             "it is of an older version",
             "keep a copy: the server brings it up to this version when it starts",
         ),
+        Ok(Ok(Look::Incomplete)) => findings.problem(DATABASE, INCOMPLETE, FINISH),
         Ok(Ok(_)) => findings.warning(
             DATABASE,
             "it was not closed well, or was cut short",

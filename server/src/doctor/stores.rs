@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use consign_core::store::RowStore;
 use consign_storage_fs::FsSecret;
 use consign_storage_object::ObjectBlobs;
 use consign_storage_postgres::{OpenError, PgStore};
@@ -128,7 +129,16 @@ async fn cluster(config: &Config, database: &Database, findings: &mut Findings) 
     // Its schema is up, so nothing of it is changed.
     let opened = PgStore::open(database.url(), stores::postgres_options(database)).await;
     let probed = match opened {
-        Ok(store) => SealedKeys::probe(Arc::new(store), FsSecret::new(&key.is)).await,
+        Ok(store) => {
+            match store.copying().await {
+                Ok(None) => {}
+                Ok(Some(_)) => findings.problem(DATABASE, folder::INCOMPLETE, folder::FINISH),
+                Err(error) => {
+                    findings.problem(DATABASE, crate::chain(&error), "look at the database");
+                }
+            }
+            SealedKeys::probe(Arc::new(store), FsSecret::new(&key.is)).await
+        }
         Err(error) => {
             return findings.problem(DATABASE, crate::chain(&error), "look at the database");
         }

@@ -11,13 +11,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use consign_core::copy::{self, Compared, CopyError, Depth, How, Side};
+use consign_core::{
+    copy::{self, Compared, CopyError, Depth, How, Side},
+    store::{Lead, StoreError},
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
 
 use crate::{
     admin::Line,
     data::{self, Installation, Paths},
+    duty,
     keys::Source,
     options::{
         Blobs, Metadata, Place, StoreConfig,
@@ -99,17 +103,25 @@ pub(crate) enum NotMigrated {
     Refused(String),
     #[error(transparent)]
     Unopened(Unopened),
-    #[error("the keys: {0}")]
+    #[error("the keys")]
     Keys(#[from] consign_core::token::KeyError),
     #[error("{}", told::cause(.0))]
-    Copy(#[from] CopyError),
+    Copy(CopyError),
     #[error("the events that wait could not be recorded")]
     Events(#[source] consign_core::Error),
     #[error("interrupted; run it again, and it goes on")]
     Interrupted,
 }
 
-/// Carries an order out, and gives a summary. Where the installation is `at_rest` nothing changes it meanwhile.
+/// No source of it: what to do comes after all that there is to say of it.
+impl From<CopyError> for NotMigrated {
+    fn from(error: CopyError) -> Self {
+        Self::Copy(error)
+    }
+}
+
+/// Carries an order out, and gives a summary. Where the installation is `at_rest` no server of this data folder changes
+/// it meanwhile; whether those of others do is seen here.
 pub(crate) async fn migrate(
     installation: &Installation,
     order: &Order,
@@ -146,11 +158,32 @@ async fn carry_out(
     match order.verify {
         Some(verify) => compare(installation, &from, &to, verify, order, lines).await,
         None => {
+            // To the end. Two names of one database are told by what is behind them.
+            let Some(_nodes) = alone(&stores).await.map_err(CopyError::Target)? else {
+                return Err(in_use(&target));
+            };
+            let nodes = match at_rest {
+                true => alone(&installation.stores)
+                    .await
+                    .map_err(CopyError::Source)?,
+                false => None,
+            };
+            let at_rest = nodes.is_some();
+            copy::check(&from, &to, how(order, at_rest)).await?;
+            let keys = keys_of(installation, &stores, &target, order).await?;
             copy::prepare(&from, &to, how(order, at_rest)).await?;
             // Before the copy can be complete: without them it is none.
-            copy_keys(installation, &stores, &target, order).await?;
+            installation.keys.copy_to(&keys).await?;
             copy(&from, &to, order, at_rest, lines).await
         }
+    }
+}
+
+/// Keeps the duties of stores that nodes share, until it is dropped; `None` where a node, or another copying, has any.
+async fn alone(stores: &Stores) -> Result<Option<Vec<Lead>>, StoreError> {
+    match stores.catalogue.leadership() {
+        Some(leadership) => duty::all(&*leadership).await,
+        None => Ok(Some(Vec::new())),
     }
 }
 
@@ -210,13 +243,13 @@ async fn compare(
     }
 }
 
-/// Has the target have the keys of the source, so that sessions and links stay good.
-async fn copy_keys(
+/// Where the target's keys are to be, so that sessions and links stay good.
+async fn keys_of(
     installation: &Installation,
     stores: &Stores,
     target: &StoreConfig,
     order: &Order,
-) -> Result<(), NotMigrated> {
+) -> Result<Source, NotMigrated> {
     let keys = match stores.catalogue.vault() {
         Some(vault) => {
             let sealed = data::sealed_keys(vault, target).await;
@@ -224,7 +257,13 @@ async fn copy_keys(
         }
         None => Paths::of(&order.data).keys(),
     };
-    Ok(installation.keys.copy_to(&keys).await?)
+    if !order.replace && installation.keys.are_others(&keys).await? {
+        return Err(NotMigrated::Refused(format!(
+            "{} has the keys of another installation; name another folder, or have them replaced by --replace",
+            order.data.display()
+        )));
+    }
+    Ok(keys)
 }
 
 /// The stores that an order names.
@@ -268,14 +307,15 @@ fn target_of(order: &Order) -> Result<StoreConfig, String> {
 
 async fn open(target: &StoreConfig) -> Result<Stores, NotMigrated> {
     match Stores::open(&target.metadata, &target.blobs).await {
-        Err(Unopened::InUse) => {
-            let metadata = &target.metadata.is;
-            Err(NotMigrated::Refused(format!(
-                "{metadata} is in use: stop the server, or the copying, that has it open"
-            )))
-        }
+        Err(Unopened::InUse) => Err(in_use(target)),
         stores => stores.map_err(NotMigrated::Unopened),
     }
+}
+
+fn in_use(target: &StoreConfig) -> NotMigrated {
+    let metadata = &target.metadata.is;
+    let told = format!("{metadata} is in use: stop the server, or the copying, that has it open");
+    NotMigrated::Refused(told)
 }
 
 /// Refuses to copy stores onto themselves, and from others than those that are held.

@@ -13,7 +13,11 @@ const NAMED: usize = 5;
 
 pub(super) fn progress(done: &Copied) -> String {
     let Copied { rows, blobs, .. } = done;
-    format!("{rows} rows looked at, {}", copied(done, *blobs))
+    let copied = copied(done, *blobs);
+    match done.compared {
+        0 => format!("{rows} rows looked at, {copied}"),
+        compared => format!("{copied}; {compared} of {rows} rows compared"),
+    }
 }
 
 fn copied(done: &Copied, blobs: u64) -> String {
@@ -123,10 +127,11 @@ fn strings(ids: &[FileId]) -> Vec<String> {
 pub(super) fn cause(error: &CopyError) -> String {
     let hint = match error {
         CopyError::Foreign => "name another target, or have it replaced by --replace",
+        CopyError::Same => "name another target",
         CopyError::SourceIncomplete => "finish that copy first",
         CopyError::Changing => "stop the server, and run this again",
         CopyError::Trail(_) => "see `consign audit verify`",
         _ => "run this again, and it goes on",
     };
-    format!("{error}; {hint}")
+    format!("{}; {hint}", crate::chain(error))
 }

@@ -19,6 +19,10 @@ use crate::{BoxError, data::Paths};
 /// Characters of a schema's name at most, as PostgreSQL has it.
 const MAX_SCHEMA: usize = 63;
 
+/// The port and the schema where none is named.
+const DEFAULT_PORT: u16 = 5432;
+const DEFAULT_SCHEMA: &str = "consign";
+
 /// The stores of an installation, and the key that its nodes share.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreConfig {
@@ -191,7 +195,19 @@ impl Database {
 
     /// Whether it is the same database, whoever signs in.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.to_string() == other.to_string() && self.schema == other.schema
+        self.place() == other.place()
+    }
+
+    /// Host, port, database and schema.
+    fn place(&self) -> (String, String, String, &str) {
+        let host = self.parameter("host").or(self.parameter("hostaddr"));
+        let host = host.as_deref().or(self.url.host_str()).unwrap_or_default();
+        let port = self.url.port().unwrap_or(DEFAULT_PORT).to_string();
+        let port = self.parameter("port").map_or(port, Cow::into_owned);
+        let path = self.url.path().trim_start_matches('/').to_owned();
+        let name = self.parameter("dbname").map_or(path, Cow::into_owned);
+        let schema = self.schema.as_deref().unwrap_or(DEFAULT_SCHEMA);
+        (host.to_ascii_lowercase(), port, name, schema)
     }
 
     /// Whether a password is in it.
@@ -259,7 +275,7 @@ fn schema_name(name: &str) -> Result<String, String> {
 
 fn bucket(text: &str) -> Result<Url, String> {
     let no_url = |error: url::ParseError| format!("it is no URL: {error}");
-    let url: Url = text.parse().map_err(no_url)?;
+    let mut url: Url = text.parse().map_err(no_url)?;
     if !url.username().is_empty() || url.password().is_some() {
         let why =
             "credentials are told to the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
@@ -272,6 +288,12 @@ fn bucket(text: &str) -> Result<Url, String> {
         return Err("behind the prefix there can be no ? and no #".into());
     }
     let good = |char: char| char.is_ascii_alphanumeric() || ".-_".contains(char);
+    // One place is written in one way.
+    let prefix = match url.path().trim_matches('/') {
+        "" => String::new(),
+        prefix => format!("/{prefix}"),
+    };
+    url.set_path(&prefix);
     match url.host_str() {
         Some(name) if !name.is_empty() && name.chars().all(good) => Ok(url),
         _ => Err("it has to be s3://BUCKET or s3://BUCKET/PREFIX".into()),
@@ -306,6 +328,18 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_is_one_with_its_slashes_and_without() {
+        for (text, shown) in [
+            ("s3://bucket/", "s3://bucket"),
+            ("s3://bucket/a/b/", "s3://bucket/a/b"),
+            ("s3://bucket//a//", "s3://bucket/a"),
+        ] {
+            let blobs: Blobs = text.parse().unwrap();
+            assert_eq!(blobs.to_string(), shown);
+        }
+    }
+
+    #[test]
     fn a_database_is_shown_without_its_login() {
         for (text, shown) in [
             ("postgresql://me:secret@host/db", "postgres://host/db"),
@@ -335,6 +369,32 @@ mod tests {
         assert_eq!(database.schema.as_deref(), Some("t_1"));
         let database: Database = "postgres://h/d?schema=t_1".parse().unwrap();
         assert_eq!(database.url(), "postgres://h/d");
+    }
+
+    #[test]
+    fn a_database_is_the_same_however_it_is_written() {
+        let is_same = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| text.parse::<Database>().unwrap());
+            one.is_same(&other) && other.is_same(&one)
+        };
+        for other in [
+            "postgresql://me:secret@h/d",
+            "postgres://H/d",
+            "postgres://h:5432/d",
+            "postgres://h/d?schema=consign",
+            "postgres://x/y?host=h&port=5432&dbname=d",
+        ] {
+            assert!(is_same("postgres://h/d", other), "{other}");
+        }
+        for other in [
+            "postgres://i/d",
+            "postgres://h:5433/d",
+            "postgres://h/d?port=5433",
+            "postgres://h/e",
+            "postgres://h/d?schema=other",
+        ] {
+            assert!(!is_same("postgres://h/d", other), "{other}");
+        }
     }
 
     #[test]
