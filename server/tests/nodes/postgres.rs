@@ -30,11 +30,15 @@ impl Database {
     }
 
     fn engines(&self, args: &[&str]) -> String {
+        run(self.command(args), "").succeeds().to_owned()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts/engines");
         let mut command = Command::new(script);
         command.args(args);
         command.env("CONSIGN_ENGINES", self.place());
-        run(command, "").succeeds().to_owned()
+        command
     }
 
     fn place(&self) -> PathBuf {
@@ -48,17 +52,21 @@ impl Database {
         url.unwrap().parse().unwrap()
     }
 
-    /// All of its processes: that of the listener, and its children.
     fn signal(&self, signal: Signal) {
-        let file = fs::read_to_string(self.place().join("postgres/postmaster.pid")).unwrap();
-        let first: i32 = file.lines().next().unwrap().parse().unwrap();
-        let children = format!("/proc/{first}/task/{first}/children");
-        let children = fs::read_to_string(children).unwrap();
-        let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
-        for pid in std::iter::once(first).chain(children) {
+        for process in self.processes().expect("the database runs") {
             // A child may have ended.
-            let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
+            let _ = kill_process(process, signal);
         }
+    }
+
+    /// That of the listener, and its children; `None` when it does not run.
+    fn processes(&self) -> Option<Vec<Pid>> {
+        let file = fs::read_to_string(self.place().join("postgres/postmaster.pid")).ok()?;
+        let first = file.lines().next()?;
+        let children = format!("/proc/{first}/task/{first}/children");
+        let children = fs::read_to_string(children).ok()?;
+        let all = std::iter::once(first).chain(children.split_whitespace());
+        all.map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
     }
 }
 
@@ -68,8 +76,14 @@ impl Drop for Database {
             let log = fs::read_to_string(self.place().join("postgres/log"));
             eprintln!("the database told:\n{}", log.unwrap_or_default());
         }
-        self.signal(Signal::CONT);
-        self.engines(&["down"]);
+        // A panic in here would end the tests of all others.
+        for process in self.processes().into_iter().flatten() {
+            let _ = kill_process(process, Signal::CONT);
+        }
+        match self.command(&["down"]).output() {
+            Ok(down) if down.status.success() => {}
+            left => eprintln!("the database is not down: {left:?}"),
+        }
     }
 }
 
@@ -118,7 +132,8 @@ async fn a_restart_of_the_database_loses_nothing() {
     stopped.await.unwrap();
     for node in &cluster.nodes {
         comes_again(&node.call(list.clone()).await);
-        node.call(Request::get("/healthz")).await;
+        let health = node.call(Request::get("/healthz")).await;
+        health.has_status(503);
     }
     let starting = Arc::clone(&database);
     let started = tokio::task::spawn_blocking(move || starting.engines(&["start", "postgres"]));
