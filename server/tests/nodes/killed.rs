@@ -50,15 +50,18 @@ async fn what_was_begun_at_a_node_is_finished_at_another() {
     const KEY: &str = "0b1c2d3e-4f50-4d5e-8f9a-5f2e7d1a2b3c";
     let mut cluster = Cluster::new(2, load::long_lived).await;
     let olga = cluster.nodes[0].sign_up("olga", true).await;
-    let content = docx(1, 500_000);
+    let content = docx(1, 20 << 20);
     let upload = Request::post("/upload").bearer(&olga);
     let upload = upload.form(Form::of_file("a.docx", &content));
     let upload = upload.header("Idempotency-Key", KEY);
     let bytes = upload.bytes(cluster.nodes[0].address);
     let mut connection = cluster.nodes[0].connect().await;
     assert!(connection.send(&bytes[..bytes.len() / 2]).await);
+    // A part of it is in the bucket.
+    soon(async { while cluster.engines.objects().await.is_empty() {} }).await;
+    let other = docx(2, 500_000);
     let (_, open) = {
-        cluster.nodes[1].upload(&olga, "b.docx", &content).await;
+        cluster.nodes[1].upload(&olga, "b.docx", &other).await;
         managed(
             &cluster.nodes[0],
             &olga,
@@ -77,9 +80,10 @@ async fn what_was_begun_at_a_node_is_finished_at_another() {
     node.call(upload).await.is_json(200);
     assert_eq!(node.files(&olga).await.len(), 2);
     let answer = node.call(Request::get(path_of(&lease))).await;
-    assert_eq!(answer.has_status(200).body, content);
+    assert_eq!(answer.has_status(200).body, other);
     cluster.engines.sweep().await;
     assert_eq!(cluster.engines.objects().await.len(), 2);
+    assert_eq!(cluster.engines.uploads().await, 0);
 }
 
 /// A duty is one node's, and another's when that node is killed.

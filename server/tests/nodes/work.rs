@@ -132,7 +132,12 @@ impl Work {
             if self.over.load(Ordering::SeqCst) {
                 return;
             }
-            let content = docx(self.numbers.next(), self.numbers.within(10_000, 700_000));
+            // Now and then one of several parts.
+            let padding = match self.numbers.within(0, 4) {
+                0 => self.numbers.within(9 << 20, 20 << 20),
+                _ => self.numbers.within(10_000, 700_000),
+            };
+            let content = docx(self.numbers.next(), padding);
             let name = format!("{}-{at}.docx", self.prefix);
             let request = Request::post("/upload").bearer(&self.token);
             let request = request.form(Form::of_file(&name, &content));
@@ -199,5 +204,6 @@ pub async fn check(
         listed.len(),
         "nothing else is left: {objects:?}"
     );
+    assert_eq!(cluster.engines.uploads().await, 0);
     node.home.run(&["audit", "verify"]).succeeds();
 }

@@ -13,7 +13,8 @@ use consign_storage_object::ObjectBlobs;
 use consign_storage_postgres::PgStore;
 use object_store::{
     ObjectStore, ObjectStoreExt,
-    aws::{AmazonS3, AmazonS3Builder},
+    aws::{AmazonS3, AmazonS3Builder, AwsAuthorizer},
+    client::HttpRequestBody,
     path::Path,
     signer::Signer,
 };
@@ -97,19 +98,25 @@ impl Engines {
                 .unwrap();
             let target = &url[url::Position::BeforePath..];
             let address = self.s3_address();
-            let mut stream = soon(TcpStream::connect(address)).await.unwrap();
-            let request = format!(
-                "PUT {target} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            );
-            stream.write_all(request.as_bytes()).await.unwrap();
-            let mut answer = String::new();
-            soon(stream.read_to_string(&mut answer)).await.unwrap();
+            let request =
+                format!("PUT {target} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\n");
+            let answer = self.exchange(request).await;
             // Another process may have made it.
             let is_there = ["200", "409"].contains(&answer.split(' ').nth(1).unwrap());
             assert!(is_there, "{answer}");
         })
         .await;
         self
+    }
+
+    /// What the S3 server answers to a request of this head.
+    async fn exchange(&self, head: String) -> String {
+        let mut stream = soon(TcpStream::connect(self.s3_address())).await.unwrap();
+        let request = head + "Connection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        soon(stream.read_to_string(&mut answer)).await.unwrap();
+        answer
     }
 
     fn bucket(&self) -> AmazonS3 {
@@ -165,6 +172,30 @@ impl Engines {
         let prefix = Path::from(&*self.schema);
         let listed = bucket.list(Some(&prefix)).map_ok(|object| object.location);
         soon(listed.try_collect()).await.unwrap()
+    }
+
+    /// How many uploads of several parts were begun and are not ended.
+    pub async fn uploads(&self) -> usize {
+        let bucket = self.bucket();
+        let credential = bucket.credentials().get_credential().await.unwrap();
+        let target = format!("/{BUCKET}?prefix={}&uploads=", self.schema);
+        let url = self.endpoint.as_ref().unwrap().join(&target).unwrap();
+        let request = http::Request::get(url.as_str());
+        let mut request = request.body(HttpRequestBody::empty()).unwrap();
+        AwsAuthorizer::new(&credential, "s3", &region())
+            .try_authorize(&mut request, None)
+            .unwrap();
+        let address = self.s3_address();
+        let mut head = format!("GET {target} HTTP/1.1\r\n");
+        request
+            .headers_mut()
+            .insert("host", address.to_string().parse().unwrap());
+        for (name, value) in request.headers() {
+            head += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        }
+        let answer = self.exchange(head).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        answer.matches("<UploadId>").count()
     }
 
     /// Sweeps with no grace, as nobody may who does not know that nothing is just being received.
