@@ -474,6 +474,7 @@ fn check_leftovers(home: &Home, files: usize) {
         "evidence-key.json",
         "files",
         "keys.json",
+        "server.lock",
     ];
     assert_eq!(names, expected, "nothing else is left");
 }
