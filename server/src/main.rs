@@ -27,7 +27,7 @@ mod stream;
 mod tls;
 mod watch;
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::FromArgMatches;
 use tokio::runtime;
@@ -46,6 +46,9 @@ const BLOCKING_THREADS: usize = 160;
 
 /// The status of a flag or a variable that is refused, as clap has it; all else that fails has 1.
 const USAGE: u8 = 2;
+
+/// How long work on blocking threads may take to end with the process.
+const LAST_WORK: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let parsed = cli::command().try_get_matches();
@@ -67,8 +70,9 @@ fn main() -> ExitCode {
     let done = match runtime {
         Ok(runtime) => {
             let done = runtime.block_on(run(cli));
-            // Work that nobody waits for any more does not hold the process.
-            runtime.shutdown_background();
+            // Work that nobody waits for any more does not hold the process, but that it can end in a moment: what
+            // reads a store holds it open.
+            runtime.shutdown_timeout(LAST_WORK);
             done
         }
         Err(error) => Err(error.into()),

@@ -17,6 +17,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{self, SignalKind},
     sync::watch,
+    task::JoinHandle,
     time::{self, Duration},
 };
 
@@ -184,10 +185,8 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     leave.send_replace(true);
     tracing::info!("stopping");
     drop((listener, stopped));
-    sweeper.abort();
-    ending.abort();
-    carrier.abort();
-    keeping.abort();
+    let at_work = [sweeper, ending, carrier, keeping];
+    at_work.iter().for_each(JoinHandle::abort);
     stop.send_replace(true);
     // Each connection holds a receiver; the channel is closed when the last has ended.
     if time::timeout(config.limits.shutdown, stop.closed())
@@ -197,13 +196,13 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
         tracing::warn!("some requests did not finish in time and were cut off");
     }
     administered.abort();
-    // Its socket goes with it.
-    let _ = administered.await;
     checkpoints.abort();
     close.send_replace(true);
-    if let Some(looked_at) = looked_at {
-        // The stores are closed well when the last of those who look at them is gone.
-        let _ = looked_at.await;
+    // The stores are closed well when the last of those who use them is gone; with the administration goes its
+    // socket.
+    let others = [administered, checkpoints].into_iter().chain(looked_at);
+    for task in at_work.into_iter().chain(others) {
+        let _ = task.await;
     }
     close_trail(&consign).await;
     logging.tell_dropped();
