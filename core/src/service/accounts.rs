@@ -253,7 +253,7 @@ impl Consign {
             epoch: user.session_epoch,
             file,
             issued_at: now.as_secs(),
-            not_before: Claims::not_before(now),
+            not_before: Claims::good_from(now),
             expires_at: expires_at.as_secs(),
             id: TokenId::random(&*parts.entropy),
         };

@@ -531,7 +531,7 @@ impl Consign {
             epoch: 0,
             file: None,
             issued_at: lease.opened_at.as_secs(),
-            not_before: Claims::not_before(lease.opened_at),
+            not_before: Claims::good_from(lease.opened_at),
             expires_at: lease.expires_at.as_secs(),
             id: TokenId(*lease.id.as_bytes()),
         };

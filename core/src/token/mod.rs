@@ -73,7 +73,7 @@ pub struct Claims {
 
 impl Claims {
     /// From when on a token that is made at `now` is good: to nodes whose clocks are behind, it is from the future.
-    pub(crate) fn not_before(now: Timestamp) -> u64 {
+    pub(crate) fn good_from(now: Timestamp) -> u64 {
         (now - MAX_SKEW).as_secs()
     }
 }
