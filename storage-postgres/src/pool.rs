@@ -90,7 +90,7 @@ impl Pool {
     }
 
     pub(crate) fn failed(&self) {
-        self.meters.failed();
+        self.meters.catalogue.failed();
     }
 
     fn pop(&self) -> Option<Kept> {

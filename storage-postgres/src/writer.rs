@@ -221,7 +221,7 @@ impl Writer {
             (Ok(changed), _) => changed,
             // Nothing is known of it but that it was to be committed.
             (Err(fault), Some(number)) => {
-                self.meters.failed();
+                self.meters.catalogue.failed();
                 self.connection = None;
                 match self.was_committed(&number).await {
                     Ok(true) => true,
@@ -235,13 +235,13 @@ impl Writer {
             (Err(fault), _) => {
                 if let Fault::Connection(error) = &fault {
                     tracing::warn!(%error, "the database failed");
-                    self.meters.failed();
+                    self.meters.catalogue.failed();
                 }
                 return Err(fault);
             }
         };
         if changed {
-            self.meters.committed(jobs.len(), begun);
+            self.meters.catalogue.committed(jobs.len(), begun);
             self.commits.fetch_add(1, Ordering::Relaxed);
         }
         Ok(progress.answers)

@@ -81,7 +81,6 @@ mod disk;
 mod fault;
 mod files;
 mod links;
-mod meters;
 mod once;
 mod open;
 mod outbox;

@@ -5,14 +5,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use consign_core::store::StoreError;
+use consign_core::store::{CatalogueMeters, StoreError};
 use redb::{Database, ReadTransaction, StorageBackend};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     disk::Watch,
     fault::{Fault, Setback, Trouble},
-    meters::Meters,
     open::{self, Look, OpenError, Options, Place, panic_text},
     recent::{Reader, Recent},
     schema::{META, SCHEMA, Tables},
@@ -93,7 +92,7 @@ impl RedbStore {
             shared: Arc::clone(&shared),
             reopen,
             closed_well,
-            meters: Meters::new(),
+            meters: CatalogueMeters::new(),
         };
         let writer = thread::Builder::new()
             .name("consign-redb".to_owned())

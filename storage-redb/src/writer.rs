@@ -6,13 +6,12 @@ use std::{
     time::Instant,
 };
 
-use consign_core::store::StoreError;
+use consign_core::store::{CatalogueMeters, StoreError};
 use redb::{Database, WriteTransaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     fault::{Fault, Setback, Trouble},
-    meters::Meters,
     open::{OpenError, panic_text},
     schema::{self, LAST_COMMIT, META, Tables},
     shared::Shared,
@@ -104,7 +103,7 @@ pub(crate) struct Writer {
     pub(crate) reopen: Reopen,
     /// Called once the database is closed for good, if it is as it should be.
     pub(crate) closed_well: Box<dyn FnOnce() + Send>,
-    pub(crate) meters: Meters,
+    pub(crate) meters: CatalogueMeters,
 }
 
 /// Why a batch was not done.
@@ -246,7 +245,7 @@ impl Writer {
     fn recover(&mut self, setback: Setback, jobs: usize) -> Setback {
         let error: &(dyn Error + 'static) = &setback;
         tracing::error!(error, jobs, "the database failed");
-        self.meters.failures.increment(1);
+        self.meters.failed();
         // What a failed sync lost may still be read: the database stays as it was before it.
         if self.shared.watch().sync_failed() {
             return Setback::Trouble(Trouble::SyncFailed);

@@ -8,6 +8,7 @@ mod files;
 mod held;
 mod leadership;
 mod limits;
+mod meters;
 mod receive;
 mod rows;
 mod trail;
@@ -21,6 +22,7 @@ pub use self::{
     held::{Beginning, Held, Hold},
     leadership::{Alone, Duty, Lead, Leadership},
     limits::{AttemptEnd, Attempted, KeyedLimits, LimitStore},
+    meters::CatalogueMeters,
     receive::{BodyError, Received, Room, StagedContent, Unbounded, body, receive},
     rows::{Row, RowKey, RowKind, RowStore},
     trail::DownloadsOf,

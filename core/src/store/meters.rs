@@ -1,6 +1,4 @@
-//! Figures about the database, for whatever recorder there is.
-
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use metrics::{Counter, Histogram, Unit};
 
@@ -9,17 +7,19 @@ const FAILURES: &str = "consign_catalogue_failures_total";
 const DURATION: &str = "consign_catalogue_commit_duration_seconds";
 const CHANGES: &str = "consign_catalogue_commit_changes";
 
-/// The handles of all figures.
-pub(crate) struct Meters {
+/// Figures about the transactions of a catalogue, under names that are the same for every store, for the recorder
+/// that the `metrics` crate has when they are made.
+pub struct CatalogueMeters {
     commits: Counter,
-    pub(crate) failures: Counter,
+    failures: Counter,
     duration: Histogram,
     changes: Histogram,
 }
 
-impl Meters {
+impl CatalogueMeters {
     /// Figures for the recorder that there is now.
-    pub(crate) fn new() -> Self {
+    #[allow(clippy::new_without_default)] // it describes them to the recorder
+    pub fn new() -> Self {
         let text = "Transactions that were made durable";
         metrics::describe_counter!(COMMITS, Unit::Count, text);
         let text = "Times that the database failed and was opened again, or was to be";
@@ -37,9 +37,20 @@ impl Meters {
     }
 
     /// So many changes were made durable together.
-    pub(crate) fn committed(&self, changes: usize, begun: Instant) {
+    pub fn committed(&self, changes: usize, begun: Instant) {
         self.commits.increment(1);
         self.duration.record(begun.elapsed().as_secs_f64());
         self.changes.record(changes as f64);
+    }
+
+    /// The database failed, and is opened again.
+    pub fn failed(&self) {
+        self.failures.increment(1);
+    }
+}
+
+impl fmt::Debug for CatalogueMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CatalogueMeters").finish_non_exhaustive()
     }
 }
