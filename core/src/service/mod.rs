@@ -17,6 +17,7 @@ mod managed;
 mod metered;
 mod meters;
 mod once;
+mod opening;
 mod recorder;
 mod removal;
 mod room;
@@ -48,7 +49,8 @@ pub use self::{
     lifetimes::FileChanges,
     links::{AuthorizedFile, Link, OpenedBy},
     mail::MailReport,
-    managed::{Described, LinkChanges, LinkProof, LinkRequest, NewLease, NewLink},
+    managed::{LinkChanges, LinkRequest, NewLink},
+    opening::{Described, LinkProof, NewLease},
     removal::LifetimesReport,
 };
 use crate::{
