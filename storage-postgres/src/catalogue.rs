@@ -262,10 +262,12 @@ impl FileStore for PgStore {
         Ok(page::one(row, once::done)?.map(|(_, done)| done))
     }
 
-    async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM files WHERE blob = $1";
-        let row = self.row(|| query(sql).bind(Id(*key.as_bytes()))).await?;
-        Ok(row.is_some())
+    async fn unreferenced(&self, keys: &[BlobKey]) -> Result<Vec<BlobKey>, StoreError> {
+        let sql = "SELECT key FROM unnest($1::uuid[]) AS asked (key) \
+            WHERE NOT EXISTS (SELECT FROM files WHERE blob = key)";
+        let keys: Vec<_> = keys.iter().map(|key| Id(*key.as_bytes())).collect();
+        let rows = self.rows(|| query(sql).bind(keys.clone())).await?;
+        page::all(rows, |row| Ok(BlobKey::from_bytes(row.id("key")?)))
     }
 
     async fn usage(&self, user: UserId) -> Result<Usage, StoreError> {

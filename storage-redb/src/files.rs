@@ -204,8 +204,18 @@ impl FileStore for RedbStore {
         self.point(|snapshot| schema::remembered(&snapshot.open_table(DONE)?, key))
     }
 
-    async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
-        self.point(|snapshot| Ok(snapshot.open_table(BLOBS)?.get(key.as_bytes())?.is_some()))
+    async fn unreferenced(&self, keys: &[BlobKey]) -> Result<Vec<BlobKey>, StoreError> {
+        let keys = keys.to_vec();
+        self.scan(move |snapshot| {
+            let (blobs, mut unreferenced) = (snapshot.open_table(BLOBS)?, Vec::new());
+            for key in keys {
+                if blobs.get(key.as_bytes())?.is_none() {
+                    unreferenced.push(key);
+                }
+            }
+            Ok(unreferenced)
+        })
+        .await
     }
 
     async fn usage(&self, user: UserId) -> Result<Usage, StoreError> {

@@ -202,8 +202,8 @@ impl FileStore for MemoryStore {
         Ok(self.state().remembered(key).cloned())
     }
 
-    async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
-        Ok(self.state().references(key))
+    async fn unreferenced(&self, keys: &[BlobKey]) -> Result<Vec<BlobKey>, StoreError> {
+        Ok(self.state().unreferenced(keys))
     }
 
     async fn usage(&self, user: UserId) -> Result<Usage, StoreError> {

@@ -1,7 +1,7 @@
 //! What the stores' contracts mean, as plain functions over plain collections.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ops::Bound::{Excluded, Unbounded},
 };
 
@@ -286,9 +286,15 @@ impl State {
         Outcome::LinkSet(link)
     }
 
-    pub(super) fn references(&self, key: BlobKey) -> bool {
+    fn references(&self, key: BlobKey) -> bool {
         let mut entries = self.entries();
         entries.any(|entry| entry.blob == key)
+    }
+
+    pub(super) fn unreferenced(&self, keys: &[BlobKey]) -> Vec<BlobKey> {
+        let referenced: HashSet<_> = self.entries().map(|entry| entry.blob).collect();
+        let keys = keys.iter().filter(|key| !referenced.contains(key));
+        keys.copied().collect()
     }
 
     pub(super) fn usage(&self, user: UserId) -> Usage {

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     fmt,
     time::{Duration, Instant},
 };
@@ -191,20 +192,26 @@ impl Administration {
         let mut after = None;
         loop {
             let page = parts.blobs.keys(after, SWEEP_PAGE).await?;
-            for blob in &page.items {
-                report.blobs_seen += 1;
-                // Asked in this order: what is no longer held is referenced, if ever it will be.
-                if blob.modified < before
-                    && !held.holds_blob(blob.key)
-                    && !parts.files.references(blob.key).await?
-                {
-                    match parts.blobs.delete(blob.key).await {
-                        Ok(()) => {
-                            report.blobs_removed += 1;
-                            report.bytes_removed += blob.size;
-                        }
-                        Err(error) => report.failed(&blob.key, &error),
+            report.blobs_seen += page.items.len() as u64;
+            // Asked in this order: what is no longer held is referenced, if ever it will be.
+            let sizes: BTreeMap<_, _> = page
+                .items
+                .iter()
+                .filter(|blob| blob.modified < before && !held.holds_blob(blob.key))
+                .map(|blob| (blob.key, blob.size))
+                .collect();
+            let keys: Vec<_> = sizes.keys().copied().collect();
+            for key in parts.files.unreferenced(&keys).await? {
+                // Nothing goes that was not asked about.
+                let Some(size) = sizes.get(&key) else {
+                    continue;
+                };
+                match parts.blobs.delete(key).await {
+                    Ok(()) => {
+                        report.blobs_removed += 1;
+                        report.bytes_removed += size;
                     }
+                    Err(error) => report.failed(&key, &error),
                 }
             }
             progress(&report);

@@ -3,6 +3,7 @@
 //! A new store is checked by the suites of [`testing`](crate::testing), one macro line each.
 
 mod blobs;
+mod change;
 mod chunks;
 mod files;
 mod held;
@@ -18,7 +19,8 @@ mod users;
 pub(crate) use self::receive::Hashers;
 pub use self::{
     blobs::{BlobInfo, BlobStore, ByteStream, ReadGrant, Stage, StageInfo},
-    files::{Change, FORGET_AT_ONCE, FileStore, MAX_GROUPS, Outcome},
+    change::{Change, FORGET_AT_ONCE, Outcome},
+    files::{FileStore, MAX_GROUPS},
     held::{Beginning, Held, Hold},
     leadership::{Alone, Duty, Lead, Leadership},
     limits::{AttemptEnd, Attempted, KeyedLimits, LimitStore},

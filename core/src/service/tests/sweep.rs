@@ -171,7 +171,7 @@ async fn what_a_sweep_cannot_ask_it_does_not_remove() {
     world.upload(&op, "a.docx", b"referenced").await.unwrap();
     publish(&world, b"orphan").await;
     world.clock.advance(DAY * 2);
-    world.rig.fail_at("references");
+    world.rig.fail_at("unreferenced");
     let swept = world.consign.administration().sweep(DAY, |_| ()).await;
     assert_eq!(refusal(swept), Unavailable);
     assert_eq!(world.kept().await, [0, 2, 1]);

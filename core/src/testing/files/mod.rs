@@ -59,7 +59,7 @@ macro_rules! __file_store_suite {
                     list_takes_any_limit,
                     list_goes_on_before_a_position_that_need_not_exist,
                     list_pages_are_not_upset_by_changes_between_them,
-                    references_tells_which_blobs_have_a_file,
+                    unreferenced_tells_which_blobs_have_no_file,
                     add_refuses_an_id_that_is_there,
                     add_refuses_a_blob_that_is_there,
                     add_takes_the_id_and_the_blob_of_a_removed_file,

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     audience::Scope,
     file::{FileEntry, FileName, Seq},
+    id::BlobKey,
     time::Timestamp,
 };
 
@@ -258,21 +259,40 @@ pub async fn list_pages_are_not_upset_by_changes_between_them(store: Store) {
     );
 }
 
-pub async fn references_tells_which_blobs_have_a_file(store: Store) {
+pub async fn unreferenced_tells_which_blobs_have_no_file(store: Store) {
     add(&store, &sample_entry(1)).await;
-    add(
-        &store,
-        &FileEntry {
-            blob: sample_key(7),
-            ..sample_entry(2)
-        },
-    )
-    .await;
-    for (n, expected) in [(1, true), (7, true), (2, false), (3, false)] {
+    let other = FileEntry {
+        blob: sample_key(7),
+        ..sample_entry(2)
+    };
+    add(&store, &sample_entry(3)).await;
+    let gone = add(&store, &sample_entry(4)).await;
+    add(&store, &other).await;
+    remove(&store, gone.entry.id).await;
+    let statement = "unreferenced: those of the keys under which no file has its bytes";
+    let find = async |keys: &[BlobKey]| {
+        let mut found = store.unreferenced(keys).await.expect(ANSWERS);
+        found.sort_unstable();
+        found
+    };
+    let keys: Vec<_> = (0..9).map(sample_key).collect();
+    let expected = [0, 2, 4, 5, 6, 8].map(sample_key);
+    promise_eq!(find(&keys).await, expected, "{statement}");
+    promise_eq!(find(&[]).await, [], "{statement}");
+    for (n, key) in (0..).zip(&keys) {
+        let is_referenced = !expected.contains(key);
         promise_eq!(
-            store.references(sample_key(n)).await.expect(ANSWERS),
-            expected,
-            "references: whether a file has its bytes under the key"
+            store.references(*key).await.expect(ANSWERS),
+            is_referenced,
+            "references: whether a file has its bytes under the key ({n})"
         );
     }
+    let mut many: Vec<_> = (100..2100).map(sample_key).collect();
+    many.sort_unstable();
+    let asked = [&many[..], &[other.blob]].concat();
+    promise_eq!(
+        find(&asked).await,
+        many,
+        "unreferenced: some thousand keys at once"
+    );
 }

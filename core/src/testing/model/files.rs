@@ -1,4 +1,4 @@
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc, time::Duration};
 
 use proptest::{prelude::*, sample::select};
 
@@ -55,7 +55,7 @@ pub(super) enum FileOp {
     Apply(Change),
     ById(FileId),
     Newest(FileName, Scope, Timestamp),
-    References(BlobKey),
+    Unreferenced(Vec<BlobKey>),
     Usage(UserId),
     List {
         scope: Scope,
@@ -152,7 +152,7 @@ impl FileOp {
             reads.extend([
                 Self::ById(entry.id),
                 Self::RemovedFile(entry.id),
-                Self::References(entry.blob),
+                Self::Unreferenced(vec![entry.blob]),
                 Self::Link(link.id),
                 Self::LinkOf(link.secret),
                 Self::Lease(sample_lease(n, 0).id),
@@ -234,7 +234,7 @@ impl FileOp {
             2 => any_mail_change().prop_map(Self::Apply),
             1 => (1..4_usize).prop_map(Self::Mails),
             1 => (0..3_u8).prop_map(|n| Self::Remembered(OnceKey([n; 32]))),
-            1 => any_blob().prop_map(Self::References),
+            1 => prop::collection::vec(any_blob(), 0..5).prop_map(Self::Unreferenced),
             1 => any_owner().prop_map(Self::Usage),
             2 => (any_scope(), any_time(), prop::option::of(0..20_usize), 1..4_usize)
                 .prop_map(|(scope, now, before, limit)| Self::List { scope, now, before, limit }),
@@ -298,8 +298,9 @@ impl Side {
                 let file = self.store.newest(&name, &scope, now).await.expect(ANSWERS);
                 Seen::Files(file.into_iter().map(|file| self.ranked(file)).collect())
             }
-            FileOp::References(blob) => {
-                Seen::Referenced(self.store.references(blob).await.expect(ANSWERS))
+            FileOp::Unreferenced(blobs) => {
+                let unreferenced = self.store.unreferenced(&blobs).await.expect(ANSWERS);
+                Seen::Unreferenced(unreferenced.into_iter().collect())
             }
             FileOp::Usage(user) => Seen::Usage(self.store.usage(user).await.expect(ANSWERS)),
             FileOp::RemovedFile(id) => {
@@ -480,7 +481,7 @@ pub(super) enum Seen {
     Lease(Option<Lease>),
     Remembered(Option<Remembered>),
     Mails(Vec<Queued>),
-    Referenced(bool),
+    Unreferenced(BTreeSet<BlobKey>),
     Usage(Usage),
     Events(Vec<Event>),
     Checkpoints(Vec<Checkpoint>),

@@ -293,9 +293,9 @@ impl FileStore for RiggedFiles {
             .await
     }
 
-    async fn references(&self, key: BlobKey) -> Result<bool, StoreError> {
+    async fn unreferenced(&self, keys: &[BlobKey]) -> Result<Vec<BlobKey>, StoreError> {
         self.rig
-            .around("references", self.inner.references(key))
+            .around("unreferenced", self.inner.unreferenced(keys))
             .await
     }
 
