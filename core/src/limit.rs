@@ -55,6 +55,12 @@ impl Rate {
             false => Err(next.saturating_since(most)),
         }
     }
+
+    /// The time at which all will be there again if one of those that were taken is given back, where that time
+    /// was `full_at` before.
+    pub fn give_back(self, full_at: Timestamp) -> Timestamp {
+        full_at - Duration::from_millis(self.period_millis())
+    }
 }
 
 /// What is counted together: a digest, which tells nothing of what it was made of.

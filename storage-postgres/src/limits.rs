@@ -1,5 +1,5 @@
 //! What may not be asked for too often, for all nodes together: each call is one statement, whose arithmetic is that
-//! of [`Rate::take`] and [`Failures::one_more`].
+//! of [`Rate::take`], [`Rate::give_back`] and [`Failures::one_more`].
 
 use std::time::Duration;
 
@@ -50,6 +50,14 @@ impl LimitStore for PgStore {
         let row = self.rows_once(ask).await.map_err(Fault::error)?.pop();
         let refused = page::one(row, |row| row.time_or_null("refused"))?;
         Ok(refused.flatten().map(wait))
+    }
+
+    async fn give_back(&self, key: LimitKey, rate: Rate) -> Result<(), StoreError> {
+        let sql = "UPDATE rates SET full_at = greatest(full_at - $2, 0) WHERE key = $1";
+        let period = Number::from(rate.period_millis());
+        let ask = query(sql).bind(Id(key.0)).bind(period);
+        self.rows_once(ask).await.map_err(Fault::error)?;
+        Ok(())
     }
 
     async fn begin_attempt(&self, key: LimitKey, now: Timestamp) -> Result<Attempted, StoreError> {

@@ -62,6 +62,11 @@ impl LimitStore for MemoryLimits {
         Ok(self.state().take(key, rate, now).err())
     }
 
+    async fn give_back(&self, key: LimitKey, rate: Rate) -> Result<(), StoreError> {
+        self.state().give_back(key, rate);
+        Ok(())
+    }
+
     async fn begin_attempt(&self, key: LimitKey, now: Timestamp) -> Result<Attempted, StoreError> {
         Ok(self.state().begin_attempt(key, now))
     }
@@ -89,6 +94,17 @@ impl State {
             self.crowds.insert(rate, next);
         }
         Ok(())
+    }
+
+    /// What was taken of a crowd is the crowd's.
+    fn give_back(&mut self, key: LimitKey, rate: Rate) {
+        let full_at = match self.taken.get_mut(&key) {
+            Some(full_at) => Some(full_at),
+            None => self.crowds.get_mut(&rate),
+        };
+        if let Some(full_at) = full_at {
+            *full_at = rate.give_back(*full_at);
+        }
     }
 
     fn has_room_for(&self, key: LimitKey) -> bool {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::{
     error::{Error, ErrorKind},
     limit::{Failures, LimitKey},
-    memory::MemoryLimits,
     store::{AttemptEnd, Attempted, LimitStore, StoreError},
     time::Timestamp,
 };
@@ -19,8 +18,8 @@ use crate::{
 pub(super) struct Attempts(Arc<dyn LimitStore>);
 
 impl Attempts {
-    pub(super) fn new(shared: Option<Arc<dyn LimitStore>>) -> Self {
-        Self(shared.unwrap_or_else(|| Arc::new(MemoryLimits::new())))
+    pub(super) fn new(limits: Arc<dyn LimitStore>) -> Self {
+        Self(limits)
     }
 
     /// Begins an attempt, which has failed unless it is told otherwise: attempts at the same time
@@ -69,6 +68,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::memory::MemoryLimits;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -89,7 +89,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_hundred_failures_the_delay_grows_to_its_most() {
-        let attempts = Attempts::new(None);
+        let attempts = Attempts::new(Arc::new(MemoryLimits::new()));
         fail(&attempts, "ann", 100).await;
         let mut now = NOW;
         let mut delays = Vec::new();
@@ -111,7 +111,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_success_ends_the_row_and_what_was_not_looked_at_is_no_part_of_it() {
-        let attempts = Attempts::new(None);
+        let attempts = Attempts::new(Arc::new(MemoryLimits::new()));
         let begin = async |now| attempts.begin("ann", now).await.unwrap();
         fail(&attempts, "ann", 99).await;
         begin(NOW).await.succeeded().await.unwrap();
@@ -129,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn attempts_that_are_under_way_count() {
-        let attempts = Attempts::new(None);
+        let attempts = Attempts::new(Arc::new(MemoryLimits::new()));
         let mut running = Vec::new();
         for _ in 0..100 {
             running.push(attempts.begin("ann", NOW).await.unwrap());
@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_clock_that_is_set_back_makes_nobody_wait_for_ever() {
-        let attempts = Attempts::new(None);
+        let attempts = Attempts::new(Arc::new(MemoryLimits::new()));
         fail(&attempts, "ann", 100).await;
         let back = Timestamp::from_secs(5);
         let delay = Failures::FIRST_DELAY;

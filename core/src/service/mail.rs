@@ -1,10 +1,6 @@
 //! Codes for recipients, and the mail that brings them.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{num::NonZeroU32, time::Duration};
 
 use futures_util::{StreamExt, stream};
 
@@ -13,6 +9,7 @@ use crate::{
     code::{Code, Codes, NoCode},
     error::{Error, ErrorKind},
     id::MailId,
+    limit::{LimitKey, Rate},
     link::ManagedLink,
     mail::{Courier, DeliveryError, Mail, Text},
     outbox::Queued,
@@ -40,52 +37,11 @@ pub struct MailReport {
     pub next: Option<Timestamp>,
 }
 
-/// Codes that are sent to one address at most within [`Codes::WITHIN`], by whatever links.
-const TO_ONE: usize = 10;
+/// Codes that are sent to one address, by whatever links: links are easily made, and nobody is to be flooded. Within an
+/// hour never more than ten.
+const TO_ONE: Rate = Rate::new(SEVEN, Duration::from_secs(20 * 60));
 
-/// Addresses that are remembered at most.
-const MAX_ADDRESSES: usize = 1 << 16;
-
-/// When codes were sent to each address of late: links are easily made, and nobody is to be flooded. It is
-/// kept in memory: a restart forgets.
-#[derive(Debug, Default)]
-pub(super) struct Mailed {
-    sent: Mutex<HashMap<u64, Vec<Timestamp>>>,
-    addresses: RandomState,
-}
-
-impl Mailed {
-    /// Until when there is to be no code more to this address, if that is so.
-    fn full_until(&self, to: &Email, at: Timestamp) -> Option<Timestamp> {
-        let key = self.addresses.hash_one(to.unique_key());
-        let sent = self.sent();
-        match sent.get(&key) {
-            Some(times) => {
-                let lately = times.iter().filter(|sent| at < **sent + Codes::WITHIN);
-                let lately: Vec<_> = lately.collect();
-                (lately.len() >= TO_ONE).then(|| *lately[0] + Codes::WITHIN)
-            }
-            // Who fills the memory sends no more until it has room again.
-            None => (sent.len() >= MAX_ADDRESSES).then(|| at + Codes::APART),
-        }
-    }
-
-    fn count(&self, to: &Email, at: Timestamp) {
-        let key = self.addresses.hash_one(to.unique_key());
-        let mut sent = self.sent();
-        if sent.len() >= MAX_ADDRESSES / 2 {
-            sent.retain(|_, times| times.iter().any(|sent| at < *sent + Codes::WITHIN));
-        }
-        let times = sent.entry(key).or_default();
-        times.retain(|sent| at < *sent + Codes::WITHIN);
-        times.push(at);
-    }
-
-    /// The map is whole between any two calls, so a panic elsewhere does not spoil it.
-    fn sent(&self) -> MutexGuard<'_, HashMap<u64, Vec<Timestamp>>> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+const SEVEN: NonZeroU32 = NonZeroU32::new(7).expect("seven is not 0");
 
 enum Delivery {
     Delivered,
@@ -106,11 +62,40 @@ impl Consign {
         if parts.courier.is_none() {
             return Err(ErrorKind::RecipientNeeded.into());
         }
-        let (code, at) = (Code::random(&*parts.entropy), self.now());
-        if let Some(until) = self.0.mailed.full_until(to, at) {
-            let retry_after = until.saturating_since(at);
+        // First of all, so that those who ask at the same time are not all sent one.
+        let (limits, address) = (&self.0.limits, to.unique_key());
+        let key = LimitKey::of(&[b"code", address.as_bytes()]);
+        if let Some(retry_after) = limits.take(key, TO_ONE, parts.clock.now()).await? {
             return Err(ErrorKind::TooManyCodes { retry_after }.into());
         }
+        let sent = self.queue_code(link, to).await;
+        let is_sent = matches!(&sent, Ok(Outcome::CodeSent));
+        // Where it is not known whether the catalogue took it, it counts.
+        if sent.is_ok()
+            && !is_sent
+            && let Err(error) = limits.give_back(key, TO_ONE).await
+        {
+            tracing::warn!(%error, "a code that was not sent counts as sent");
+        }
+        match sent? {
+            Outcome::CodeSent => {
+                self.0.mail_queued.notify_one();
+                Err(ErrorKind::CodeSent.into())
+            }
+            Outcome::NoCode(NoCode::JustSent) => Err(ErrorKind::CodeSent.into()),
+            Outcome::NoCode(NoCode::TooMany { until }) => {
+                let retry_after = until.saturating_since(self.now());
+                Err(ErrorKind::TooManyCodes { retry_after }.into())
+            }
+            Outcome::Stale => Ok(()),
+            Outcome::Missing | Outcome::NotOpen => Err(ErrorKind::LinkNotAvailable.into()),
+            outcome => Err(outcome.unexpected()),
+        }
+    }
+
+    async fn queue_code(&self, link: &ManagedLink, to: &Email) -> Result<Outcome, StoreError> {
+        let parts = self.parts();
+        let (code, at) = (Code::random(&*parts.entropy), self.now());
         let mail = mail(MailId::random(&*parts.entropy), to, &code);
         let change = Change::SendCode {
             link: link.id,
@@ -119,21 +104,7 @@ impl Consign {
             mail: Queued::new(mail, at, at + Codes::LASTS),
             at,
         };
-        match parts.files.apply(change).await? {
-            Outcome::CodeSent => {
-                self.0.mailed.count(to, at);
-                self.0.mail_queued.notify_one();
-                Err(ErrorKind::CodeSent.into())
-            }
-            Outcome::NoCode(NoCode::JustSent) => Err(ErrorKind::CodeSent.into()),
-            Outcome::NoCode(NoCode::TooMany { until }) => {
-                let retry_after = until.saturating_since(at);
-                Err(ErrorKind::TooManyCodes { retry_after }.into())
-            }
-            Outcome::Stale => Ok(()),
-            Outcome::Missing | Outcome::NotOpen => Err(ErrorKind::LinkNotAvailable.into()),
-            outcome => Err(outcome.unexpected()),
-        }
+        parts.files.apply(change).await
     }
 }
 

@@ -59,6 +59,7 @@ use crate::{
     evidence::EvidenceSigner,
     intake::Intake,
     mail::Courier,
+    memory::MemoryLimits,
     password::PasswordHasher,
     quota::Quota,
     random::Entropy,
@@ -92,12 +93,13 @@ struct Inner {
     searching: Semaphore,
     held: Held,
     promises: room::Promises,
+    /// Those of all nodes, or of this service alone, which forgets with a restart.
+    limits: Arc<dyn LimitStore>,
     attempts: attempts::Attempts,
     counter: Arc<metered::Counter>,
     /// The latest time that the clock has shown: milliseconds.
     latest: AtomicU64,
     mail_queued: Notify,
-    mailed: mail::Mailed,
     meters: Arc<meters::Meters>,
 }
 
@@ -121,7 +123,9 @@ impl Consign {
         let inspections = cores.min(MAX_INSPECTIONS);
         let (files, clock) = (Arc::clone(&parts.files), Arc::clone(&parts.clock));
         let recorder = recorder::Recorder::new(files, clock, settings.event_delay);
-        let attempts = attempts::Attempts::new(parts.limits.clone());
+        let limits = parts.limits.clone();
+        let limits = limits.unwrap_or_else(|| Arc::new(MemoryLimits::new()));
+        let attempts = attempts::Attempts::new(Arc::clone(&limits));
         let meters = Arc::new(meters::Meters::new());
         let counter = metered::Counter {
             meters: Arc::clone(&meters),
@@ -135,11 +139,11 @@ impl Consign {
             searching: Semaphore::new(SEARCHES),
             held: Held::default(),
             promises: room::Promises::default(),
+            limits,
             attempts,
             counter: Arc::new(counter),
             latest: AtomicU64::default(),
             mail_queued: Notify::default(),
-            mailed: mail::Mailed::default(),
             meters,
         }))
     }

@@ -25,6 +25,9 @@ pub trait LimitStore: fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Duration>, StoreError>;
 
+    /// Gives back one of `key` that was taken by this rate and not made use of, by [`Rate::give_back`].
+    async fn give_back(&self, key: LimitKey, rate: Rate) -> Result<(), StoreError>;
+
     /// Begins an attempt by [`Failures::one_more`]; one that has to wait leaves the failures [as of](Failures::as_of)
     /// `now`.
     async fn begin_attempt(&self, key: LimitKey, now: Timestamp) -> Result<Attempted, StoreError>;
@@ -103,6 +106,10 @@ impl LimitStore for KeyedLimits {
         now: Timestamp,
     ) -> Result<Option<Duration>, StoreError> {
         self.store.take(self.keyed(key), rate, now).await
+    }
+
+    async fn give_back(&self, key: LimitKey, rate: Rate) -> Result<(), StoreError> {
+        self.store.give_back(self.keyed(key), rate).await
     }
 
     async fn begin_attempt(&self, key: LimitKey, now: Timestamp) -> Result<Attempted, StoreError> {

@@ -340,6 +340,10 @@ impl LimitStore for Fake {
         }
     }
 
+    async fn give_back(&self, _: LimitKey, _: Rate) -> Result<(), StoreError> {
+        unreachable!("what is taken by a rate is made use of")
+    }
+
     async fn begin_attempt(&self, _: LimitKey, _: Timestamp) -> Result<Attempted, StoreError> {
         unreachable!("nobody logs in")
     }

@@ -161,27 +161,58 @@ async fn no_code_is_sent_where_none_is_needed() {
     assert_eq!(refusal(asked), RecipientNeeded);
 }
 
+/// Asks for a code by a link of its own: whether one was sent, or how long to wait.
+async fn one_more(world: &World, to: &str) -> Result<(), Duration> {
+    let op = world.actor("op").await;
+    let link = link_for(world, &op, to).await;
+    match world.ask(&link).await {
+        CodeSent => Ok(()),
+        TooManyCodes { retry_after } => Err(retry_after),
+        other => panic!("{other}"),
+    }
+}
+
 #[tokio::test]
 async fn nobody_is_flooded_whatever_links_are_made() {
-    let (world, op, _) = cast().await;
-    for at in 0..12 {
-        let address = ["rita@example.net", "Rita@Example.net"][at % 2];
-        let link = link_for(&world, &op, address).await;
-        match world.ask(&link).await {
-            CodeSent => assert!(at < 10),
-            TooManyCodes { retry_after } => {
-                assert!(at >= 10);
-                assert_eq!(retry_after, Codes::WITHIN);
+    let (world, ..) = cast().await;
+    let (mut sent, mut now) = (Vec::new(), Duration::ZERO);
+    while now <= Codes::WITHIN * 3 {
+        let address = ["rita@example.net", "Rita@Example.net"][sent.len() % 2];
+        let asked = one_more(&world, address).await;
+        let step = match asked {
+            Ok(()) => {
+                sent.push(now);
+                Duration::ZERO
             }
-            other => panic!("{other}"),
-        }
+            Err(retry_after) => retry_after,
+        };
+        world.clock.advance(step);
+        now += step;
     }
-    let other = link_for(&world, &op, "rolf@example.net").await;
-    assert_eq!(world.ask(&other).await, CodeSent);
-    world.clock.advance(Codes::WITHIN);
-    let op = world.actor("op").await;
-    let link = link_for(&world, &op, "rita@example.net").await;
-    assert_eq!(world.ask(&link).await, CodeSent);
+    let minutes: Vec<_> = sent.iter().map(|at| at.as_secs() / 60).collect();
+    let after = (20..=180).step_by(20);
+    let expected: Vec<_> = [0; 7].into_iter().chain(after).collect();
+    assert_eq!(
+        minutes, expected,
+        "ten within the first hour, and fewer later"
+    );
+    assert_eq!(one_more(&world, "rolf@example.net").await, Ok(()));
+}
+
+/// Nor does asking again use up what there is.
+#[tokio::test]
+async fn a_code_that_is_not_sent_does_not_count() {
+    let (world, op, link) = cast().await;
+    for _ in 0..20 {
+        assert_eq!(world.ask(&link).await, CodeSent);
+    }
+    world.consign.revoke_link(&op, link.link.id).await.unwrap();
+    assert_eq!(world.ask(&link).await, LinkNotAvailable);
+    for _ in 1..7 {
+        assert_eq!(one_more(&world, "rita@example.net").await, Ok(()));
+    }
+    let refused = one_more(&world, "rita@example.net").await;
+    assert_eq!(refused, Err(Duration::from_secs(20 * 60)));
 }
 
 /// What a code was sent to somebody for is no other's.

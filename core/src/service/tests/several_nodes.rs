@@ -114,6 +114,11 @@ impl LimitStore for Failing {
         self.limits.take(key, rate, now).await
     }
 
+    async fn give_back(&self, key: LimitKey, rate: Rate) -> Result<(), StoreError> {
+        self.asked()?;
+        self.limits.give_back(key, rate).await
+    }
+
     async fn begin_attempt(&self, key: LimitKey, now: Timestamp) -> Result<Attempted, StoreError> {
         self.asked()?;
         self.limits.begin_attempt(key, now).await
@@ -191,6 +196,64 @@ async fn limits_that_do_not_answer_let_nobody_in() {
     assert_eq!(refusal(taken), Unavailable);
     let administration = nodes.consign[0].administration();
     assert_eq!(refusal(administration.forget_limits().await), Unavailable);
+}
+
+/// Asks for codes by new links until one is refused: how many were sent.
+async fn codes_until_refused(nodes: &Nodes, to: &str) -> usize {
+    let op = nodes.world.actor("op").await;
+    for sent in 0..20 {
+        let request = LinkRequest {
+            files: vec!["a.docx".to_owned()],
+            recipient: to.parse().ok(),
+            ..LinkRequest::default()
+        };
+        let node = &nodes.consign[sent % 2];
+        let link = node.make_link(&op, request).await.unwrap();
+        let secret = link.secret.expose();
+        let asked = node.open_link(&secret, LinkProof::default()).await;
+        match refusal(asked) {
+            CodeSent => {}
+            TooManyCodes { .. } => return sent,
+            other => panic!("{other}"),
+        }
+    }
+    panic!("there is no end to codes");
+}
+
+#[tokio::test]
+async fn codes_to_one_address_count_together() {
+    let nodes = Nodes::new();
+    nodes.link(LinkRequest::default()).await;
+    assert_eq!(codes_until_refused(&nodes, "rita@example.net").await, 7);
+    assert_eq!(codes_until_refused(&nodes, "Rita@Example.net").await, 0);
+    assert_eq!(codes_until_refused(&nodes, "rolf@example.net").await, 7);
+}
+
+#[tokio::test]
+async fn no_code_is_sent_that_cannot_be_counted() {
+    let failing = Failing::after(0);
+    let nodes = Nodes::of(World::new(), failing.clone());
+    let recipient = "rita@example.net".parse().ok();
+    let request = LinkRequest {
+        recipient,
+        ..LinkRequest::default()
+    };
+    let (.., link) = nodes.link(request).await;
+    let secret = link.secret.expose();
+    let ask = async |answers| {
+        failing.answers.store(answers, Ordering::SeqCst);
+        let asked = nodes.consign[0].open_link(&secret, LinkProof::default());
+        refusal(asked.await)
+    };
+    let mails = async || nodes.world.store.mails(9).await.unwrap().len();
+    assert_eq!((ask(0).await, mails().await), (Unavailable, 0));
+    assert_eq!((ask(1).await, mails().await), (CodeSent, 1));
+    // What cannot be given back counts.
+    for _ in 0..6 {
+        assert_eq!((ask(1).await, mails().await), (CodeSent, 1));
+    }
+    let refused = ask(1).await;
+    assert!(matches!(refused, TooManyCodes { .. }), "{refused:?}");
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ macro_rules! __limit_store_suite {
                     keys_are_counted_apart,
                     a_clock_that_is_behind_is_no_way_around_the_rate,
                     concurrent_takes_never_exceed_the_rate,
+                    what_is_given_back_can_be_taken_again,
+                    concurrent_gifts_all_count,
                     after_the_free_failures_attempts_wait,
                     attempts_under_way_count,
                     concurrent_attempts_all_count,
@@ -168,6 +170,49 @@ pub async fn concurrent_takes_never_exceed_the_rate(store: Store) {
             "take: of those that are taken at the same time no more are had than there are, and no fewer"
         );
     }
+}
+
+pub async fn what_is_given_back_can_be_taken_again(store: Store) {
+    let statement = "give_back: one that was taken is there again, and no more than that";
+    let rate = rate(3, 1000);
+    taken(&store, 1, rate, NOW, 3).await;
+    taken(&store, 2, rate, NOW, 3).await;
+    give_back(&store, 1, rate).await;
+    promise_eq!(taken(&store, 1, rate, NOW, 9).await, 1, "{statement}");
+    promise_eq!(taken(&store, 2, rate, NOW, 9).await, 0, "{statement}");
+    promise_eq!(take(&store, 1, rate, NOW).await, wait(1000), "{statement}");
+    let later = NOW + millis(60_000);
+    for _ in 0..5 {
+        give_back(&store, 1, rate).await;
+        give_back(&store, 3, rate).await;
+    }
+    for key in [1, 3] {
+        promise_eq!(
+            taken(&store, key, rate, later, 9).await,
+            3,
+            "give_back: where all are there already, they are no more for it"
+        );
+    }
+    let start = Timestamp::from_millis(0);
+    taken(&store, 4, rate, start, 1).await;
+    give_back(&store, 4, rate).await;
+    give_back(&store, 4, rate).await;
+    promise_eq!(taken(&store, 4, rate, start, 9).await, 3, "{statement}");
+}
+
+pub async fn concurrent_gifts_all_count(store: Store) {
+    let rate = rate(16, 60_000);
+    taken(&store, 1, rate, NOW, 16).await;
+    let gifts = (0..16).map(|_| {
+        let store = Arc::clone(&store);
+        async move { give_back(&store, 1, rate).await }
+    });
+    at_once(gifts).await;
+    promise_eq!(
+        taken(&store, 1, rate, NOW, 20).await,
+        16,
+        "give_back: each of those at the same time counts"
+    );
 }
 
 pub async fn after_the_free_failures_attempts_wait(store: Store) {
@@ -448,6 +493,10 @@ async fn taken(store: &Store, of: u32, rate: Rate, now: Timestamp, times: u32) -
         }
     }
     had
+}
+
+async fn give_back(store: &Store, of: u32, rate: Rate) {
+    store.give_back(key(of), rate).await.expect(ANSWERS);
 }
 
 async fn begin(store: &Store, of: u32, now: Timestamp) -> Attempted {

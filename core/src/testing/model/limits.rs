@@ -43,6 +43,10 @@ enum LimitOp {
         key: u8,
         rate: Rate,
     },
+    GiveBack {
+        key: u8,
+        rate: Rate,
+    },
     /// A whole row of failures.
     Fail {
         key: u8,
@@ -68,6 +72,7 @@ impl LimitOp {
             4 => step(&forwards).prop_map(Self::Forwards),
             1 => step(&back).prop_map(Self::Back),
             6 => (0..KEYS, any_rate()).prop_map(|(key, rate)| Self::Take { key, rate }),
+            2 => (0..KEYS, any_rate()).prop_map(|(key, rate)| Self::GiveBack { key, rate }),
             2 => (0..KEYS, 90..110_u32).prop_map(|(key, times)| Self::Fail { key, times }),
             4 => (0..KEYS).prop_map(|key| Self::Begin { key }),
             4 => (any::<usize>(), any::<bool>())
@@ -115,6 +120,10 @@ impl<'s> Side<'s> {
             LimitOp::Take { key, rate } => {
                 let taken = store.take(LimitKey([key; 16]), rate, now).await;
                 return Seen::Taken(taken.expect(ANSWERS));
+            }
+            LimitOp::GiveBack { key, rate } => {
+                let given = store.give_back(LimitKey([key; 16]), rate).await;
+                given.expect(ANSWERS);
             }
             LimitOp::Fail { key, times } => {
                 let mut last = Seen::Nothing;
