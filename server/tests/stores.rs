@@ -8,12 +8,14 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpListener,
+    sync::Arc,
     thread,
 };
 
 use consign_http::testing::DOCX;
-use support::{Home, Ran, Server, run};
+use support::{Home, Ran, Server, engines::Engines, run};
 use tokio::net::TcpSocket;
+use url::Url;
 
 const POSTGRES: &str = "postgres://annabel:secret@127.0.0.1";
 
@@ -270,6 +272,57 @@ fn a_database_that_is_nowhere_is_told_by_its_setting() {
     let (_kept, nowhere) = nowhere();
     let url = format!("postgres://annabel:secret@{nowhere}/db");
     refused("metadata", &url, "…", "the database at 127.0.0.1:");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+async fn a_database_that_refuses_is_told_by_its_setting() {
+    let engines = Engines::postgres();
+    let [(_, url)] = &engines.environment()[..] else {
+        panic!("it is a database alone");
+    };
+    let url: Url = url.parse().unwrap();
+    let place = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    let role = engines.schema().to_owned();
+    engines
+        .execute(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 's3cret' IN ROLE by_password"
+        ))
+        .await;
+    let with = |change: &dyn Fn(&mut Url)| {
+        let mut other = url.clone();
+        change(&mut other);
+        other.to_string()
+    };
+    let wrong = with(&|url| {
+        url.set_username(&role).unwrap();
+        url.set_password(Some("secret")).unwrap();
+    });
+    let why = format!("the database at {place} refuses the user {role}: password authentication");
+    refused("metadata", &wrong, "…", &why);
+    engines.execute(&format!("DROP ROLE {role}")).await;
+    let nobody = with(&|url| {
+        url.set_username("no_such_user").unwrap();
+        url.set_password(Some("secret")).unwrap();
+    });
+    let why = format!("the database at {place} refuses the user no_such_user: role");
+    refused("metadata", &nobody, "…", &why);
+    let nothing = with(&|url| url.set_path("/no_such_database"));
+    let why = format!("there is no database no_such_database at {place}");
+    refused("metadata", &nothing, "…", &why);
+    // As a later program would leave it.
+    let home = Home::new();
+    let engines = Arc::new(engines);
+    let node = Home::of(&engines);
+    Server::on(&node, |_| {}).stop();
+    engines
+        .execute(&format!("UPDATE {role}.schema_version SET version = 7"))
+        .await;
+    let listed = run_on(&home, &["serve", "--listen=127.0.0.1:0"], |consign| {
+        consign.env("CONSIGN_METADATA", url.as_str());
+    });
+    let why = format!("the schema {role} is of version 7, this program knows 1");
+    listed.fails(1, &format!("metadata = … (from CONSIGN_METADATA): {why}"));
 }
 
 /// The address of an object store that has one answer to everything.

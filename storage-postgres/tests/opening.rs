@@ -178,6 +178,41 @@ fn a_schema_that_is_not_as_it_should_be_is_refused() {
 
 #[test]
 #[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_database_of_other_texts_or_without_writes_is_refused() {
+    run(async {
+        let schema = Schema::new();
+        let mut connection = connect().await;
+        let mut execute = async |sql: String| {
+            let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+            done.execute(&mut connection).await.unwrap();
+        };
+        let database = &schema.0;
+        let url = url();
+        let (before, _) = url.rsplit_once('/').unwrap();
+        let theirs = format!("{before}/{database}");
+        execute(format!(
+            "CREATE DATABASE {database} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
+        ))
+        .await;
+        let encoding = refused(&theirs, schema.options()).await;
+        execute(format!("DROP DATABASE {database}")).await;
+        execute(format!("CREATE DATABASE {database}")).await;
+        execute(format!(
+            "ALTER DATABASE {database} SET default_transaction_read_only = on"
+        ))
+        .await;
+        let read_only = refused(&theirs, schema.options()).await;
+        execute(format!("DROP DATABASE {database}")).await;
+        assert!(
+            matches!(&encoding, OpenError::Encoding(found) if found == "SQL_ASCII"),
+            "{encoding:?}"
+        );
+        assert!(matches!(read_only, OpenError::ReadOnly), "{read_only:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
 fn many_nodes_can_open_an_empty_schema_at_once() {
     run(async {
         let schema = Schema::new();

@@ -4,6 +4,7 @@
 mod support;
 
 use std::{
+    fs,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -15,12 +16,12 @@ use consign_core::{
     file::File,
     limit::LimitKey,
     store::{Attempted, Change, FileStore, LimitStore, Outcome, StoreError},
-    testing::{run, sample_entry},
+    testing::{run, sample_entry, sample_event},
     time::Timestamp,
     trail::{self, EntryHash},
 };
 use consign_storage_postgres::{OpenError, Options, PgStore};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, query, raw_sql};
 use support::instance::{Instance, PASSWORD};
 use tokio::{
     task::JoinSet,
@@ -184,5 +185,67 @@ fn a_wrong_password_is_refused_and_not_shown() {
         assert!(!format!("{error} {error:?}").contains("wr0ng"), "{error:?}");
         let store = PgStore::open(&url, Options::new()).await.unwrap();
         assert!(!format!("{store:?}").contains(PASSWORD), "{store:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn what_goes_to_the_database_is_encrypted_where_the_url_says_so() {
+    let (instance, certificate) = Instance::start_with_tls();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, pem).unwrap();
+        path.display().to_string()
+    };
+    let root = file("root.pem", &certificate);
+    let others = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let other = file("other.pem", &others.cert.pem());
+    let base = instance.url();
+    run(async {
+        let mut owner = PgConnection::connect(&base).await.unwrap();
+        for (mode, is_encrypted) in [
+            (format!("sslmode=verify-full&sslrootcert={root}"), true),
+            (format!("sslmode=verify-ca&sslrootcert={root}"), true),
+            ("sslmode=require".to_owned(), true),
+            ("sslmode=disable".to_owned(), false),
+        ] {
+            let url = format!("{base}?{mode}");
+            let store = PgStore::open(&url, Options::new()).await.unwrap();
+            let added = store.apply(Change::Record(vec![sample_event(1)])).await;
+            assert_eq!(added.unwrap(), Outcome::Recorded);
+            let sql = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                WHERE application_name = 'consign'";
+            let rows = query(sql).fetch_all(&mut owner).await.unwrap();
+            let seen: Vec<bool> = rows.iter().map(|row| row.get(0)).collect();
+            assert_eq!(seen, [is_encrypted], "{mode}");
+            drop(store);
+            let sql = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+                WHERE application_name = 'consign'";
+            raw_sql(sql).execute(&mut owner).await.unwrap();
+        }
+        // By another's certificate; by none, as it is no authority's; under a name that is not its own.
+        let by_name = base.replace("127.0.0.1", "localhost");
+        for url in [
+            format!("{base}?sslmode=verify-full&sslrootcert={other}"),
+            format!("{base}?sslmode=verify-full"),
+            format!("{by_name}?sslmode=verify-full&sslrootcert={root}"),
+        ] {
+            let error = PgStore::open(&url, Options::new()).await.unwrap_err();
+            assert!(
+                matches!(&error, OpenError::Unreachable { .. }),
+                "{url}: {error:?}"
+            );
+            assert!(!format!("{error:?}").contains(PASSWORD), "{error:?}");
+        }
+        let missing = format!("{base}?sslmode=verify-full&sslrootcert={root}.not");
+        let error = PgStore::open(&missing, Options::new()).await.unwrap_err();
+        assert!(!format!("{error:?}").contains(PASSWORD), "{error:?}");
+    });
+    let plain = Instance::start();
+    run(async {
+        let url = format!("{}?sslmode=require", plain.url());
+        let error = PgStore::open(&url, Options::new()).await.unwrap_err();
+        assert!(matches!(error, OpenError::Unreachable { .. }), "{error:?}");
     });
 }

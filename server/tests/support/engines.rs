@@ -159,6 +159,18 @@ impl Engines {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// The schema, which no other test has.
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// Has statements done.
+    pub async fn execute(&self, sql: &str) {
+        let mut connection = self.connect().await;
+        let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        soon(done.execute(&mut connection)).await.unwrap();
+    }
+
     async fn connect(&self) -> PgConnection {
         let url = self.database.as_ref().unwrap().as_str();
         soon(PgConnection::connect(url)).await.unwrap()

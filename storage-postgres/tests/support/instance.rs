@@ -5,6 +5,7 @@ use std::{
     ffi::OsStr,
     fs,
     net::TcpListener,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -25,16 +26,34 @@ pub struct Instance {
 impl Instance {
     /// A new one, which asks for the password.
     pub fn start() -> Self {
+        let instance = Self::new();
+        instance.begin();
+        instance
+    }
+
+    /// As [`Instance::start`], and whoever wants to can talk to it by TLS: with its certificate, in PEM, which says
+    /// that it is 127.0.0.1.
+    pub fn start_with_tls() -> (Self, String) {
+        let instance = Self::new();
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let certificate = made.cert.pem();
+        let data = instance.folder.path().join("data");
+        fs::write(data.join("server.crt"), &certificate).unwrap();
+        let key = data.join("server.key");
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        give_to_postgres(&key);
+        fs::write(data.join("postgresql.auto.conf"), "ssl = on\n").unwrap();
+        instance.begin();
+        (instance, certificate)
+    }
+
+    /// One that does not run yet.
+    fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let password = folder.path().join("password");
         fs::write(&password, PASSWORD).unwrap();
-        if is_root() {
-            // PostgreSQL does not run as root.
-            run(Command::new("chown")
-                .arg("-R")
-                .arg("postgres")
-                .arg(folder.path()));
-        }
+        give_to_postgres(folder.path());
         // Nobody else is given the port in the moment until it is taken again.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -60,7 +79,6 @@ impl Instance {
                 .map(OsStr::new)
                 .chain([OsStr::new(&password)]),
         );
-        instance.begin();
         instance
     }
 
@@ -123,6 +141,13 @@ fn run(command: &mut Command) {
     let status = command.status();
     let status = status.unwrap_or_else(|error| panic!("{command:?} cannot be run: {error}"));
     assert!(status.success(), "{command:?}: {status}");
+}
+
+/// PostgreSQL does not run as root.
+fn give_to_postgres(path: &Path) {
+    if is_root() {
+        run(Command::new("chown").args(["-R", "postgres"]).arg(path));
+    }
 }
 
 fn is_root() -> bool {
