@@ -194,7 +194,7 @@ impl Administration {
             let page = parts.blobs.keys(after, SWEEP_PAGE).await?;
             report.blobs_seen += page.items.len() as u64;
             // Asked in this order: what is no longer held is referenced, if ever it will be.
-            let sizes: BTreeMap<_, _> = page
+            let mut sizes: BTreeMap<_, _> = page
                 .items
                 .iter()
                 .filter(|blob| blob.modified < before && !held.holds_blob(blob.key))
@@ -203,7 +203,7 @@ impl Administration {
             let keys: Vec<_> = sizes.keys().copied().collect();
             for key in parts.files.unreferenced(&keys).await? {
                 // Nothing goes that was not asked about.
-                let Some(size) = sizes.get(&key) else {
+                let Some(size) = sizes.remove(&key) else {
                     continue;
                 };
                 match parts.blobs.delete(key).await {

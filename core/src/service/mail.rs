@@ -58,31 +58,17 @@ impl Consign {
     /// [`CodeSent`](ErrorKind::CodeSent) when all is well: a code is what is asked for next. `Ok` says
     /// that the link was edited since.
     pub(super) async fn send_code(&self, link: &ManagedLink, to: &Email) -> Result<(), Error> {
-        let parts = self.parts();
-        if parts.courier.is_none() {
+        if self.parts().courier.is_none() {
             return Err(ErrorKind::RecipientNeeded.into());
         }
-        // First of all, so that those who ask at the same time are not all sent one.
-        let (limits, address) = (&self.0.limits, to.unique_key());
-        let key = LimitKey::of(&[b"code", address.as_bytes()]);
-        if let Some(retry_after) = limits.take(key, TO_ONE, parts.clock.now()).await? {
-            return Err(ErrorKind::TooManyCodes { retry_after }.into());
-        }
-        let sent = self.queue_code(link, to).await;
-        let is_sent = matches!(&sent, Ok(Outcome::CodeSent));
-        // Where it is not known whether the catalogue took it, it counts.
-        if sent.is_ok()
-            && !is_sent
-            && let Err(error) = limits.give_back(key, TO_ONE).await
-        {
-            tracing::warn!(%error, "a code that was not sent counts as sent");
-        }
-        match sent? {
-            Outcome::CodeSent => {
-                self.0.mail_queued.notify_one();
+        // Whoever asks may go away: what is taken for a code that is not sent is given back all the same.
+        let (consign, link, to) = (self.clone(), link.clone(), to.clone());
+        let sent = tokio::spawn(async move { consign.count_code(&link, &to).await });
+        let sent = sent.await;
+        match sent.map_err(|failure| Error::new(ErrorKind::Internal, failure))?? {
+            Outcome::CodeSent | Outcome::NoCode(NoCode::JustSent) => {
                 Err(ErrorKind::CodeSent.into())
             }
-            Outcome::NoCode(NoCode::JustSent) => Err(ErrorKind::CodeSent.into()),
             Outcome::NoCode(NoCode::TooMany { until }) => {
                 let retry_after = until.saturating_since(self.now());
                 Err(ErrorKind::TooManyCodes { retry_after }.into())
@@ -91,6 +77,28 @@ impl Consign {
             Outcome::Missing | Outcome::NotOpen => Err(ErrorKind::LinkNotAvailable.into()),
             outcome => Err(outcome.unexpected()),
         }
+    }
+
+    /// Queues a code, and counts it unless it is known that it is not on its way.
+    async fn count_code(&self, link: &ManagedLink, to: &Email) -> Result<Outcome, Error> {
+        let (limits, address) = (&self.0.limits, to.unique_key());
+        let key = LimitKey::of(&[b"code", address.as_bytes()]);
+        // First of all, so that those who ask at the same time are not all sent one.
+        let now = self.parts().clock.now();
+        if let Some(retry_after) = limits.take(key, TO_ONE, now).await? {
+            return Err(ErrorKind::TooManyCodes { retry_after }.into());
+        }
+        let queued = self.queue_code(link, to).await;
+        match &queued {
+            Ok(Outcome::CodeSent) => self.0.mail_queued.notify_one(),
+            Err(StoreError::Unavailable(_) | StoreError::Damaged(_)) => {}
+            Ok(_) | Err(_) => {
+                if let Err(error) = limits.give_back(key, TO_ONE).await {
+                    tracing::warn!(%error, "a code that was not sent counts as sent");
+                }
+            }
+        }
+        Ok(queued?)
     }
 
     async fn queue_code(&self, link: &ManagedLink, to: &Email) -> Result<Outcome, StoreError> {

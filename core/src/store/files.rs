@@ -116,8 +116,8 @@ pub trait FileStore: fmt::Debug + Send + Sync + 'static {
     /// What was done by this key, if that is still remembered.
     async fn remembered(&self, key: OnceKey) -> Result<Option<Remembered>, StoreError>;
 
-    /// Those of `keys` under which no file of the catalogue has its bytes, nor a removed one that is in it still; in any
-    /// order. Some thousand keys at most are asked about at once.
+    /// Those of `keys` under which no file of the catalogue has its bytes, nor a removed one that is in it still; each
+    /// once, in any order. Some thousand keys at most are asked about at once.
     async fn unreferenced(&self, keys: &[BlobKey]) -> Result<Vec<BlobKey>, StoreError>;
 
     /// Whether a file of the catalogue, or a removed one that is in it still, has its bytes under `key`.

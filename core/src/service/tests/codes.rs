@@ -8,6 +8,8 @@ use crate::{
     link::Edit,
     memory::Fault,
     once::IdempotencyKey,
+    store::StoreError,
+    testing::rig::{self, At},
 };
 
 async fn link_for(world: &World, op: &Actor, recipient: &str) -> NewLink {
@@ -199,20 +201,73 @@ async fn nobody_is_flooded_whatever_links_are_made() {
     assert_eq!(one_more(&world, "rolf@example.net").await, Ok(()));
 }
 
-/// Nor does asking again use up what there is.
+/// How many codes the address is sent by other links until there are too many.
+async fn left_for(world: &World, to: &str) -> usize {
+    for sent in 0..10 {
+        if one_more(world, to).await.is_err() {
+            return sent;
+        }
+    }
+    panic!("there is no end to codes");
+}
+
+/// Nor does asking for what is not sent use anything up.
 #[tokio::test]
 async fn a_code_that_is_not_sent_does_not_count() {
-    let (world, op, link) = cast().await;
+    let (world, _, link) = cast().await;
     for _ in 0..20 {
+        assert_eq!(world.ask(&link).await, CodeSent, "one was sent just now");
+    }
+    assert_eq!(left_for(&world, "rita@example.net").await, 6);
+
+    let (world, _, link) = cast().await;
+    for _ in 0..Codes::SENT {
         assert_eq!(world.ask(&link).await, CodeSent);
+        world.clock.advance(Codes::APART);
     }
-    world.consign.revoke_link(&op, link.link.id).await.unwrap();
-    assert_eq!(world.ask(&link).await, LinkNotAvailable);
-    for _ in 1..7 {
-        assert_eq!(one_more(&world, "rita@example.net").await, Ok(()));
+    for _ in 0..20 {
+        let asked = world.ask(&link).await;
+        assert!(matches!(asked, TooManyCodes { .. }), "of this link");
     }
-    let refused = one_more(&world, "rita@example.net").await;
-    assert_eq!(refused, Err(Duration::from_secs(20 * 60)));
+    assert_eq!(left_for(&world, "rita@example.net").await, 2);
+
+    let (world, _, link) = cast().await;
+    for busy in [|| StoreError::Busy, rig::full] {
+        world.rig.strike(At::Named("apply"), rig::Fault::Fail(busy));
+        for _ in 0..10 {
+            let asked = world.ask(&link).await;
+            assert!(matches!(asked, Busy | Full), "{asked:?}");
+        }
+    }
+    world.rig.disarm();
+    assert_eq!(left_for(&world, "rita@example.net").await, 7);
+}
+
+#[tokio::test]
+async fn a_code_that_may_be_sent_counts() {
+    let (world, _, link) = cast().await;
+    world.rig.fail_at("apply");
+    for _ in 0..3 {
+        assert_eq!(world.ask(&link).await, Unavailable);
+    }
+    world.rig.disarm();
+    assert_eq!(left_for(&world, "rita@example.net").await, 4);
+}
+
+#[tokio::test]
+async fn who_asks_and_goes_away_uses_nothing_up() {
+    let (world, _, link) = cast().await;
+    assert_eq!(world.ask(&link).await, CodeSent);
+    for _ in 0..10 {
+        world.rig.hold_at("apply");
+        let mut asking = Box::pin(world.ask(&link));
+        world.rig.reached_by(&mut asking).await;
+        drop(asking);
+        world.rig.disarm();
+        world.rig.release();
+        world.settle().await;
+    }
+    assert_eq!(left_for(&world, "rita@example.net").await, 6);
 }
 
 /// What a code was sent to somebody for is no other's.
