@@ -9,11 +9,7 @@ use std::{
 };
 
 use consign_core::{
-    Consign, Parts,
-    evidence::Ed25519Signer,
-    mail::Courier,
-    store::{KeyedLimits, Leadership},
-    token::KeyError,
+    Consign, Parts, evidence::Ed25519Signer, mail::Courier, store::KeyedLimits, token::KeyError,
 };
 use consign_storage_fs::{FsEvidenceKeys, FsKeys, FsSecret};
 use tokio::task;
@@ -30,8 +26,6 @@ use crate::{
 pub(crate) struct Installation {
     pub(crate) consign: Consign,
     pub(crate) keys: Keys,
-    /// Who does what one node at a time does; without it the stores are this process's alone.
-    pub(crate) leadership: Option<Arc<dyn Leadership>>,
     pub(crate) stores: Stores,
     pub(crate) config: StoreConfig,
 }
@@ -69,12 +63,12 @@ impl Installation {
             courier,
             evidence: Some(Arc::new(evidence)),
             limits,
+            leadership: catalogue.leadership(),
             ..Parts::of(users, files, blobs, Arc::new(keys.signer.clone()))
         };
         Ok(Self {
             consign: Consign::new(parts, config.settings.clone()),
             keys,
-            leadership: catalogue.leadership(),
             stores,
             config: config.stores.clone(),
         })

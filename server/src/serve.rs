@@ -6,11 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use consign_core::{
-    Consign, LifetimesReport,
-    store::Duty,
-    time::{Clock, SystemClock},
-};
+use consign_core::Consign;
 use consign_http::{Api, PublicUrl, Rates};
 use rustix::process::{self, Resource, Rlimit};
 use tokio::{
@@ -25,7 +21,6 @@ use crate::{
     BoxError, admin,
     connection::{self, Accepted},
     data::{self, Installation, Paths},
-    duty::Post,
     log, metrics, notify,
     options::{Config, MailConfig},
     peers::Peers,
@@ -38,9 +33,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 const END_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the outbox is left alone at most, and after it could not be read.
-const MAIL_IDLE: Duration = Duration::from_secs(60);
-const MAIL_RETRY: Duration = Duration::from_secs(5);
 /// How often a checkpoint of the trail is made, when it has grown.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
@@ -120,13 +112,15 @@ pub(crate) async fn run(config: Config) -> Result<(), BoxError> {
     let handler = warp::service(consign_http_warp::server(api));
 
     let (stop, stopped) = watch::channel(false);
-    let carrier = tokio::spawn(carry_mail(installation.clone()));
-    let consign = installation.consign.clone();
-    let ending = tokio::spawn(end_lifetimes(installation.clone()));
-    let keys = installation.keys.clone();
+    let (consign, keys) = (installation.consign, installation.keys);
+    let upkeep = consign.administration();
+    let [sweeping, ending, carrying, vouching] = [(); 4].map(|()| upkeep.clone());
+    let sweeper = tokio::spawn(async move { sweeping.keep_swept(SWEEP_EVERY, SWEEP_GRACE).await });
+    let ending = tokio::spawn(async move { ending.keep_lifetimes(END_EVERY).await });
+    let carrier = tokio::spawn(async move { carrying.keep_mail().await });
+    let checkpoints =
+        tokio::spawn(async move { vouching.keep_checkpoints(CHECKPOINT_EVERY).await });
     let keeping = tokio::spawn(async move { keys.keep().await });
-    let checkpoints = tokio::spawn(keep_checkpoints(installation.clone()));
-    let sweeper = tokio::spawn(sweep_now_and_then(installation));
     let administered = tokio::spawn(administration.serve());
     // Whoever reads where the server listens finds it ready.
     let _ = opened.set(consign.clone());
@@ -292,91 +286,6 @@ async fn reload(mut keeper: Option<Keeper>, mut hangups: Option<unix::Signal>, s
             keeper.reload().await;
         }
         notify::ready(&status);
-    }
-}
-
-async fn sweep_now_and_then(installation: Installation) {
-    let administration = installation.consign.administration();
-    let mut post = Post::of(&installation, Duty::Sweep);
-    let mut ticks = time::interval(SWEEP_EVERY);
-    loop {
-        ticks.tick().await;
-        if !post.is_ours().await {
-            continue;
-        }
-        match administration.sweep(SWEEP_GRACE, |_| {}).await {
-            Ok(report) => tracing::info!(
-                stages = report.stages_removed,
-                blobs = report.blobs_removed,
-                bytes = report.bytes_removed,
-                failures = report.failures,
-                "swept"
-            ),
-            Err(error) => tracing::warn!(%error, "sweeping failed"),
-        }
-    }
-}
-
-/// Makes checkpoints of the trail.
-async fn keep_checkpoints(installation: Installation) {
-    let administration = installation.consign.administration();
-    let mut post = Post::of(&installation, Duty::Checkpoints);
-    let mut ticks = time::interval(CHECKPOINT_EVERY);
-    loop {
-        ticks.tick().await;
-        if !post.is_ours().await {
-            continue;
-        }
-        if let Err(error) = administration.checkpoint().await {
-            tracing::warn!(%error, "no checkpoint of the trail could be made");
-        }
-    }
-}
-
-/// Ends files and removals whose time is over, and forgets limits that are quiet.
-async fn end_lifetimes(installation: Installation) {
-    let administration = installation.consign.administration();
-    let mut post = Post::of(&installation, Duty::Lifetimes);
-    let mut ticks = time::interval(END_EVERY);
-    loop {
-        ticks.tick().await;
-        if !post.is_ours().await {
-            continue;
-        }
-        match administration.end_lifetimes().await {
-            Ok(report) if report == LifetimesReport::default() => {}
-            Ok(report) => tracing::info!(
-                expired = report.expired,
-                retained = report.retained,
-                purged = report.purged,
-                "ended what was at its end"
-            ),
-            Err(error) => tracing::warn!(%error, "what is at its end could not be ended"),
-        }
-        if let Err(error) = administration.forget_limits().await {
-            tracing::warn!(%error, "limits that are quiet could not be forgotten");
-        }
-    }
-}
-
-/// Carries mail whenever some is due.
-async fn carry_mail(installation: Installation) {
-    let administration = installation.consign.administration();
-    loop {
-        let wait = match administration.deliver_mail().await {
-            Ok(report) => report.next.map_or(MAIL_IDLE, |next| {
-                let now = SystemClock.now();
-                next.saturating_since(now).min(MAIL_IDLE)
-            }),
-            Err(error) => {
-                tracing::warn!(%error, "mail could not be carried");
-                MAIL_RETRY
-            }
-        };
-        tokio::select! {
-            () = time::sleep(wait) => {}
-            () = administration.mail_queued() => {}
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod blobs;
 mod courier;
+mod leadership;
 mod limits;
 mod rows;
 mod state;
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use self::state::State;
 pub use blobs::MemoryBlobs;
 pub use courier::{Fault, MemoryCourier};
+pub use leadership::MemoryLeadership;
 pub use limits::MemoryLimits;
 
 use crate::{

@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use crate::{
     error::{Error, ErrorKind},
@@ -78,16 +78,6 @@ impl Administration {
             }
         }
         Ok(made)
-    }
-
-    /// Makes checkpoints, now and `every` so long, until the future is dropped.
-    pub async fn keep_checkpoints(&self, every: Duration) {
-        loop {
-            if let Err(error) = self.checkpoint().await {
-                tracing::warn!(%error, "no checkpoint of the trail could be made");
-            }
-            tokio::time::sleep(every).await;
-        }
     }
 
     /// Reads the trail from its beginning, with what has happened so far.

@@ -25,6 +25,7 @@ mod search;
 #[cfg(test)]
 #[cfg(all(feature = "jwt", feature = "scrypt", feature = "evidence"))]
 mod tests;
+mod upkeep;
 
 use std::{
     fmt,
@@ -63,7 +64,7 @@ use crate::{
     password::PasswordHasher,
     quota::Quota,
     random::Entropy,
-    store::{BlobStore, FileStore, Held, LimitStore, UserStore},
+    store::{BlobStore, FileStore, Held, Leadership, LimitStore, UserStore},
     time::{Clock, Timestamp},
     token::TokenSigner,
 };
@@ -206,6 +207,8 @@ pub struct Parts {
     /// Counts, for all nodes together, what may not be asked for too often; without it each service counts in memory,
     /// for itself.
     pub limits: Option<Arc<dyn LimitStore>>,
+    /// Decides, of several nodes, which does what [one at a time does](crate::store::Duty); without it this one does all.
+    pub leadership: Option<Arc<dyn Leadership>>,
 }
 
 #[cfg(all(feature = "scrypt", feature = "intake"))]
@@ -245,6 +248,7 @@ impl Parts {
             entropy: Arc::new(crate::random::OsEntropy),
             evidence: None,
             limits: None,
+            leadership: None,
         }
     }
 }

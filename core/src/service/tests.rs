@@ -22,6 +22,7 @@ mod search;
 mod sessions;
 mod several_nodes;
 mod sweep;
+mod upkeep;
 mod uploads;
 
 use std::{
@@ -103,6 +104,7 @@ impl World {
                 &*entropy, START,
             )))),
             limits: None,
+            leadership: None,
             entropy,
         });
         let blobs = Arc::clone(&parts.blobs);
@@ -367,7 +369,10 @@ fn futures_are_send(consign: &Consign, actor: &Actor, registration: Registration
     send(consign.open_all(""));
     send(administration.sweep(DAY, |_| ()));
     send(administration.checkpoint());
+    send(administration.keep_swept(DAY, DAY));
+    send(administration.keep_lifetimes(DAY));
     send(administration.keep_checkpoints(DAY));
+    send(administration.keep_mail());
     send(async { administration.read_trail().await.next().await });
     send(consign.flush_events());
     send(consign.audit(actor, None, 1));

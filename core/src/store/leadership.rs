@@ -18,7 +18,7 @@ pub trait Leadership: fmt::Debug + Send + Sync + 'static {
 pub enum Duty {
     /// Removes what interrupted uploads have left, and what nobody needs to know any more.
     Sweep,
-    /// Ends files and removals whose time is over.
+    /// Ends files and removals whose time is over, and forgets limits that are quiet.
     Lifetimes,
     /// Vouches for the trail.
     Checkpoints,
@@ -30,28 +30,17 @@ impl Duty {
 }
 
 /// A duty that was taken on. Dropping it gives it up.
-pub struct Lead(#[expect(dead_code, reason = "it is dropped")] Option<Box<dyn Any + Send + Sync>>);
+pub struct Lead(#[expect(dead_code, reason = "it is dropped")] Box<dyn Any + Send + Sync>);
 
 impl Lead {
     /// One that ends when `held` is dropped.
     pub fn while_held(held: impl Any + Send + Sync) -> Self {
-        Self(Some(Box::new(held)))
+        Self(Box::new(held))
     }
 }
 
 impl fmt::Debug for Lead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Lead")
-    }
-}
-
-/// Of an installation of one node, which has all duties.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Alone;
-
-#[async_trait]
-impl Leadership for Alone {
-    async fn lead(&self, _duty: Duty) -> Result<Option<Lead>, StoreError> {
-        Ok(Some(Lead(None)))
     }
 }

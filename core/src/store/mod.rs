@@ -22,7 +22,7 @@ pub use self::{
     change::{Change, FORGET_AT_ONCE, Outcome},
     files::{FileStore, MAX_GROUPS},
     held::{Beginning, Held, Hold},
-    leadership::{Alone, Duty, Lead, Leadership},
+    leadership::{Duty, Lead, Leadership},
     limits::{AttemptEnd, Attempted, KeyedLimits, LimitStore},
     meters::CatalogueMeters,
     receive::{BodyError, Received, Room, StagedContent, Unbounded, body, receive},

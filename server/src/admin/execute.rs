@@ -126,7 +126,7 @@ async fn carry_out(
         }
         Request::Sweep { grace_secs } => {
             let grace = Duration::from_secs(grace_secs);
-            check_grace(grace, installation.leadership.is_some())?;
+            check_grace(grace, installation.config.is_shared())?;
             sweep(&administration, grace, lines).await?
         }
         Request::AuditVerify { known } => audit::verify(installation, &known, lines).await?,
