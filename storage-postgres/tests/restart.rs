@@ -202,15 +202,23 @@ fn what_goes_to_the_database_is_encrypted_where_the_url_says_so() {
     let others = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let other = file("other.pem", &others.cert.pem());
     let base = instance.url();
+    let by_name = base.replace("127.0.0.1", "localhost");
     run(async {
         let mut owner = PgConnection::connect(&base).await.unwrap();
-        for (mode, is_encrypted) in [
-            (format!("sslmode=verify-full&sslrootcert={root}"), true),
-            (format!("sslmode=verify-ca&sslrootcert={root}"), true),
-            ("sslmode=require".to_owned(), true),
-            ("sslmode=disable".to_owned(), false),
+        for (url, is_encrypted) in [
+            (
+                format!("{base}?sslmode=verify-full&sslrootcert={root}"),
+                true,
+            ),
+            (format!("{base}?sslmode=verify-ca&sslrootcert={root}"), true),
+            (format!("{base}?sslmode=require"), true),
+            // Who does not ask for the name is content with another.
+            (
+                format!("{by_name}?sslmode=verify-ca&sslrootcert={root}"),
+                true,
+            ),
+            (format!("{base}?sslmode=disable"), false),
         ] {
-            let url = format!("{base}?{mode}");
             let store = PgStore::open(&url, Options::new()).await.unwrap();
             let added = store.apply(Change::Record(vec![sample_event(1)])).await;
             assert_eq!(added.unwrap(), Outcome::Recorded);
@@ -218,16 +226,16 @@ fn what_goes_to_the_database_is_encrypted_where_the_url_says_so() {
                 WHERE application_name = 'consign'";
             let rows = query(sql).fetch_all(&mut owner).await.unwrap();
             let seen: Vec<bool> = rows.iter().map(|row| row.get(0)).collect();
-            assert_eq!(seen, [is_encrypted], "{mode}");
+            assert_eq!(seen, [is_encrypted], "{url}");
             drop(store);
             let sql = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
                 WHERE application_name = 'consign'";
             raw_sql(sql).execute(&mut owner).await.unwrap();
         }
         // By another's certificate; by none, as it is no authority's; under a name that is not its own.
-        let by_name = base.replace("127.0.0.1", "localhost");
         for url in [
             format!("{base}?sslmode=verify-full&sslrootcert={other}"),
+            format!("{base}?sslmode=verify-ca&sslrootcert={other}"),
             format!("{base}?sslmode=verify-full"),
             format!("{by_name}?sslmode=verify-full&sslrootcert={root}"),
         ] {
