@@ -27,7 +27,6 @@ use crate::{
     fault::Fault,
     files::Row,
     known::Known,
-    schema,
     trail::Pending,
     usage::Takes,
     writer::{Answer, Ask},
@@ -94,10 +93,11 @@ pub(crate) struct Needs {
 
 impl<'c> Batch<'c> {
     /// Begins a transaction, and waits for the head's lock: from then on nobody else writes. Where a copy is being made
-    /// into the store, only whoever makes it does.
+    /// into the store, only whoever makes it does; where the schema is later than what is known, nobody.
     pub(crate) async fn begin(
         connection: &'c mut PgConnection,
         is_copy: bool,
+        known: i32,
     ) -> Result<Self, Fault> {
         // The lock apart: what the last statement sees was committed before the lock was had.
         let sql = "BEGIN; SELECT FROM head FOR UPDATE; SELECT number, hash, last_file, \
@@ -106,7 +106,7 @@ impl<'c> Batch<'c> {
         let row = raw_sql(sql).fetch_all(&mut *connection).await?.pop();
         let row = row.ok_or_else(|| Fault::Damaged("there is no head of the trail".to_owned()))?;
         let row = Columns(&row);
-        if row.get::<i32>("version")? > schema::VERSION {
+        if row.get::<i32>("version")? > known {
             return Err(Fault::Closed("the schema is newer than this program"));
         }
         if row.get("is_copied_into")? && !is_copy {

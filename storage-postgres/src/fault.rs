@@ -1,17 +1,18 @@
 //! Why the database did not do what it was asked.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use consign_core::store::StoreError;
 use sqlx::postgres::PgDatabaseError;
+use tokio::time::timeout;
 
 /// A failure, told apart by what is to be done about it.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     /// The connection is of no use any more. What was under way was not made, unless it was being committed.
     Connection(Arc<sqlx::Error>),
-    /// Others have what is needed: nothing was made.
-    Busy,
+    /// Others have what is needed, or the database is too slow: nothing was made.
+    Busy(Arc<sqlx::Error>),
     /// Once more, on a new connection, it may be made.
     Again(Arc<sqlx::Error>),
     /// What only one can have, two would.
@@ -31,15 +32,14 @@ impl From<sqlx::Error> for Fault {
         use sqlx::Error::*;
         let error = Arc::new(error);
         match &*error {
-            Io(_) | Tls(_) | Protocol(_) | PoolClosed | WorkerCrashed | PoolTimedOut => {
-                Self::Connection(error)
-            }
+            Io(_) | Tls(_) | Protocol(_) | PoolClosed | WorkerCrashed => Self::Connection(error),
+            PoolTimedOut => Self::Busy(error),
             ColumnDecode { .. } | Decode(_) | ColumnNotFound(_) | ColumnIndexOutOfBounds { .. } => {
                 Self::Damaged(error.to_string())
             }
             Database(told) => match told.code().as_deref().unwrap_or_default() {
                 // Lock not available; statement timed out; too many connections.
-                "55P03" | "57014" | "53300" => Self::Busy,
+                "55P03" | "57014" | "53300" => Self::Busy(error),
                 // Serialization, deadlock; a plan made for a table that was another.
                 "40001" | "40P01" | "0A000" | "26000" => Self::Again(error),
                 "23505" => Self::Exists(error),
@@ -63,7 +63,7 @@ impl Fault {
     /// What the caller is told.
     pub(crate) fn error(self) -> StoreError {
         match self {
-            Self::Busy => StoreError::Busy,
+            Self::Busy(_) => StoreError::Busy,
             Self::Exists(_) => StoreError::Exists,
             Self::Full(error) => StoreError::Full(error.into()),
             Self::Damaged(text) => StoreError::Damaged(text),
@@ -80,6 +80,11 @@ impl Fault {
         Self::Connection(Arc::new(error.into()))
     }
 
+    /// All connections are in use.
+    pub(crate) fn busy() -> Self {
+        Self::Busy(Arc::new(sqlx::Error::PoolTimedOut))
+    }
+
     /// What no error of the database tells of.
     pub(crate) fn other(text: String) -> Self {
         Self::Other(Arc::new(sqlx::Error::InvalidArgument(text)))
@@ -92,6 +97,17 @@ impl Fault {
             Self::Connection(error) => !is_silence(error) && !is_refusal(error),
             _ => false,
         }
+    }
+}
+
+/// What the database answers in time, or that it does not.
+pub(crate) async fn within<T, E: Into<Fault>>(
+    most: Duration,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, Fault> {
+    match timeout(most, asking).await {
+        Ok(answered) => answered.map_err(Into::into),
+        Err(_) => Err(Fault::silent()),
     }
 }
 

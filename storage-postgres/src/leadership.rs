@@ -10,7 +10,13 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use crate::{PgStore, column::Columns, fault::Fault, open::Place, schema};
+use crate::{
+    PgStore,
+    column::Columns,
+    fault::{Fault, within},
+    open::Place,
+    schema,
+};
 
 /// How often a node that has a duty says that it is alive. One that has not for four times as long has it no more,
 /// also where its machine goes on answering for it.
@@ -20,11 +26,8 @@ const BEAT: Duration = Duration::from_secs(15);
 impl Leadership for PgStore {
     async fn lead(&self, duty: Duty) -> Result<Option<Lead>, StoreError> {
         let place = self.place();
-        let most = place.longest();
-        let asked = timeout(most, take_on(place, duty)).await;
-        let connection = asked
-            .unwrap_or_else(|_| Err(Fault::silent()))
-            .map_err(Fault::error)?;
+        let asked = within(place.longest(), take_on(place, duty)).await;
+        let connection = asked.map_err(Fault::error)?;
         Ok(connection.map(|connection| {
             let beating = tokio::spawn(beat(connection, place.patience()));
             Lead::while_held(Beating(beating.abort_handle()))

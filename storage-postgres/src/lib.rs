@@ -71,8 +71,9 @@
 //! writes of all nodes go one after another; each node makes those that wait, 64 at most, in one transaction.
 //! Where the connection is lost while a transaction is committed, the store looks on another whether it was made.
 //!
-//! Nothing waits without a bound. Where all connections are in use, 1,024 changes wait, or another has what is needed, the
-//! answer is [`StoreError::Busy`](consign_core::store::StoreError::Busy), and nothing was done; where the database does not
+//! Nothing waits without a bound, opening included. Where all connections are in use, 1,024 changes wait, another has what
+//! is needed, or a statement takes longer than it may, the answer is
+//! [`StoreError::Busy`](consign_core::store::StoreError::Busy), and nothing was done; where the database does not
 //! answer, [`StoreError::Unavailable`](consign_core::store::StoreError::Unavailable). A node that hangs in the middle of a
 //! transaction holds up the others for five seconds, until the database ends its session. After a restart of the
 //! database the store goes on by itself.
@@ -110,6 +111,13 @@ mod trail;
 mod usage;
 mod users;
 mod writer;
+
+#[cfg(test)]
+extern crate self as consign_storage_postgres;
+
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 pub use self::{
     look::Look,

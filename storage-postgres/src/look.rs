@@ -6,9 +6,10 @@ use sqlx::{Row as _, query};
 
 use crate::{
     PgStore,
+    fault::within,
     open::{self, OpenError, Place},
     options::Options,
-    schema,
+    schema::version,
 };
 
 /// What was found of a database that can be used.
@@ -34,19 +35,20 @@ impl PgStore {
         let place = Place::new(url, options)?;
         let mut connection = place.connect().await.map_err(|fault| place.told(fault))?;
         open::check_server(&place, &mut connection).await?;
-        let schema = schema::version(&place, &mut connection).await?;
+        let schema = version(&place, &mut connection).await?;
         let told = |error: sqlx::Error| place.told(error.into());
         let sql = "SELECT current_setting('server_version') AS server, \
             (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now";
         let asked = now();
-        let row = query(sql).fetch_one(&mut connection).await.map_err(told)?;
+        let row = within(place.patience(), query(sql).fetch_one(&mut connection)).await;
+        let row = row.map_err(|fault| place.told(fault))?;
         let answered = now();
         let there: i64 = row.try_get("now").map_err(told)?;
         let there = u64::try_from(there).unwrap_or_default();
         Ok(Look {
             server: row.try_get("server").map_err(told)?,
             schema,
-            known: schema::VERSION,
+            known: place.steps.version(),
             clock_apart: asked
                 .saturating_sub(there)
                 .max(there.saturating_sub(answered)),

@@ -8,10 +8,13 @@ use sqlx::{
     postgres::{PgConnectOptions, PgDatabaseError},
     raw_sql,
 };
-use tokio::time::timeout;
 use url::Url;
 
-use crate::{fault::Fault, options::Options};
+use crate::{
+    fault::{Fault, within},
+    options::Options,
+    schema::{STEPS, Steps},
+};
 
 /// How long a connection may do nothing within a transaction: one whose node hangs holds up all others.
 const IDLE: Duration = Duration::from_secs(5);
@@ -61,6 +64,14 @@ pub enum OpenError {
         /// Its host and port, or its socket.
         place: String,
         /// What is in the way.
+        source: BoxError,
+    },
+    /// It took too long for what it was asked, or was told to end it.
+    #[error("the database at {place} gave up what it was asked")]
+    GaveUp {
+        /// Its host and port, or its socket.
+        place: String,
+        /// In the database's words.
         source: BoxError,
     },
     /// There is no such user, or not with this password, or not from here.
@@ -134,6 +145,8 @@ pub enum OpenError {
 pub(crate) struct Place {
     pub(crate) connect: PgConnectOptions,
     pub(crate) options: Options,
+    /// What the schema's tables are.
+    pub(crate) steps: Steps,
 }
 
 impl Place {
@@ -174,7 +187,11 @@ impl Place {
                 ("client_min_messages", "warning".to_owned()),
                 ("jit", "off".to_owned()),
             ]);
-        Ok(Self { connect, options })
+        Ok(Self {
+            connect,
+            options,
+            steps: STEPS,
+        })
     }
 
     /// A new connection.
@@ -182,10 +199,9 @@ impl Place {
         let connecting = async {
             let mut connection = PgConnection::connect_with(&self.connect).await?;
             settle(&mut connection).await?;
-            Ok(connection)
+            Ok::<_, sqlx::Error>(connection)
         };
-        let connected = timeout(self.options.acquire_timeout, connecting).await;
-        connected.unwrap_or_else(|_| Err(Fault::silent()))
+        within(self.options.acquire_timeout, connecting).await
     }
 
     /// How long a transaction may take, connecting with it.
@@ -211,8 +227,8 @@ impl Place {
         let error = match fault {
             Fault::Damaged(text) => return OpenError::Damaged { schema, text },
             Fault::Closed(why) => return OpenError::Failed(why.into()),
-            Fault::Busy => return OpenError::Failed("others hold what is needed".into()),
-            Fault::Connection(error)
+            Fault::Busy(error)
+            | Fault::Connection(error)
             | Fault::Again(error)
             | Fault::Exists(error)
             | Fault::Full(error)
@@ -228,6 +244,8 @@ impl Place {
                 user: self.connect.get_username().to_owned(),
                 source,
             },
+            "55P03" => OpenError::Failed("others hold what is needed".into()),
+            "57014" => OpenError::GaveUp { place, source },
             "3D000" => OpenError::NoDatabase {
                 place,
                 database: self.connect.get_database().unwrap_or_default().to_owned(),
@@ -278,8 +296,8 @@ pub(crate) async fn check_server(
     let sql = "SELECT current_setting('server_version_num')::integer AS number, \
         current_setting('server_version') AS version, current_setting('server_encoding') AS encoding, \
         pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only";
-    let row = sqlx::query(sql).fetch_one(connection).await;
-    let row = row.map_err(|error| place.told(error.into()))?;
+    let row = within(place.patience(), sqlx::query(sql).fetch_one(connection)).await;
+    let row = row.map_err(|fault| place.told(fault))?;
     let failed = |error: sqlx::Error| OpenError::Failed(error.into());
     let number: i32 = row.try_get("number").map_err(failed)?;
     if number / 10_000 < OLDEST {

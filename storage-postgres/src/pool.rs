@@ -66,7 +66,7 @@ impl Pool {
         let most = self.place.options.acquire_timeout;
         let permit = timeout(most, self.permits.acquire()).await;
         let Ok(Ok(permit)) = permit else {
-            return Err(Fault::Busy);
+            return Err(Fault::busy());
         };
         let kept = self.pop();
         let (connection, made) = match kept {

@@ -17,12 +17,12 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     column::Columns,
-    fault::Fault,
+    fault::{Fault, within},
     meters::Meters,
     open::{self, OpenError, Place},
     options::Options,
     pool::Pool,
-    schema,
+    schema::bring_up,
     writer::{self, Answer, Ask, Job, QUEUE, Writer},
 };
 
@@ -50,10 +50,14 @@ impl PgStore {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(url: &str, options: Options) -> Result<Self, OpenError> {
-        let place = Arc::new(Place::new(url, options)?);
+        Self::open_with(Place::new(url, options)?).await
+    }
+
+    pub(crate) async fn open_with(place: Place) -> Result<Self, OpenError> {
+        let place = Arc::new(place);
         let mut connection = place.connect().await.map_err(|fault| place.told(fault))?;
         open::check_server(&place, &mut connection).await?;
-        schema::bring_up(&place, &mut connection).await?;
+        bring_up(&place, &mut connection).await?;
         let meters = Arc::new(Meters::new());
         let commits = Arc::new(AtomicU64::new(0));
         let (queue, jobs) = mpsc::channel(QUEUE);
@@ -110,9 +114,8 @@ impl PgStore {
     ) -> Result<Vec<PgRow>, Fault> {
         let pool = &self.0.pool;
         let mut lent = pool.acquire().await?;
-        let asked = timeout(self.0.place.patience(), ask.fetch_all(&mut lent.connection)).await;
-        let done = asked.map_err(|_| Fault::silent());
-        let done = done.and_then(|done| Ok(done?));
+        let patience = self.0.place.patience();
+        let done = within(patience, ask.fetch_all(&mut lent.connection)).await;
         match &done {
             Err(Fault::Connection(_)) => {
                 pool.clear();

@@ -16,12 +16,15 @@ use consign_core::{
     user::{User, UserChange},
 };
 use sqlx::{PgConnection, query, raw_sql};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::{batch::Batch, column::Columns, fault::Fault, meters::Meters, open::Place};
+use crate::{
+    batch::Batch,
+    column::Columns,
+    fault::{Fault, within},
+    meters::Meters,
+    open::Place,
+};
 
 /// Changes that wait at most; who has one more is told that the store is busy.
 pub(crate) const QUEUE: usize = 1024;
@@ -205,7 +208,8 @@ impl Writer {
                 Some(connection) => connection,
                 None => self.place.connect().await?,
             };
-            let done = write(&mut connection, jobs, &mut progress).await;
+            let known = self.place.steps.version();
+            let done = write(&mut connection, jobs, &mut progress, known).await;
             // A transaction that ended well, or that could be ended: the connection is as good as before, unless what
             // was prepared on it is of tables as they were.
             let is_over =
@@ -215,8 +219,7 @@ impl Writer {
             }
             done
         };
-        let done = timeout(self.place.longest(), whole).await;
-        let done = done.unwrap_or_else(|_| Err(Fault::silent()));
+        let done = within(self.place.longest(), whole).await;
         let changed = match (done, progress.committing) {
             (Ok(changed), _) => changed,
             // Nothing is known of it but that it was to be committed.
@@ -260,10 +263,9 @@ impl Writer {
             let made = Columns(&row).get("made")?;
             raw_sql("ROLLBACK").execute(&mut connection).await?;
             self.connection = Some(connection);
-            Ok(made)
+            Ok::<_, Fault>(made)
         };
-        let looked = timeout(self.place.longest(), look).await;
-        looked.unwrap_or_else(|_| Err(Fault::silent()))
+        within(self.place.longest(), look).await
     }
 }
 
@@ -278,9 +280,10 @@ async fn write(
     connection: &mut PgConnection,
     jobs: &[Job],
     progress: &mut Progress,
+    known: i32,
 ) -> Result<bool, Fault> {
     let is_copy = jobs.iter().all(|job| matches!(job.ask, Ask::Replace(..)));
-    let mut batch = Batch::begin(connection, is_copy).await?;
+    let mut batch = Batch::begin(connection, is_copy, known).await?;
     batch.look_up(jobs.iter().map(|job| &job.ask)).await?;
     for job in jobs {
         let answer = batch.make(&job.ask).await?;
@@ -317,7 +320,7 @@ fn is_of_one(fault: &Fault) -> bool {
     match fault {
         Fault::Exists(_) | Fault::Damaged(_) | Fault::Other(_) => true,
         Fault::Connection(_)
-        | Fault::Busy
+        | Fault::Busy(_)
         | Fault::Again(_)
         | Fault::Full(_)
         | Fault::Closed(_) => false,
@@ -326,7 +329,10 @@ fn is_of_one(fault: &Fault) -> bool {
 
 /// Whether any change would meet it now.
 fn is_of_all(fault: &Fault) -> bool {
-    matches!(fault, Fault::Connection(_) | Fault::Busy | Fault::Closed(_))
+    matches!(
+        fault,
+        Fault::Connection(_) | Fault::Busy(_) | Fault::Closed(_)
+    )
 }
 
 /// Of a transaction of which nobody can tell whether it was made. It is not made again.

@@ -25,7 +25,7 @@ use consign_storage_postgres::{Options, PgStore};
 use sqlx::{AssertSqlSafe, Row as _, query, raw_sql};
 use support::{
     Schema, connect,
-    proxy::{Proxy, Way},
+    proxy::{COMMIT, Proxy, Way},
     url,
 };
 use tokio::{
@@ -267,7 +267,7 @@ fn a_node_that_freezes_within_a_transaction_is_thrown_out() {
         let options = schema.options().acquire_timeout(moment);
         let options = options.statement_timeout(moment);
         let frozen = PgStore::open(&proxy.url(&url()), options).await.unwrap();
-        proxy.set(Way::FreezesAtCommit);
+        proxy.set(Way::FreezesAt(COMMIT));
         let lost = frozen.apply(Change::add(sample_entry(1)));
         let lost = timeout(FOR_EVER, lost).await.unwrap();
         assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");

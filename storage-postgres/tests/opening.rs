@@ -11,8 +11,15 @@ use consign_core::{
 };
 use consign_storage_postgres::{OpenError, Options, PgStore};
 use sqlx::{Row as _, query};
-use support::{Schema, connect, url};
+use support::{
+    Schema, connect,
+    proxy::{Proxy, Way},
+    url,
+};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+
+/// Longer than anything bounded takes.
+const FOR_EVER: Duration = Duration::from_secs(120);
 
 /// What an operator reads of an error: its causes with it.
 fn told(error: &OpenError) -> String {
@@ -75,6 +82,86 @@ fn where_nothing_answers_it_says_so_in_bounded_time_and_shows_no_password() {
                 "{error:?} {text}"
             );
         }
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_database_that_falls_silent_after_the_login_is_told_in_bounded_time() {
+    run(async {
+        let schema = Schema::new();
+        drop(schema.open().await);
+        let mut tasks = JoinSet::new();
+        for (at, is_looked_at) in [
+            ("set_config('synchronous_commit'", false),
+            ("server_version_num", false),
+            ("FROM pg_class", false),
+            ("FROM schema_version", false),
+            ("server_version_num", true),
+            ("FROM schema_version", true),
+            ("clock_timestamp()", true),
+        ] {
+            let options = schema
+                .options()
+                .acquire_timeout(Duration::from_secs(3))
+                .statement_timeout(Duration::from_secs(2));
+            tasks.spawn(async move {
+                let proxy = Proxy::to(&url()).await;
+                proxy.set(Way::FreezesAt(at));
+                let url = proxy.url(&url());
+                let opening = async {
+                    match is_looked_at {
+                        true => PgStore::look(&url, options).await.map(drop),
+                        false => PgStore::open(&url, options).await.map(drop),
+                    }
+                };
+                let opened = timeout(FOR_EVER, opening).await.unwrap();
+                assert_eq!(proxy.way(), Way::Frozen, "{at}: {opened:?}");
+                let error = opened.expect_err(at);
+                let place = url.split(['@', '/']).nth(3).unwrap();
+                let text = format!(
+                    "the database at {place} cannot be reached: the database does not answer"
+                );
+                assert_eq!(told(&error), text, "{at}");
+            });
+        }
+        tasks.join_all().await;
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_slow_database_is_told_from_one_that_others_hold() {
+    run(async {
+        let schema = Schema::new();
+        drop(schema.open().await);
+        let mut other = connect().await;
+        let sql = format!("BEGIN; LOCK TABLE {}.schema_version", schema.0);
+        let locked = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut other);
+        locked.await.unwrap();
+        let options = schema.options().acquire_timeout(Duration::from_secs(3));
+        let error = timeout(FOR_EVER, refused(&url(), options)).await.unwrap();
+        assert_eq!(
+            told(&error),
+            "the database cannot be opened: others hold what is needed"
+        );
+        sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+        schema
+            .execute(
+                "ALTER TABLE schema_version RENAME TO kept; \
+                CREATE VIEW schema_version AS SELECT version FROM kept, pg_sleep(600)",
+            )
+            .await;
+        let options = schema.options().statement_timeout(Duration::from_secs(2));
+        let error = timeout(FOR_EVER, refused(&url(), options)).await.unwrap();
+        assert!(matches!(error, OpenError::GaveUp { .. }), "{error:?}");
+        let text = told(&error);
+        assert!(
+            text.ends_with(
+                "gave up what it was asked: canceling statement due to statement timeout"
+            ),
+            "{text}"
+        );
     });
 }
 

@@ -32,8 +32,8 @@ pub enum Way {
     SpoilsAnswer,
     /// The next commit is not handed on, and its connection ends.
     LosesCommit,
-    /// It is frozen from the next commit on, which is not handed on before it is open again.
-    FreezesAtCommit,
+    /// It is frozen from the next statement on in which this is, which is not handed on before it is open again.
+    FreezesAt(&'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -105,6 +105,9 @@ impl Proxy {
     }
 }
 
+/// A commit as a client sends it.
+pub const COMMIT: &str = "COMMIT\0";
+
 /// What becomes of the answer to a commit that was handed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -142,14 +145,19 @@ async fn pass(
         }
         let thawed = ways.wait_for(|way| *way != Way::Frozen).await;
         let now = *thawed.unwrap();
-        let is_commit = is_client && bytes.windows(7).any(|part| part == b"COMMIT\0");
+        let has = |text: &str| {
+            bytes
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        };
+        let is_commit = is_client && has(COMMIT);
         match now {
             Way::Closed => return,
             Way::LosesCommit if is_commit => {
                 way.send_replace(Way::Open);
                 return;
             }
-            Way::FreezesAtCommit if is_commit => {
+            Way::FreezesAt(text) if is_client && has(text) => {
                 way.send_replace(Way::Frozen);
                 let _ = ways.wait_for(|way| *way != Way::Frozen).await;
             }
