@@ -11,6 +11,8 @@ use tokio::time::timeout;
 pub(crate) enum Fault {
     /// The connection is of no use any more. What was under way was not made, unless it was being committed.
     Connection(Arc<sqlx::Error>),
+    /// There is no connection, and none was made.
+    Unreachable(Arc<sqlx::Error>),
     /// Others have what is needed, or the database is too slow: nothing was made.
     Busy(Arc<sqlx::Error>),
     /// Once more, on a new connection, it may be made.
@@ -68,9 +70,10 @@ impl Fault {
             Self::Full(error) => StoreError::Full(error.into()),
             Self::Damaged(text) => StoreError::Damaged(text),
             Self::Closed(why) => StoreError::Unavailable(why.into()),
-            Self::Connection(error) | Self::Again(error) | Self::Other(error) => {
-                StoreError::Unavailable(error.into())
-            }
+            Self::Connection(error)
+            | Self::Unreachable(error)
+            | Self::Again(error)
+            | Self::Other(error) => StoreError::Unavailable(error.into()),
         }
     }
 
@@ -90,11 +93,19 @@ impl Fault {
         Self::Other(Arc::new(sqlx::Error::InvalidArgument(text)))
     }
 
+    /// As it was met in making a connection: another would not be made either.
+    pub(crate) fn of_connecting(self) -> Self {
+        match self {
+            Self::Connection(error) => Self::Unreachable(error),
+            other => other,
+        }
+    }
+
     /// Whether a new connection, or a new transaction, may do it.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Again(_) => true,
-            Self::Connection(error) => !is_silence(error) && !is_refusal(error),
+            Self::Connection(error) => !is_silence(error),
             _ => false,
         }
     }
@@ -113,11 +124,6 @@ pub(crate) async fn within<T, E: Into<Fault>>(
 
 fn is_silence(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
-}
-
-fn is_refusal(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|told| told.code());
-    code.is_some_and(|code| refuses(&code))
 }
 
 /// Whether it is of a login that is refused, or to a database that there is not.

@@ -88,6 +88,7 @@ mod catalogue;
 mod column;
 mod fault;
 mod files;
+mod gate;
 mod groups;
 mod known;
 mod leadership;

@@ -8,10 +8,12 @@ use sqlx::{
     postgres::{PgConnectOptions, PgDatabaseError},
     raw_sql,
 };
+use tokio::time::Instant;
 use url::Url;
 
 use crate::{
     fault::{Fault, within},
+    gate::Gate,
     options::Options,
     schema::{STEPS, Steps},
 };
@@ -147,6 +149,7 @@ pub(crate) struct Place {
     pub(crate) options: Options,
     /// What the schema's tables are.
     pub(crate) steps: Steps,
+    gate: Gate,
 }
 
 impl Place {
@@ -191,17 +194,28 @@ impl Place {
             connect,
             options,
             steps: STEPS,
+            gate: Gate::default(),
         })
     }
 
     /// A new connection.
     pub(crate) async fn connect(&self) -> Result<PgConnection, Fault> {
+        self.connect_since(Instant::now()).await
+    }
+
+    /// A new connection for whoever asked then: where none can be made, one at a time tries, for all who wait.
+    pub(crate) async fn connect_since(&self, asked: Instant) -> Result<PgConnection, Fault> {
+        let most = self.options.acquire_timeout;
         let connecting = async {
             let mut connection = PgConnection::connect_with(&self.connect).await?;
             settle(&mut connection).await?;
             Ok::<_, sqlx::Error>(connection)
         };
-        within(self.options.acquire_timeout, connecting).await
+        let attempt = async {
+            let made = within(most, connecting).await;
+            made.map_err(Fault::of_connecting)
+        };
+        self.gate.pass(asked, most, attempt).await
     }
 
     /// How long a transaction may take, connecting with it.
@@ -229,6 +243,7 @@ impl Place {
             Fault::Closed(why) => return OpenError::Failed(why.into()),
             Fault::Busy(error)
             | Fault::Connection(error)
+            | Fault::Unreachable(error)
             | Fault::Again(error)
             | Fault::Exists(error)
             | Fault::Full(error)

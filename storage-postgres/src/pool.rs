@@ -11,7 +11,7 @@ use std::{
 use sqlx::PgConnection;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{self, timeout},
 };
 
 use crate::{fault::Fault, meters::Meters, open::Place};
@@ -63,6 +63,7 @@ impl Pool {
 
     /// A connection, within twice the time that one is waited for.
     pub(crate) async fn acquire(&self) -> Result<Lent<'_>, Fault> {
+        let asked = time::Instant::now();
         let most = self.place.options.acquire_timeout;
         let permit = timeout(most, self.permits.acquire()).await;
         let Ok(Ok(permit)) = permit else {
@@ -71,7 +72,7 @@ impl Pool {
         let kept = self.pop();
         let (connection, made) = match kept {
             Some(kept) => (kept.connection, kept.made),
-            None => (self.place.connect().await?, Instant::now()),
+            None => (self.place.connect_since(asked).await?, Instant::now()),
         };
         self.tell();
         Ok(Lent {

@@ -236,7 +236,7 @@ impl Writer {
                 }
             }
             (Err(fault), _) => {
-                if let Fault::Connection(error) = &fault {
+                if let Fault::Connection(error) | Fault::Unreachable(error) = &fault {
                     tracing::warn!(%error, "the database failed");
                     self.meters.catalogue.failed();
                 }
@@ -320,6 +320,7 @@ fn is_of_one(fault: &Fault) -> bool {
     match fault {
         Fault::Exists(_) | Fault::Damaged(_) | Fault::Other(_) => true,
         Fault::Connection(_)
+        | Fault::Unreachable(_)
         | Fault::Busy(_)
         | Fault::Again(_)
         | Fault::Full(_)
@@ -331,7 +332,7 @@ fn is_of_one(fault: &Fault) -> bool {
 fn is_of_all(fault: &Fault) -> bool {
     matches!(
         fault,
-        Fault::Connection(_) | Fault::Busy(_) | Fault::Closed(_)
+        Fault::Connection(_) | Fault::Unreachable(_) | Fault::Busy(_) | Fault::Closed(_)
     )
 }
 

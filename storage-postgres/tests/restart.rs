@@ -22,12 +22,18 @@ use consign_core::{
 };
 use consign_storage_postgres::{OpenError, Options, PgStore};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, query, raw_sql};
-use support::instance::{Instance, PASSWORD};
+use support::{
+    Schema,
+    instance::{Instance, PASSWORD},
+    proxy::{Proxy, Way},
+    url,
+};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
 
+const NOW: Timestamp = Timestamp::from_secs(1);
 /// Longer than anything bounded takes.
 const FOR_EVER: Duration = Duration::from_secs(180);
 
@@ -165,6 +171,49 @@ fn a_login_that_is_refused_is_tried_once_for_all_who_wait() {
             .execute(&mut owner)
             .await
             .unwrap();
+        let added = store.apply(Change::add(sample_entry(1))).await.unwrap();
+        assert!(matches!(added, Outcome::Added(_)), "{added:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: see scripts/engines"]
+fn a_database_that_is_down_is_tried_once_for_all_who_wait() {
+    run(async {
+        let schema = Schema::new();
+        let proxy = Proxy::to(&url()).await;
+        let store = PgStore::open(&proxy.url(&url()), schema.options())
+            .await
+            .unwrap();
+        let id = sample_entry(1).id;
+        FileStore::by_id(&store, id).await.unwrap();
+        proxy.set(Way::Closed);
+        // It is not known yet that it is down: at first as many try as there can be connections.
+        for (wave, most) in [(1, 16), (2, 4), (3, 4)] {
+            let before = proxy.connects();
+            let mut callers = JoinSet::new();
+            for n in 0..40 {
+                let store = store.clone();
+                callers.spawn(async move {
+                    let key = LimitKey([7; 16]);
+                    match n % 4 {
+                        0 => store.apply(Change::add(sample_entry(n))).await.map(drop),
+                        1 => store.begin_attempt(key, NOW).await.map(drop),
+                        _ => FileStore::by_id(&store, id).await.map(drop),
+                    }
+                });
+            }
+            let answers = timeout(FOR_EVER, callers.join_all()).await.unwrap();
+            for answer in answers {
+                let told = matches!(answer, Err(StoreError::Unavailable(_)));
+                assert!(told, "{answer:?}");
+            }
+            let tried = proxy.connects() - before;
+            assert!((1..=most).contains(&tried), "{wave}: {tried} connects");
+        }
+        // What failed before is held against nobody.
+        proxy.set(Way::Open);
+        FileStore::by_id(&store, id).await.unwrap();
         let added = store.apply(Change::add(sample_entry(1))).await.unwrap();
         assert!(matches!(added, Outcome::Added(_)), "{added:?}");
     });

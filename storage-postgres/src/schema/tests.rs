@@ -40,10 +40,8 @@ const BRIEF: Steps = Steps {
 };
 
 async fn open(url: &str, options: Options, steps: Steps) -> Result<PgStore, OpenError> {
-    let place = Place {
-        steps,
-        ..Place::new(url, options)?
-    };
+    let mut place = Place::new(url, options)?;
+    place.steps = steps;
     let opening = timeout(FOR_EVER, PgStore::open_with(place));
     opening.await.expect("it is bounded")
 }

@@ -40,6 +40,7 @@ pub enum Way {
 pub struct Proxy {
     port: u16,
     begun: Arc<AtomicUsize>,
+    connects: Arc<AtomicUsize>,
     way: Arc<watch::Sender<Way>>,
 }
 
@@ -58,13 +59,16 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let way = Arc::new(watch::Sender::new(Way::Open));
         let begun = Arc::new(AtomicUsize::new(0));
+        let connects = Arc::new(AtomicUsize::new(0));
         let proxy = Self {
             port,
             begun: begun.clone(),
+            connects: connects.clone(),
             way: way.clone(),
         };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                connects.fetch_add(1, Ordering::SeqCst);
                 if *way.borrow() == Way::Closed {
                     continue;
                 }
@@ -94,6 +98,11 @@ impl Proxy {
     /// How many transactions were begun.
     pub fn begun(&self) -> usize {
         self.begun.load(Ordering::SeqCst)
+    }
+
+    /// How many connections were made to it, or tried.
+    pub fn connects(&self) -> usize {
+        self.connects.load(Ordering::SeqCst)
     }
 
     pub fn way(&self) -> Way {
