@@ -10,13 +10,17 @@ use consign_core::{
     code::CodeHash,
     event::Author,
     file::Seq,
+    group::Group,
     link::ManagedLink,
+    once::{Once, OnceKey},
     quota::Quota,
     store::{
         Change, Duty, FileStore, Insert, InsertGuard, Leadership, Outcome, Row, RowStore,
         StoreError, UserStore,
     },
-    testing::{run, sample_entry, sample_event, sample_lease, sample_link, sample_user},
+    testing::{
+        run, sample_entry, sample_event, sample_group, sample_lease, sample_link, sample_user,
+    },
     time::Timestamp,
     trail::{self, EntryHash},
     user::{Role, User},
@@ -597,34 +601,101 @@ fn the_database_refuses_what_would_be_had_twice_or_too_often() {
             files: [sample_entry(1).id].into(),
             ..sample_link(1)
         };
-        store.apply(Change::AddLink(link)).await.unwrap();
+        store.apply(Change::AddLink(link.clone())).await.unwrap();
+        let group = Group {
+            id: sample_group(1),
+            name: String::from("accounting").try_into().unwrap(),
+            created_by: link.made_by,
+            created_at: NOW,
+            retention: None,
+        };
+        store.apply(Change::AddGroup(group)).await.unwrap();
+        let open = Change::OpenLease {
+            lease: sample_lease(1, 1),
+            revision: link.revision,
+            code: None,
+            by: Author::Anonymous,
+        };
+        let once = Once {
+            key: OnceKey([1; 32]),
+            request: [1; 32],
+            at: NOW,
+            until: Timestamp::from_millis(u64::MAX),
+        };
+        let change = Box::new(open);
+        let opened = store.apply(Change::Once { once, change }).await.unwrap();
+        assert!(matches!(opened, Outcome::LinkSet(_)), "{opened:?}");
         let user = sample_user(1, Role::Client);
         store
             .insert(user, InsertGuard::None, Vec::new())
             .await
             .unwrap();
         let mut connection = connect().await;
-        for sql in [
-            "UPDATE links SET downloads = 2",
-            "INSERT INTO links SELECT gen_random_uuid(), secret, files, made_by, made_at, expires_at, \
-                max_downloads, downloads, password, recipient, note, revoked_at, revision FROM links",
-            "INSERT INTO users SELECT gen_random_uuid(), username || 'x', email, email_key, role, status, \
-                password, session_epoch, created_at, confined, address_proved, owner FROM users",
-            "INSERT INTO users SELECT gen_random_uuid(), username, email, email_key || 'x', role, status, \
-                password, session_epoch, created_at, confined, address_proved, owner FROM users",
-            "UPDATE usage SET bytes = -1",
-            "INSERT INTO head (the_only, number, hash, last_file) VALUES (false, 0, ''::bytea, 0)",
+        // The row that there is, with some columns of another value.
+        let again = |table: &str, other: &str| {
+            format!(
+                "INSERT INTO {table} SELECT (jsonb_populate_record({table}, \
+                jsonb_build_object({other}))).* FROM {table}"
+            )
+        };
+        let (id, key) = (
+            "'id', gen_random_uuid()",
+            "'key', '\\x' || repeat('02', 32)",
+        );
+        for (sql, constraint) in [
+            ("UPDATE links SET downloads = 2".into(), "links_budget"),
+            ("UPDATE usage SET files = -1".into(), "usage_files_check"),
+            ("UPDATE usage SET bytes = -1".into(), "usage_bytes_check"),
+            ("UPDATE files SET size = -1".into(), "u64_check"),
+            ("UPDATE done SET key = ''".into(), "digest_check"),
+            (again("head", "'the_only', false"), "head_the_only_check"),
+            (again("head", ""), "head_pkey"),
+            (again("users", ""), "users_pkey"),
+            (
+                again("users", &format!("{id}, 'username', 'x'")),
+                "users_email",
+            ),
+            (
+                again("users", &format!("{id}, 'email_key', 'x'")),
+                "users_username",
+            ),
+            (again("files", ""), "files_pkey"),
+            (
+                again("files", "'position', 2, 'blob', gen_random_uuid()"),
+                "files_id",
+            ),
+            (
+                again("files", &format!("'position', 2, {id}")),
+                "files_blob",
+            ),
+            (again("groups", "'name', 'x'"), "groups_pkey"),
+            (again("groups", id), "groups_name"),
+            (again("links", ""), "links_pkey"),
+            (again("links", id), "links_secret"),
+            (again("leases", ""), "leases_pkey"),
+            (again("done", ""), "done_pkey"),
+            (again("trail", ""), "trail_pkey"),
         ] {
             let sql = format!("SET search_path = {}; {sql}", schema.0);
             let done = raw_sql(AssertSqlSafe(sql.clone()))
                 .execute(&mut connection)
                 .await;
             let error = done.expect_err(&sql);
-            let code = error
-                .as_database_error()
-                .and_then(|error| error.code())
-                .unwrap();
-            assert!(code.starts_with("23"), "{sql}: {error}");
+            let told = error.as_database_error().unwrap();
+            assert!(told.code().unwrap().starts_with("23"), "{sql}: {error}");
+            assert_eq!(told.constraint(), Some(constraint), "{sql}: {error}");
+        }
+        // With all that is unique of another value, there is a second.
+        for (table, other) in [
+            (
+                "files",
+                format!("'position', 2, {id}, 'blob', gen_random_uuid()"),
+            ),
+            ("groups", format!("{id}, 'name', 'x'")),
+            ("leases", id.to_owned()),
+            ("done", key.to_owned()),
+        ] {
+            schema.execute(&again(table, &other)).await;
         }
     });
 }
