@@ -325,6 +325,52 @@ async fn a_database_that_refuses_is_told_by_its_setting() {
     listed.fails(1, &format!("metadata = … (from CONSIGN_METADATA): {why}"));
 }
 
+/// The address of somebody who takes connections and says nothing.
+fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    address.to_string()
+}
+
+#[test]
+fn a_store_that_says_nothing_is_given_up_and_told_by_its_setting() {
+    let silent = silent();
+    // Each takes as long as its store is waited for.
+    let (database, bucket) = thread::scope(|scope| {
+        let database = scope.spawn(|| {
+            let home = Home::new();
+            let url = format!("postgres://annabel:secret@{silent}/db");
+            run_on(
+                &home,
+                &["serve", "--listen=127.0.0.1:0", "--metadata", &url],
+                |_| {},
+            )
+        });
+        let bucket = scope.spawn(|| with_bucket(&silent, "serve"));
+        (database.join().unwrap(), bucket.join().unwrap())
+    });
+    database.fails(
+        1,
+        &format!(
+            "consign: metadata = … (from --metadata): the database at {silent} cannot be reached: "
+        ),
+    );
+    bucket.fails(
+        1,
+        &format!(
+            "consign: blobs = \"s3://bucket/prefix\" (from --blobs): the object store at http://{silent} does not \
+             answer: "
+        ),
+    );
+    for ran in [database, bucket] {
+        assert!(
+            !ran.err.contains("secret") && !ran.err.contains("an-id"),
+            "{ran:?}"
+        );
+    }
+}
+
 /// The address of an object store that has one answer to everything.
 fn answering(status: &'static str, code: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -387,6 +433,34 @@ fn a_bucket_that_cannot_be_had_is_told_by_its_setting() {
             );
         }
     }
+}
+
+#[test]
+fn a_bucket_without_credentials_or_at_no_url_is_told_by_its_setting() {
+    let (_kept, nowhere) = nowhere();
+    let serve = |endpoint: &str| {
+        let home = Home::new();
+        let mut consign = home.consign();
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("AWS_") {
+                consign.env_remove(name);
+            }
+        }
+        consign
+            .args(["serve", "--listen=127.0.0.1:0", "--blobs=s3://bucket"])
+            .env("AWS_ENDPOINT_URL", endpoint)
+            // Where a machine with a role is given credentials.
+            .env("AWS_METADATA_ENDPOINT", format!("http://{nowhere}"));
+        run(consign, "")
+    };
+    let setting = "consign: blobs = \"s3://bucket\" (from --blobs): ";
+    serve("nonsense").fails(1, &format!("{setting}AWS_ENDPOINT_URL: it is no URL"));
+    serve("http://127.0.0.1:1").fails(
+        1,
+        &format!(
+            "{setting}there are no credentials for the object store: set AWS_ACCESS_KEY_ID and"
+        ),
+    );
 }
 
 fn with_bucket(address: &str, command: &str) -> Ran {

@@ -3,10 +3,13 @@
 
 mod support;
 
+use std::{env, process::Command};
+
 use bytes::Bytes;
 use consign_core::{id::StageId, store::BlobStore};
 use consign_storage_object::{ObjectBlobs, OpenError};
 use http::{Method, request::Parts};
+use tokio::net::TcpSocket;
 
 use self::support::{
     KEY, asks,
@@ -87,6 +90,46 @@ async fn a_lost_answer_keeps_no_bucket_from_being_used() {
     fake.fail(first(1, is_put, Fault::DoAndClose));
     fake.open(patient()).await.unwrap();
     assert!(fake.names().is_empty());
+}
+
+/// In a process of its own, as the environment is all threads'.
+#[test]
+fn without_keys_and_without_a_role_it_is_told_what_to_set() {
+    const ALONE: &str = "CONSIGN_TEST_WITHOUT_KEYS";
+    if env::var_os(ALONE).is_some() {
+        consign_core::testing::run(async {
+            let fake = Fake::start().await;
+            let url = "s3://bucket".parse().unwrap();
+            let options = impatient().endpoint(fake.endpoint.clone());
+            let error = ObjectBlobs::open(&url, options).await.unwrap_err();
+            assert!(matches!(error, OpenError::Credentials), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or"));
+            assert!(fake.requests().is_empty(), "nobody is asked without them");
+        });
+        return;
+    }
+    // Nobody listens, nor can while the socket is there.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let metadata = format!("http://{}", nobody.local_addr().unwrap());
+    let mut alone = Command::new(env::current_exe().unwrap());
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") {
+            alone.env_remove(name);
+        }
+    }
+    alone
+        .args([
+            "--exact",
+            "without_keys_and_without_a_role_it_is_told_what_to_set",
+        ])
+        .env(ALONE, "1")
+        // Where a machine with a role is given credentials.
+        .env("AWS_METADATA_ENDPOINT", metadata);
+    let ran = alone.output().unwrap();
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && told.contains("1 passed"), "{ran:?}");
 }
 
 #[tokio::test]
