@@ -4,12 +4,14 @@
 mod support;
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{Read, Write},
-    net::Shutdown,
+    net::{Shutdown, SocketAddr},
     os::unix::net::UnixStream,
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
     thread,
 };
 
@@ -17,12 +19,14 @@ use consign_http::testing::{Form, Request};
 use serde_json::{Value, json};
 use support::{
     Home, Ran, Server,
+    between::{Between, Way},
     cluster::{Cluster, copy_key},
     engines::Engines,
     load,
     package::docx,
-    run, text,
+    run, soon, text,
 };
+use tokio::task::spawn_blocking;
 
 /// How the installations of these tests are served.
 fn flags(command: &mut Command) {
@@ -58,14 +62,11 @@ impl Lived {
         server.call(remove).await.is_json(200);
         let link = server.link(&carl, "a.docx").await;
         let properties = json!({"files": ["a.docx"], "max_downloads": 2});
-        let request = Request::post("/links").bearer(&olga).json(&properties);
-        let made = server.call(request).await.is_json(201)["link"].clone();
-        let secret = text(&made["url"]).rsplit('/').next().unwrap().to_owned();
-        let managed = format!("/l/{secret}");
+        let (managed, own) = managed(server, &olga, &properties).await;
         let lease = opened(server, &managed).await;
         let files = server.files(&olga).await;
         Self {
-            own: format!("/links/{}", text(&made["id"])),
+            own,
             olga,
             carl,
             link,
@@ -103,6 +104,17 @@ impl Lived {
         assert_eq!(files[0]["filename"], "d.docx");
         assert_eq!(files[1..], self.files);
     }
+}
+
+/// A new managed link: how it is opened, and how its maker sees it.
+async fn managed(server: &Server, token: &str, properties: &Value) -> (String, String) {
+    let request = Request::post("/links").bearer(token).json(properties);
+    let link = server.call(request).await.is_json(201)["link"].clone();
+    let secret = text(&link["url"]).rsplit('/').next().unwrap().to_owned();
+    (
+        format!("/l/{secret}"),
+        format!("/links/{}", text(&link["id"])),
+    )
 }
 
 /// Opens a managed link, and gives the path of its download.
@@ -415,6 +427,29 @@ fn blobs_in(folder: &Path) -> usize {
         .sum()
 }
 
+/// A copy to shared stores, whose bucket is reached at this address.
+fn to_shared(home: &Home, engines: &Engines, bucket: SocketAddr) -> Command {
+    let shared = engines.environment();
+    let of = |name: &str| {
+        let mut all = shared.iter();
+        all.find_map(|(key, value)| (*key == name).then_some(value))
+            .unwrap()
+    };
+    let to = format!("{},{}", of("CONSIGN_METADATA"), of("CONSIGN_BLOBS"));
+    let mut command = home.consign();
+    command.args(["migrate", "--json"]).env("CONSIGN_TO", to);
+    with_bucket(&mut command, engines, bucket);
+    command
+}
+
+/// Whoever is started so can reach the bucket at this address.
+fn with_bucket(command: &mut Command, engines: &Engines, bucket: SocketAddr) {
+    let shared = engines.environment().into_iter();
+    command
+        .envs(shared.filter(|(name, _)| name.starts_with("AWS")))
+        .env("AWS_ENDPOINT_URL", format!("http://{bucket}"));
+}
+
 #[tokio::test]
 #[ignore = "needs PostgreSQL and S3: see scripts/engines"]
 async fn all_that_people_have_moves_to_shared_stores_and_back() {
@@ -423,20 +458,9 @@ async fn all_that_people_have_moves_to_shared_stores_and_back() {
     let server = Server::on(&home, flags);
     let lived = Lived::on(&server).await;
     let shared = engines.environment();
-    let of = |name: &str| {
-        shared
-            .iter()
-            .find(|(key, _)| *key == name)
-            .unwrap()
-            .1
-            .clone()
-    };
-    let to = format!("{},{}", of("CONSIGN_METADATA"), of("CONSIGN_BLOBS"));
     let moves = |args: &[&str]| {
-        let mut command = home.consign();
-        command.args(["migrate", "--json"]).args(args);
-        let aws = shared.iter().filter(|(name, _)| name.starts_with("AWS"));
-        command.envs(aws.cloned()).env("CONSIGN_TO", &to);
+        let mut command = to_shared(&home, &engines, engines.s3_address());
+        command.args(args);
         run(command, "")
     };
     server.stop();
@@ -474,6 +498,203 @@ async fn all_that_people_have_moves_to_shared_stores_and_back() {
     let back = home.path().join("back");
     ran_on(&home, &back, &["audit", "verify"]).succeeds();
     drop(engines);
+}
+
+/// Killed before the first file, in the middle of one, in the middle of an upload of several parts, before its end, and
+/// between files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and S3: see scripts/engines"]
+async fn what_was_killed_on_its_way_to_shared_stores_goes_on() {
+    const FILES: u64 = 24;
+    let engines = Arc::new(Engines::both().await);
+    let home = Home::new();
+    let server = Server::on(&home, load::long_lived);
+    let olga = server.sign_up("olga", true).await;
+    let carl = server.sign_up("carl", false).await;
+    let mut contents = Vec::new();
+    for n in 0..FILES {
+        let padding = match n % 4 {
+            0 => 17 << 20,
+            _ => 200_000 + n as usize,
+        };
+        contents.push(docx(n, padding));
+        let name = format!("{n}.docx");
+        server.upload(&olga, &name, &contents[n as usize]).await;
+    }
+    let files = server.files(&olga).await;
+    server.stop();
+    let last = contents[FILES as usize - 1].len() as u64;
+    let mut blobs = home.stored("blobs").into_iter();
+    let last = blobs.find(|path| fs::metadata(path).unwrap().len() == last);
+    let last = last.unwrap();
+    let digits: Vec<_> = last.iter().map(|name| name.to_str().unwrap()).collect();
+    let last = digits[digits.len() - 2..].concat();
+    for request in [
+        "/blobs/",
+        "/00002 HTTP/1.1",
+        "partNumber=2",
+        "?uploadId=",
+        &last,
+    ] {
+        killed_at(&home, &engines, request).await;
+    }
+    let objects = engines.objects().await;
+    let parts = objects
+        .iter()
+        .filter(|path| path.as_ref().contains("/stages/"));
+    assert!(parts.count() > 0, "none was cut: {objects:?}");
+    assert!(engines.uploads().await > 0, "no upload was cut");
+
+    let moves = || run(to_shared(&home, &engines, engines.s3_address()), "");
+    let done = soon(async {
+        loop {
+            match moves() {
+                ran if is_in_use(&ran.err) => tokio::task::yield_now().await,
+                ran => break ran.json().remove(0),
+            }
+        }
+    })
+    .await;
+    assert_eq!(done["complete"], true);
+    let copied = done["files_copied"].as_u64().unwrap();
+    assert!((1..FILES).contains(&copied), "{done}");
+    let mut verify = to_shared(&home, &engines, engines.s3_address());
+    verify.arg("--verify=bytes");
+    run(verify, "").succeeds();
+
+    let server = Server::on(&home, |command| {
+        load::long_lived(command);
+        command.envs(engines.environment());
+    });
+    assert_eq!(server.files(&olga).await, files);
+    for (n, content) in contents.iter().enumerate() {
+        let link = server.link(&carl, &format!("{n}.docx")).await;
+        let answer = server.call(Request::get(link)).await;
+        assert!(answer.has_status(200).body == *content, "{n}.docx");
+    }
+    engines.sweep().await;
+    let objects = engines.objects().await;
+    assert_eq!(objects.len() as u64, FILES, "{objects:?}");
+    assert_eq!(engines.uploads().await, 0);
+    server.stop();
+}
+
+/// Has a copy to shared stores killed when a request that has this in its head would come to the bucket.
+async fn killed_at(home: &Home, engines: &Engines, request: &str) {
+    loop {
+        let mut between = Between::bind().await;
+        between.lead_to(vec![engines.s3_address()]);
+        between.stick_at(request);
+        let mut command = to_shared(home, engines, between.address);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let ended = soon(async {
+            loop {
+                match child.try_wait().unwrap() {
+                    Some(_) => break true,
+                    None if between.is_stuck() => break false,
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        });
+        let ended = ended.await;
+        child.kill().unwrap();
+        let told = child.wait_with_output().unwrap();
+        // What it sent last comes nowhere.
+        between.set(Way::Shut);
+        if !ended {
+            break;
+        }
+        let told = String::from_utf8(told.stderr).unwrap();
+        assert!(is_in_use(&told), "it ended before {request}: {told}");
+    }
+}
+
+/// The database may not have seen yet that the one before is gone.
+fn is_in_use(told: &str) -> bool {
+    told.contains("is in use: stop the server")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL and S3: see scripts/engines"]
+async fn what_changes_while_it_is_copied_comes_to_shared_stores_with_the_next_run() {
+    let mut between = Between::bind().await;
+    let engines = Arc::new(Engines::both().await);
+    between.lead_to(vec![engines.s3_address()]);
+    let home = Home::new();
+    let server = Server::on(&home, |command| {
+        load::long_lived(command);
+        with_bucket(command, &engines, between.address);
+    });
+    let olga = server.sign_up("olga", true).await;
+    let carl = server.sign_up("carl", false).await;
+    let (mut contents, mut ids) = (BTreeMap::new(), BTreeMap::new());
+    for (n, name) in ["a.docx", "b.docx", "c.docx"].into_iter().enumerate() {
+        contents.insert(name, docx(n as u64, 17 << 20));
+        let id = server.upload(&olga, name, &contents[name]).await;
+        ids.insert(name, id);
+    }
+    let (kept, _) = managed(&server, &olga, &json!({"files": ["a.docx"]})).await;
+    let (revoked, own) = managed(&server, &olga, &json!({"files": ["b.docx"]})).await;
+    let lease = opened(&server, &revoked).await;
+
+    between.stick_at("partNumber=2");
+    let first = to_shared(&home, &engines, between.address);
+    let first = spawn_blocking(|| run(first, ""));
+    soon(async {
+        while !between.is_stuck() {
+            assert!(!first.is_finished(), "it ended before it was in the middle");
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    contents.insert("d.docx", docx(4, 17 << 20));
+    server.upload(&olga, "d.docx", &contents["d.docx"]).await;
+    let remove = Request::new("DELETE", format!("/files/{}", ids["c.docx"])).bearer(&olga);
+    server.call(remove).await.is_json(200);
+    let revoke = Request::new("DELETE", own).bearer(&olga);
+    server.call(revoke).await.is_json(200);
+    assert!(!first.is_finished(), "it waits for the bucket");
+    between.set(Way::Open);
+    let first = first.await.unwrap().json().remove(0);
+    assert_eq!(first["complete"], false);
+    contents.insert("e.docx", docx(5, 200_000));
+    server.upload(&olga, "e.docx", &contents["e.docx"]).await;
+    let files = server.files(&olga).await;
+    server.stop();
+
+    let moves = |args: &[&str]| {
+        let mut command = to_shared(&home, &engines, engines.s3_address());
+        command.args(args);
+        run(command, "")
+    };
+    let second = moves(&[]).json().remove(0);
+    assert_eq!(second["complete"], true);
+    assert!(second["files_copied"].as_u64() >= Some(1), "{second}");
+    moves(&["--verify=bytes"]).succeeds();
+    let server = Server::on(&home, |command| {
+        load::long_lived(command);
+        command.envs(engines.environment());
+    });
+    assert_eq!(server.files(&olga).await, files);
+    for file in &files {
+        let name = text(&file["filename"]);
+        let link = server.link(&carl, &name).await;
+        let answer = server.call(Request::get(link)).await;
+        assert!(answer.has_status(200).body == contents[&*name], "{name}");
+    }
+    opened(&server, &kept).await;
+    let ended = server.call(Request::post(&*revoked)).await;
+    ended.is_problem(404, "Link not available");
+    assert!(!server.opens(&lease).await, "what was revoked stays so");
+    engines.sweep().await;
+    let objects = engines.objects().await;
+    assert_eq!(objects.len(), 5, "the removed one is kept: {objects:?}");
+    assert_eq!(engines.uploads().await, 0);
+    server.stop();
+    let mut verify = home.consign();
+    verify.args(["audit", "verify"]).envs(engines.environment());
+    run(verify, "").succeeds();
 }
 
 #[tokio::test]

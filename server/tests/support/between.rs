@@ -4,7 +4,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -39,6 +39,8 @@ pub struct Between {
 struct Seen {
     connections: AtomicUsize,
     requests: AtomicUsize,
+    /// What is in the request that nothing comes through from on.
+    last: Mutex<Option<String>>,
 }
 
 impl Between {
@@ -56,20 +58,29 @@ impl Between {
     /// Leads connections to these in turn from now on.
     pub fn lead_to(&mut self, servers: Vec<SocketAddr>) {
         let listener = self.listener.take().unwrap();
-        let (way, seen) = (self.way.subscribe(), Arc::clone(&self.seen));
+        let (told, seen) = (self.way.clone(), Arc::clone(&self.seen));
         self.carrying = Some(tokio::spawn(async move {
             for server in servers.into_iter().cycle() {
                 let Ok((client, _)) = listener.accept().await else {
                     return;
                 };
                 seen.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(carry(client, server, way.clone(), Arc::clone(&seen)));
+                tokio::spawn(carry(client, server, told.clone(), Arc::clone(&seen)));
             }
         }));
     }
 
     pub fn set(&self, way: Way) {
         self.way.send_replace(way);
+    }
+
+    /// Has all be stuck from the first request on that has this in its head.
+    pub fn stick_at(&self, text: &str) {
+        *self.seen.last.lock().unwrap() = Some(text.to_owned());
+    }
+
+    pub fn is_stuck(&self) -> bool {
+        *self.way.borrow() == Way::Stuck
     }
 
     /// Connections so far.
@@ -83,6 +94,14 @@ impl Between {
     }
 }
 
+impl Seen {
+    /// Whether this is the request to stick at; of several the first.
+    fn is_last(&self, text: &str) -> bool {
+        let mut last = self.last.lock().unwrap();
+        last.take_if(|last| text.contains(last.as_str())).is_some()
+    }
+}
+
 impl Drop for Between {
     fn drop(&mut self) {
         if let Some(carrying) = &self.carrying {
@@ -91,18 +110,11 @@ impl Drop for Between {
     }
 }
 
-async fn carry(
-    client: TcpStream,
-    server: SocketAddr,
-    mut way: watch::Receiver<Way>,
-    seen: Arc<Seen>,
-) {
+async fn carry(client: TcpStream, server: SocketAddr, told: watch::Sender<Way>, seen: Arc<Seen>) {
+    let mut way = told.subscribe();
     let mut shut = way.clone();
     let shut = async move {
-        // Nobody can open or shut it any more, and it stays as it is.
-        if shut.wait_for(|way| *way == Way::Shut).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        let _ = shut.wait_for(|way| *way == Way::Shut).await;
     };
     let mut client = client;
     let carried = async {
@@ -113,7 +125,7 @@ async fn carry(
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         let out = async {
-            forward(from_client, to_server, way.clone(), Some(&seen)).await;
+            forward(from_client, to_server, way.clone(), Some((&seen, &told))).await;
             std::future::pending::<()>().await;
         };
         // Until the server ends it: an answer may come when its request cannot be sent any more.
@@ -137,16 +149,19 @@ async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut way: watch::Receiver<Way>,
-    seen: Option<&Seen>,
+    seen: Option<(&Seen, &watch::Sender<Way>)>,
 ) {
     let mut piece = vec![0; 64 << 10];
     while let Ok(read @ 1..) = from.read(&mut piece).await {
         moves(&mut way).await;
         let piece = &piece[..read];
-        if let Some(seen) = seen {
-            let requests = String::from_utf8_lossy(piece)
-                .matches(" HTTP/1.1\r\n")
-                .count();
+        if let Some((seen, told)) = seen {
+            let text = String::from_utf8_lossy(piece);
+            if seen.is_last(&text) {
+                told.send_replace(Way::Stuck);
+                moves(&mut way).await;
+            }
+            let requests = text.matches(" HTTP/1.1\r\n").count();
             seen.requests.fetch_add(requests, Ordering::SeqCst);
         }
         if to.write_all(piece).await.is_err() {
