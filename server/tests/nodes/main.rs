@@ -9,5 +9,6 @@ mod bucket;
 mod killed;
 mod postgres;
 mod races;
+mod sweeps;
 mod turns;
 mod work;
