@@ -33,8 +33,8 @@ struct Failed {
 }
 
 impl Gate {
-    /// What an attempt comes to, or one of another's that failed after this was asked for. It begins until so long
-    /// after that, or not at all.
+    /// What an attempt comes to, or another's that failed after this one was asked for. The turn is waited for until
+    /// that long after the asking; whoever does not get it is told how the last attempt failed.
     pub(crate) async fn pass<T>(
         &self,
         asked: Instant,

@@ -211,6 +211,12 @@ fn a_database_that_is_down_is_tried_once_for_all_who_wait() {
             let tried = proxy.connects() - before;
             assert!((1..=most).contains(&tried), "{wave}: {tried} connects");
         }
+        let before = proxy.connects();
+        FileStore::by_id(&store, id).await.unwrap_err();
+        assert_eq!(proxy.connects() - before, 1, "a read");
+        let written = store.apply(Change::add(sample_entry(1))).await;
+        written.unwrap_err();
+        assert_eq!(proxy.connects() - before, 2, "and a write");
         // What failed before is held against nobody.
         proxy.set(Way::Open);
         FileStore::by_id(&store, id).await.unwrap();
