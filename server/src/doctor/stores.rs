@@ -62,6 +62,9 @@ async fn postgres(config: &Config, database: &Database, findings: &mut Findings)
                 OpenError::Refused { .. } => {
                     "see that user and password are right, and that the database lets them in from here (pg_hba.conf)"
                 }
+                OpenError::GaveUp { .. } => {
+                    "see what keeps it busy (pg_stat_activity), and try again"
+                }
                 OpenError::NoDatabase { .. } => "make it (CREATE DATABASE), or name another",
                 OpenError::Newer { .. } => "run the version of consign that wrote it",
                 OpenError::ReadOnly => "name the primary, not a standby",
