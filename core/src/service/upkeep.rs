@@ -90,10 +90,8 @@ impl Administration {
                     MAIL_RETRY
                 }
             };
-            tokio::select! {
-                () = time::sleep(wait) => {}
-                () = self.mail_queued() => {}
-            }
+            // Either will do.
+            let _ = time::timeout(wait, self.mail_queued()).await;
         }
     }
 
