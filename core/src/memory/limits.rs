@@ -204,6 +204,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_crowd_gives_back_is_the_crowds() {
+        let mut state = State::default();
+        let rate = Rate::new(NonZeroU32::new(2).unwrap(), Duration::from_secs(60));
+        for n in 0..MAX_KEYS {
+            state.take(key(n), rate, NOW).unwrap();
+        }
+        let [one, other] = [MAX_KEYS, MAX_KEYS + 1].map(key);
+        for key in [one, other] {
+            state.take(key, rate, NOW).unwrap();
+        }
+        state.take(one, rate, NOW).unwrap_err();
+        state.give_back(one, rate);
+        state.take(other, rate, NOW).unwrap();
+        state.take(one, rate, NOW).unwrap_err();
+    }
+
+    #[test]
     fn an_attempt_of_which_nothing_is_left_leaves_nothing() {
         let mut state = State::default();
         fail(&mut state, key(1), 1);

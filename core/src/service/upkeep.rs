@@ -19,12 +19,9 @@ const MAIL_RETRY: Duration = Duration::from_secs(5);
 impl Administration {
     /// [Sweeps](Administration::sweep), now and `every` so long.
     pub async fn keep_swept(&self, every: Duration, grace: Duration) {
-        let (mut post, mut turns) = (self.post(Duty::Sweep), turns(every));
+        let mut turns = self.turns(Duty::Sweep, every);
         loop {
-            turns.tick().await;
-            if !post.is_ours().await {
-                continue;
-            }
+            turns.next().await;
             match self.sweep(grace, |_| {}).await {
                 Ok(report) => tracing::info!(
                     stages = report.stages_removed,
@@ -41,12 +38,9 @@ impl Administration {
     /// [Ends lifetimes](Administration::end_lifetimes) and [forgets limits](Administration::forget_limits), now and
     /// `every` so long.
     pub async fn keep_lifetimes(&self, every: Duration) {
-        let (mut post, mut turns) = (self.post(Duty::Lifetimes), turns(every));
+        let mut turns = self.turns(Duty::Lifetimes, every);
         loop {
-            turns.tick().await;
-            if !post.is_ours().await {
-                continue;
-            }
+            turns.next().await;
             match self.end_lifetimes().await {
                 Ok(report) if report == LifetimesReport::default() => {}
                 Ok(report) => tracing::info!(
@@ -65,12 +59,9 @@ impl Administration {
 
     /// Makes [checkpoints](Administration::checkpoint), now and `every` so long.
     pub async fn keep_checkpoints(&self, every: Duration) {
-        let (mut post, mut turns) = (self.post(Duty::Checkpoints), turns(every));
+        let mut turns = self.turns(Duty::Checkpoints, every);
         loop {
-            turns.tick().await;
-            if !post.is_ours().await {
-                continue;
-            }
+            turns.next().await;
             if let Err(error) = self.checkpoint().await {
                 tracing::warn!(%error, "no checkpoint of the trail could be made");
             }
@@ -95,14 +86,27 @@ impl Administration {
         }
     }
 
-    fn post(&self, duty: Duty) -> Post {
-        Post::of(self.consign().parts().leadership.clone(), duty)
+    fn turns(&self, duty: Duty, every: Duration) -> Turns {
+        let mut ticks = time::interval(every.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let post = Post::of(self.consign().parts().leadership.clone(), duty);
+        Turns { ticks, post }
     }
 }
 
-/// Now, and each time so long has passed.
-fn turns(every: Duration) -> Interval {
-    let mut turns = time::interval(every.max(Duration::from_millis(1)));
-    turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    turns
+/// When a duty is to be done here: now, and each time so long has passed, if it is this node's then.
+struct Turns {
+    ticks: Interval,
+    post: Post,
+}
+
+impl Turns {
+    async fn next(&mut self) {
+        loop {
+            self.ticks.tick().await;
+            if self.post.is_ours().await {
+                return;
+            }
+        }
+    }
 }
